@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine with Python 3.10 or newer: `make demo`, `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := app.py mmdemo training bench tests
+
+.PHONY: demo test test-weights lint types fix bench mini background clean
+
+demo: $(VENV)/.installed  ## start the app; its address is printed
+	$(BIN)/python app.py
+
+test: $(VENV)/.installed-dev $(VENV)/.browser  ## every test, in a real browser too
+	$(BIN)/python -m pytest
+
+test-weights: $(VENV)/.installed-dev  ## tests that need weights from a model hub
+	$(BIN)/python -m pytest -m weights
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/.installed-dev
+	$(BIN)/pyright
+
+fix: $(VENV)/.installed-dev  ## let ruff mend what it can
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.installed-dev  ## measure; nothing here fails
+	$(BIN)/python -m bench.mini_quality
+	$(BIN)/python -m bench.speed
+
+mini: $(VENV)/.installed-dev  ## make the embedded model and its background set again
+	$(BIN)/python -m training.build_mini
+	$(BIN)/python -m training.build_background
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@ $(VENV)/.installed
+
+# A Chromium that is there is used; else Playwright's own is fetched; else the system's package.
+$(VENV)/.browser: tests/browser/find_chromium.sh | $(VENV)/.installed-dev
+	sh tests/browser/find_chromium.sh $(BIN)/python
+	touch $@

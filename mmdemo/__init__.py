@@ -1,0 +1,12 @@
+"""mmdemo: an interactive demo of multimodal embeddings.
+
+>>> from mmdemo import compare, load_encoder
+>>> compare(load_encoder("mini"), "a.png", "b.png", "a red car").scores
+{"i2i": .., "i2it": .., "t2it": .., "it2it": ..}
+"""
+
+from mmdemo.compare import Comparison, compare
+from mmdemo.errors import MMDemoError
+from mmdemo.registry import MODELS, ModelSpec, load_encoder
+
+__all__ = ["MODELS", "Comparison", "MMDemoError", "ModelSpec", "compare", "load_encoder"]

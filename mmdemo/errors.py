@@ -1,0 +1,40 @@
+"""Errors whose message is written for the person at the screen.
+
+Each message says what was wrong, what is accepted and how to fix it. The page, the endpoints and
+the command line all show it as it stands, so it must hold no path of this machine, no traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MMDemoError(Exception):
+    """Base of every error that mmdemo raises on purpose."""
+
+
+class PictureError(MMDemoError):
+    """A picture that cannot be read, or that is over a limit."""
+
+
+class TextError(MMDemoError):
+    """A text that is missing, of the wrong type, or over a limit."""
+
+
+class ModelError(MMDemoError):
+    """A model that is unknown, incomplete, or cannot do what was asked of it."""
+
+
+class SettingError(MMDemoError):
+    """An environment variable with a value that makes no sense."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest known word, or an empty string.
+
+    >>> did_you_mean("mimi", ["mini", "bge-m3"])
+    " Did you mean 'mini'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,65 @@
+"""What the environment decides: the limits on input, and which models the page offers.
+
+Read on every call, never at import, so that a test or a Space can change a variable and see it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from mmdemo.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on one visitor's input.
+
+    Attributes:
+        upload_mb: largest picture file, in megabytes of 10^6 bytes (`MMDEMO_LIMITS_UPLOAD_MB`).
+        pixels: largest width x height (`MMDEMO_LIMITS_PIXELS`). A decoded pixel costs 3 to 4 bytes.
+        aspect: largest ratio of long to short side (`MMDEMO_LIMITS_ASPECT`). A 20000 x 1 picture
+            is 144 bytes as a PNG and grows to gigabytes when its short side is scaled to 224.
+        text: longest text, in characters (`MMDEMO_LIMITS_TEXT`).
+    """
+
+    upload_mb: int = 20
+    pixels: int = 50_000_000
+    aspect: int = 50
+    text: int = 10_000
+
+
+def limits() -> Limits:
+    """Read the limits from the environment.
+
+    Raises:
+        SettingError: a variable is not a whole number of at least 1.
+    """
+    fallback = Limits()
+    return Limits(
+        upload_mb=_positive("MMDEMO_LIMITS_UPLOAD_MB", fallback.upload_mb),
+        pixels=_positive("MMDEMO_LIMITS_PIXELS", fallback.pixels),
+        aspect=_positive("MMDEMO_LIMITS_ASPECT", fallback.aspect),
+        text=_positive("MMDEMO_LIMITS_TEXT", fallback.text),
+    )
+
+
+def default_model() -> str:
+    """Return the model that is used where none is named: `MMDEMO_MODEL`, or `mini`."""
+    return os.environ.get("MMDEMO_MODEL", "").strip() or "mini"
+
+
+def offered_models() -> list[str]:
+    """Return the names in `MMDEMO_MODELS` (comma-separated); empty means every registered model."""
+    return [name.strip() for name in os.environ.get("MMDEMO_MODELS", "").split(",") if name.strip()]
+
+
+def _positive(variable: str, fallback: int) -> int:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        return fallback
+    if not value.isdecimal() or int(value) < 1:
+        raise SettingError(
+            f"{variable} is '{value}'; it takes a whole number of at least 1, such as {fallback}."
+        )
+    return int(value)

@@ -1,0 +1,1 @@
+"""Tests mirror the modules; `browser/` drives Chromium against a running app."""
