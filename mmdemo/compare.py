@@ -1,0 +1,167 @@
+"""The four similarity types of two pictures and a text, and the matrix behind them."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdemo.background import percentiles
+from mmdemo.images import ImageSource, as_image
+from mmdemo.similarity import cosine
+from mmdemo.types import Embeddings, Fusion
+
+if TYPE_CHECKING:
+    from mmdemo.encoders.base import Encoder
+
+PairKind: TypeAlias = Literal["i2i", "i2it", "t2it", "it2it"]
+
+LABELS = ("text", "image 1", "image 2", "fused 1", "fused 2")
+"""Rows and columns of `Comparison.matrix`, in order."""
+
+PAIRS: dict[PairKind, tuple[int, int]] = {
+    "i2i": (1, 2),
+    "i2it": (1, 3),
+    "t2it": (0, 3),
+    "it2it": (3, 4),
+}
+"""Which two of `LABELS` each pair kind compares."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a reader of the scores should know.
+
+    Attributes:
+        code: `truncated` or `language`, for translation.
+        values: what the sentence mentions.
+        message: the sentence in English.
+    """
+
+    code: Literal["truncated", "language"]
+    values: dict[str, int | str]
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two pictures and a text, compared.
+
+    Attributes:
+        scores: cosine in [-1, 1] by pair kind.
+        percentiles: by pair kind, the percentage of unrelated pairs of the background set with a
+            lower cosine; empty where no background set of this model is at hand.
+        labels: the five names of rows and columns.
+        matrix: float32 [5, 5], cosines of text, image 1, image 2, fused 1, fused 2.
+        vectors: float32 [5, dim], unit rows, in the order of `labels`.
+        model: name of the model.
+        fusion: how the fused embeddings came about.
+        text: the text.
+        dim: length of a vector.
+        timings: milliseconds: `open` the pictures, `text`, `image` and `fused` forward passes, and
+            `total`. What comes from the cache costs nothing and is absent.
+        notes: what a reader of the scores should know.
+    """
+
+    scores: dict[PairKind, float]
+    percentiles: dict[PairKind, float]
+    labels: tuple[str, ...]
+    matrix: NDArray[np.float32]
+    vectors: Embeddings
+    model: str
+    fusion: Fusion
+    text: str
+    dim: int
+    timings: dict[str, float]
+    notes: tuple[Note, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON, without the vectors."""
+        return {
+            "model": self.model,
+            "fusion": self.fusion,
+            "text": self.text,
+            "dim": self.dim,
+            "scores": dict(self.scores),
+            "percentiles": dict(self.percentiles),
+            "labels": list(self.labels),
+            "matrix": [[float(value) for value in row] for row in self.matrix],
+            "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
+            "notes": [note.message for note in self.notes],
+        }
+
+
+def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: str) -> Comparison:
+    """Compare two pictures and a text in all four ways, in one pass through the model.
+
+    Args:
+        encoder: from `load_encoder`; must embed texts, images and both together.
+        image1: a PIL picture, a path, or the bytes of a file.
+        image2: likewise.
+        text: embedded alone, and together with each of the pictures.
+
+    Raises:
+        ModelError: the model cannot embed pictures, or not together with a text.
+        PictureError: a picture cannot be read.
+        TextError: the text is empty or too long.
+
+    >>> compare(encoder, "a.png", "b.png", "a logo").scores
+    {"i2i": 0.83, "i2it": 0.82, "t2it": 0.76, "it2it": 0.90}
+    """
+    start = time.perf_counter()
+    first, second = as_image(image1), as_image(image2)
+    timings = {"open": (time.perf_counter() - start) * 1000.0}
+    fused = [{"image": first, "text": text}, {"image": second, "text": text}]
+    vectors = encoder.encode([text, first, second, *fused], timings=timings)  # [5, dim]
+    matrix = cosine(vectors, vectors)
+    scores: dict[PairKind, float] = {
+        kind: float(matrix[row, column]) for kind, (row, column) in PAIRS.items()
+    }
+    timings["total"] = (time.perf_counter() - start) * 1000.0
+    return Comparison(
+        scores=scores,
+        percentiles=percentiles(encoder.name, scores),
+        labels=LABELS,
+        matrix=matrix,
+        vectors=vectors,
+        model=encoder.name,
+        fusion=encoder.fusion,
+        text=text,
+        dim=encoder.dim,
+        timings=timings,
+        notes=tuple(_notes(encoder, text)),
+    )
+
+
+def _notes(encoder: Encoder, text: str) -> list[Note]:
+    notes = []
+    usage = encoder.token_usage(text, with_image=True)
+    if usage.truncated:
+        message = (
+            f"Only the first {usage.used} of the text's {usage.total} tokens were read: "
+            f"{encoder.name} takes no more beside a picture."
+        )
+        notes.append(Note("truncated", {"used": usage.used, "total": usage.total}, message))
+    share = _non_latin_share(text)
+    if "multilingual" not in encoder.languages and share >= 0.25:
+        message = (
+            f"{encoder.name} was trained on English; {share:.0%} of this text's letters are of "
+            "another script, so numbers that involve the text mean little."
+        )
+        notes.append(
+            Note("language", {"model": encoder.name, "share": round(share * 100)}, message)
+        )
+    return notes
+
+
+def _non_latin_share(text: str) -> float:
+    """Return the share of letters that are not of the Latin script."""
+    letters = [letter for letter in text if letter.isalpha()]
+    if not letters:
+        return 0.0
+    other = sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    return other / len(letters)

@@ -1,0 +1,65 @@
+"""A least-recently-used cache of arrays, addressed by what they were computed from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class ArrayCache:
+    """Holds arrays up to a number of bytes and drops the least recently used ones.
+
+    Not locked: `Encoder` holds its own lock around every use.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """Make an empty cache.
+
+        Args:
+            max_bytes: total size of the arrays that are kept.
+        """
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+
+    def get(self, key: bytes) -> NDArray[np.float32] | None:
+        """Return the array and mark it as used, or None."""
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, value: NDArray[np.float32]) -> None:
+        """Keep an array; it becomes read-only, because every later caller shares it."""
+        value.setflags(write=False)
+        replaced = self._entries.pop(key, None)
+        self._bytes += value.nbytes - (replaced.nbytes if replaced is not None else 0)
+        self._entries[key] = value
+        while self._bytes > self._max_bytes and len(self._entries) > 1:
+            self._bytes -= self._entries.popitem(last=False)[1].nbytes
+
+    def __len__(self) -> int:
+        """Return the number of arrays held."""
+        return len(self._entries)
+
+
+def content_key(text: str | None, image: Image.Image | None) -> bytes:
+    """Return a digest of an item's content: equal content gives an equal key.
+
+    A digest, not the content: the cache lives as long as the process, a visitor's text must not.
+    The picture enters by mode, size, palette and pixels, so the same file opened twice is one key.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    if text is not None:
+        digest.update(b"text\0" + text.encode("utf-8", "surrogatepass"))
+    if image is not None:
+        digest.update(f"\0image\0{image.mode}\0{image.size}\0".encode())
+        if image.mode in ("P", "PA"):
+            digest.update(bytes(image.getpalette("RGBA") or ()))
+        digest.update(repr(image.info.get("transparency")).encode())
+        digest.update(image.tobytes())
+    return digest.digest()

@@ -1,0 +1,316 @@
+"""The contract of every encoder, and what is particular to `mini`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmdemo import MODELS, MMDemoError, load_encoder
+from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.cache import ArrayCache, content_key
+from mmdemo.encoders.mini import FUSION_V1, MiniEncoder, TwoViews
+from mmdemo.errors import ModelError, PictureError, TextError
+from mmdemo.images import open_image
+from mmdemo.types import Item, Modality
+
+
+@pytest.fixture
+def items(two_pictures: tuple[Path, Path], gradient: Image.Image) -> list:
+    first, second = two_pictures
+    return [
+        "a red car",
+        open_image(first),
+        {"image": open_image(second), "text": "in the rain"},
+        second,
+        {"text": "only words"},
+        {"image": str(first)},
+        Item(text="a dog", image=gradient),
+        "a much longer text, so that the batch has to be padded to its length",
+    ]
+
+
+def test_shape_type_and_unit_rows(mini: Encoder, items: list) -> None:
+    vectors = mini.encode(items)
+    assert vectors.shape == (len(items), mini.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
+
+
+def test_order_is_kept(items: list) -> None:
+    encoder = MiniEncoder()
+    backwards = MiniEncoder().encode(items[::-1])
+    np.testing.assert_allclose(encoder.encode(items), backwards[::-1], atol=1e-5)
+
+
+def test_batch_equals_single(items: list) -> None:
+    # Two encoders, so that neither finds the other's work in its cache.
+    batch, single = MiniEncoder(), MiniEncoder()
+    rows = np.concatenate([single.encode([item]) for item in items])
+    np.testing.assert_allclose(batch.encode(items), rows, atol=1e-5)
+
+
+def test_batches_beyond_the_batch_size(mini: Encoder) -> None:
+    texts = [f"number {n}" for n in range(mini.batch_size * 2 + 3)]
+    assert mini.encode(texts).shape == (len(texts), mini.dim)
+    np.testing.assert_array_equal(mini.encode(texts)[-1:], mini.encode(texts[-1]))
+
+
+def test_one_item_and_none(mini: Encoder) -> None:
+    assert mini.encode("a cat").shape == (1, mini.dim)
+    assert mini.encode([]).shape == (0, mini.dim)
+
+
+def test_the_same_content_gives_the_same_vector(mini: Encoder, two_pictures: tuple) -> None:
+    vectors = mini.encode([two_pictures[0], open_image(two_pictures[0]), "x", "x"])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    np.testing.assert_array_equal(vectors[2], vectors[3])
+
+
+def test_a_caller_cannot_spoil_the_cache(mini: Encoder) -> None:
+    vectors = mini.encode(["a cup"])
+    before = vectors.copy()
+    vectors[:] = 0
+    np.testing.assert_array_equal(mini.encode(["a cup"]), before)
+
+
+def test_an_empty_text_beside_a_picture_is_the_picture(
+    mini: Encoder, gradient: Image.Image
+) -> None:
+    vectors = mini.encode([gradient, {"image": gradient, "text": "  "}])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+def test_what_the_page_shows_and_what_a_program_gives_agree(mini: Encoder) -> None:
+    layer = Image.new("RGBA", (64, 64), (200, 30, 30, 0))
+    white = Image.new("RGB", (64, 64), "white")
+    vectors = mini.encode([layer, white])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+@pytest.mark.parametrize("able", [{"text"}, {"text", "image"}, {"image"}])
+def test_a_wrong_modality_says_what_is_accepted(able: set[Modality]) -> None:
+    encoder = MiniEncoder()
+    encoder.modalities = frozenset(able)  # pyright: ignore[reportAttributeAccessIssue]
+    wrong = {"text": "words", "image": Image.new("RGB", (8, 8))} if "text" in able else "words"
+    with pytest.raises(ModelError, match=f"it embeds: {', '.join(sorted(able))}"):
+        encoder.encode([wrong])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        (3, TextError, "Item 1: an item is a text, a picture.*type int"),
+        (None, TextError, "Item 1: .*nothing"),
+        ("", TextError, "empty"),
+        (" \n", TextError, "empty"),
+        ({}, TextError, "mapping"),
+        ({"text": "a", "picture": "b"}, TextError, "picture"),
+        ({"text": 5}, TextError, "a text was expected"),
+        ({"image": 5, "text": "a"}, PictureError, "not int"),
+        ({"image": "gone.png"}, PictureError, "Item 1: There is no readable picture.*gone.png"),
+        ("x" * 10_001, TextError, "10,001 characters; at most 10,000"),
+    ],
+)
+def test_bad_items_are_explained(
+    mini: Encoder, wrong: object, error: type[MMDemoError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        mini.encode([wrong])  # pyright: ignore[reportArgumentType]
+
+
+def test_the_vision_tower_runs_once_a_picture(
+    two_pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = MiniEncoder()
+    seen: list[int] = []
+    original = encoder._image_features
+    monkeypatch.setattr(
+        encoder, "_image_features", lambda images: seen.append(len(images)) or original(images)
+    )
+    first, second = two_pictures
+    pairs = [{"image": first, "text": "a"}, {"image": second, "text": "a"}]
+    encoder.encode(["a", first, second, *pairs])
+    assert sum(seen) == 2
+    encoder.encode([{"image": first, "text": "blue whale"}])
+    assert sum(seen) == 2
+
+
+def test_many_threads_get_one_encoder() -> None:
+    found = []
+    start = threading.Barrier(16)
+
+    def ask() -> None:
+        start.wait()
+        found.append(load_encoder("mini"))
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16
+    assert len({id(encoder) for encoder in found}) == 1
+
+
+def test_many_threads_load_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mmdemo.encoders.mini as module
+    from mmdemo import registry
+
+    loads = []
+    monkeypatch.setattr(registry, "_loaded", {})
+    original = module._load_vision_tower
+    monkeypatch.setattr(module, "_load_vision_tower", lambda *a: loads.append(1) or original(*a))
+    threads = [threading.Thread(target=load_encoder, args=("mini",)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [1]
+
+
+def test_many_threads_get_the_right_vectors() -> None:
+    encoder = MiniEncoder()
+    texts = [f"thing {n}" for n in range(16)]
+    expected = MiniEncoder().encode(texts)
+    rows: dict[int, np.ndarray] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: rows.update({n: encoder.encode(texts[n])[0]}))
+        for n in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_allclose(np.stack([rows[n] for n in range(16)]), expected, atol=1e-5)
+
+
+def test_unknown_models_are_explained() -> None:
+    with pytest.raises(ModelError, match="no model 'mimi'. Did you mean 'mini'"):
+        load_encoder("mimi")
+
+
+def test_the_default_model_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_encoder() is load_encoder("mini")
+    monkeypatch.setenv("MMDEMO_MODEL", "nonesuch")
+    with pytest.raises(ModelError, match="nonesuch"):
+        load_encoder()
+
+
+def test_the_registry_tells_the_truth(mini: Encoder) -> None:
+    spec = MODELS["mini"]
+    assert (spec.dim, frozenset(spec.modalities)) == (mini.dim, mini.modalities)
+    assert (spec.fusion, spec.languages) == (mini.fusion, mini.languages)
+    assert spec.on_this_machine
+    folder = Path(__file__).parent.parent / "assets/mini"
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    assert abs(size - spec.size_mb) < 0.5
+    assert size <= 40
+
+
+# mini in particular
+
+
+def test_conse_against_a_plain_computation(mini: MiniEncoder, two_pictures: tuple) -> None:
+    picture = open_image(two_pictures[0])
+    with torch.inference_mode():
+        views = torch.stack(mini._views(picture))
+        probabilities = mini._vision_tower(views).softmax(-1).mean(0)
+    top = sorted(range(1000), key=lambda k: -float(probabilities[k]))[:10]
+    mean = sum(float(probabilities[k]) * mini._class_vectors[k].double() for k in top)
+    mean = mean / sum(float(probabilities[k]) for k in top) - mini._mu.double()
+    expected = (mean / mean.norm()).numpy()
+    np.testing.assert_allclose(mini.encode([picture])[0], expected, atol=1e-5)
+
+
+def test_fused_is_the_weighted_sum_with_unequal_weights(
+    mini: Encoder, gradient: Image.Image
+) -> None:
+    picture, text = mini.encode([gradient, "a dog"]).astype(np.float64)
+    total = FUSION_V1["image"] * picture + FUSION_V1["text"] * text
+    fused = mini.encode([{"image": gradient, "text": "a dog"}])[0]
+    np.testing.assert_allclose(fused, total / np.linalg.norm(total), atol=1e-6)
+    assert FUSION_V1["image"] != FUSION_V1["text"]
+    assert abs(float(fused @ picture) - float(fused @ text)) > 0.01
+
+
+def test_centring_takes_the_mean_out(mini: MiniEncoder) -> None:
+    centred = mini.encode(["a dog"])[0]
+    with torch.inference_mode():
+        raw = mini.sentence_vectors(["a dog"])[0] - mini._mu
+    np.testing.assert_allclose(centred, (raw / raw.norm()).numpy(), atol=1e-6)
+    assert float(mini._mu.norm()) > 0.1
+
+
+def test_text_is_read_up_to_the_maximum(mini: Encoder) -> None:
+    short, long = mini.token_usage("a dog"), mini.token_usage("dog " * 600)
+    assert (short.used, short.total, short.truncated) == (4, 4, False)
+    assert (long.used, long.total, long.truncated) == (256, 602, True)
+    # What lies beyond the maximum changes nothing, what lies before it does.
+    vectors = mini.encode(["dog " * 600, "dog " * 600 + "cat", "cat " + "dog " * 600])
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    assert float(vectors[0] @ vectors[2]) < 1 - 1e-6
+
+
+def test_both_views_have_the_models_size() -> None:
+    views = TwoViews(224, 0.5, 0.5)
+    for size in ((1, 1), (50, 1), (3, 900), (500, 10), (224, 224), (1999, 1000)):
+        pair = views(Image.new("RGB", size, (255, 0, 127)))
+        assert [tuple(view.shape) for view in pair] == [(3, 224, 224)] * 2
+        assert pair[1][:, 112, 112].tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
+
+
+def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmdemo import weights
+
+    (tmp_path / "mini").mkdir()
+    source = weights.ASSETS / "mini/config.json"
+    (tmp_path / "mini/config.json").write_text(source.read_text())
+    monkeypatch.setattr(weights, "ASSETS", tmp_path)
+    with pytest.raises(ModelError, match=r"incomplete.*vision\.safetensors.*Clone"):
+        MiniEncoder()
+
+
+# The cache
+
+
+def test_cache_drops_the_least_recently_used() -> None:
+    cache = ArrayCache(max_bytes=3 * 400)
+    for n in range(3):
+        cache.put(bytes([n]), np.zeros(100, dtype=np.float32))
+    assert cache.get(b"\0") is not None  # used: now the oldest is number 1
+    cache.put(b"new", np.zeros(100, dtype=np.float32))
+    assert cache.get(b"\1") is None
+    assert [cache.get(key) is not None for key in (b"\0", b"\2", b"new")] == [True] * 3
+    assert len(cache) == 3
+
+
+def test_cache_counts_a_replaced_array_once() -> None:
+    cache = ArrayCache(max_bytes=1000)
+    for _ in range(5):
+        cache.put(b"same", np.zeros(100, dtype=np.float32))
+    cache.put(b"other", np.zeros(100, dtype=np.float32))
+    assert len(cache) == 2
+
+
+def test_content_keys_differ_where_content_does(gradient: Image.Image) -> None:
+    palette = gradient.quantize(8)
+    recoloured = palette.copy()
+    colours = recoloured.getpalette() or []
+    recoloured.putpalette(colours[::-1])
+    keys = [
+        content_key("a", None),
+        content_key("b", None),
+        content_key(None, gradient),
+        content_key("a", gradient),
+        content_key(None, gradient.convert("L")),
+        content_key(None, gradient.resize((40, 60))),
+        content_key(None, palette),
+        content_key(None, recoloured),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert content_key("a", gradient.copy()) == content_key("a", gradient)

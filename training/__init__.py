@@ -1,0 +1,1 @@
+"""How the data and the weights that ship with the app were made. Not needed to run it."""
