@@ -1,0 +1,107 @@
+"""The command line: `python -m mmdemo models | download | compare | serve`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mmdemo.compare import PAIRS, Comparison, compare
+from mmdemo.errors import MMDemoError
+from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 1 after an error that was explained on stderr."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except MMDemoError as error:
+        sys.stderr.write(f"mmdemo: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mmdemo", description="Multimodal embeddings.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the models and what each can do")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    models.set_defaults(run=_models)
+
+    download = commands.add_parser("download", help="fetch a model's weights ahead of time")
+    download.add_argument("name", help="a name from 'models'")
+    download.set_defaults(run=_download)
+
+    comparison = commands.add_parser("compare", help="two pictures and a text, four ways")
+    comparison.add_argument("image1", metavar="A", help="first picture")
+    comparison.add_argument("image2", metavar="B", help="second picture")
+    comparison.add_argument("text", metavar="TEXT")
+    comparison.add_argument("--model", default=None, help="a name from 'models'")
+    comparison.add_argument("--json", action="store_true", help="print JSON")
+    comparison.set_defaults(run=_compare)
+
+    serve = commands.add_parser("serve", help="start the page; same as 'python app.py'")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _models(given: argparse.Namespace) -> None:
+    specs = offered()
+    if given.json:
+        _print_json([spec.to_dict() for spec in specs])
+    else:
+        sys.stdout.write("\n".join(map(_model_line, specs)) + "\n")
+
+
+def _download(given: argparse.Namespace) -> None:
+    spec = find_model(given.name)
+    load_encoder(spec.name)  # complains where a file is missing or cut off
+    sys.stdout.write(f"{spec.name} ships with the app and is complete; nothing to download.\n")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    result = compare(load_encoder(given.model), given.image1, given.image2, given.text)
+    if given.json:
+        _print_json(result.to_dict())
+    else:
+        sys.stdout.write(_table(result) + "\n")
+
+
+def _serve(_: argparse.Namespace) -> None:
+    # Here and not at the top: the other commands need no gradio.
+    from mmdemo.ui.app import launch
+
+    launch()
+
+
+def _model_line(spec: ModelSpec) -> str:
+    where = "on this machine" if spec.on_this_machine else "not downloaded"
+    able = ", ".join(spec.modalities)
+    languages = ", ".join(spec.languages)
+    return (
+        f"{spec.name:24} {able:20} fused: {spec.fusion:9} {spec.dim:5}-d "
+        f"{spec.size_mb:7.1f} MB  {languages:14} {where}"
+    )
+
+
+def _table(result: Comparison) -> str:
+    lines = [f"{result.model} ({result.dim}-d), text: {result.text}"]
+    for kind, (row, column) in PAIRS.items():
+        pair = f"{result.labels[row]} · {result.labels[column]}"
+        rank = ""
+        if kind in result.percentiles:
+            rank = f"   higher than {result.percentiles[kind]:.0f} % of unrelated pairs"
+        lines.append(f"{kind:6} {pair:20} {result.scores[kind]:+.4f}{rank}")
+    return "\n".join([*lines, *(f"Note: {note.message}" for note in result.notes)])
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Arrays to plotly figures.
+
+Colours of text and grid are left to the page's style sheet (`ui/theme.py`), so that a figure is at
+home in light and dark without being drawn again. Heights are explicit: the page reserves them, and
+nothing jumps when a figure arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from mmdemo.compare import PairKind
+
+KIND_COLOURS: dict[PairKind, str] = {
+    "i2i": "#2f7fc1",
+    "i2it": "#12998a",
+    "t2it": "#d9822b",
+    "it2it": "#9a63c9",
+}
+"""One colour a pair kind; each at least 3:1 against both grounds of the page (WCAG 2.2, 1.4.11)."""
+
+BARS_HEIGHT = 300
+HEATMAP_HEIGHT = 430
+
+_SEQUENTIAL = [
+    [0.0, "#f4efe4"],
+    [0.3, "#bcd8d6"],
+    [0.55, "#63aab5"],
+    [0.8, "#1f6f8e"],
+    [1.0, "#123a5c"],
+]
+_NEUTRAL = "rgba(128,128,128,0.28)"
+_FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"}
+_CONFIG_FREE = {"dragmode": False, "hovermode": "closest"}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of the bar chart.
+
+    Attributes:
+        kind: which pair kind, for the colour.
+        label: written beside the bar, below the name of the kind.
+        scores: one cosine a text, one or two of them.
+        band: 5 %, 50 % and 95 % quantile of unrelated pairs, or None.
+    """
+
+    kind: PairKind
+    label: str
+    scores: tuple[float, ...]
+    band: tuple[float, float, float] | None
+
+
+def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
+    """Draw horizontal bars from 0 to each score, over the range of unrelated pairs.
+
+    Args:
+        bars: the rows, top to bottom.
+        series: name of each text, as many as every row has scores; for the hover text.
+    """
+    figure = go.Figure()
+    count = len(series)
+    thickness = 0.4 if count == 1 else 0.24
+    for index, name in enumerate(series):
+        offset = (index - (count - 1) / 2) * (thickness + 0.02)
+        figure.add_bar(
+            orientation="h",
+            x=[bar.scores[index] for bar in bars],
+            y=[row + offset for row in range(len(bars))],
+            width=thickness,
+            marker={
+                "color": [KIND_COLOURS[bar.kind] for bar in bars],
+                "opacity": 1.0 if index == 0 else 0.5,
+                "cornerradius": 3,
+            },
+            text=[f"<b>{bar.scores[index]:.3f}</b>" for bar in bars],
+            textposition="outside",
+            textfont={"size": 16 if count == 1 else 14},
+            cliponaxis=False,
+            customdata=[bar.label for bar in bars],
+            hovertemplate=f"%{{customdata}}<br>{_escaped(name)}: %{{x:.4f}}<extra></extra>",
+        )
+    _add_bands(figure, bars)
+    for row, bar in enumerate(bars):
+        figure.add_annotation(
+            text=f"<b>{bar.kind}</b><br>{bar.label}",
+            x=0,
+            xref="paper",
+            xanchor="right",
+            xshift=-8,
+            y=row,
+            yanchor="middle",
+            align="right",
+            showarrow=False,
+            font={"size": 13},
+        )
+    low = min(0.0, *(score for bar in bars for score in bar.scores))
+    figure.update_layout(
+        _layout(BARS_HEIGHT, {"l": 128, "r": 8, "t": 4, "b": 26}),
+        barmode="overlay",
+        xaxis={
+            "range": [low - 0.14 if low < 0 else 0.0, 1.16],
+            "tickvals": np.arange(-1, 1.01, 0.25).tolist(),
+            "gridcolor": _NEUTRAL,
+            "zerolinecolor": "rgba(128,128,128,0.7)",
+            "fixedrange": True,
+        },
+        yaxis={
+            "range": [len(bars) - 0.45, -0.5],
+            "visible": False,
+            "fixedrange": True,
+        },
+    )
+    return figure
+
+
+def similarity_heatmap(
+    matrix: NDArray[np.float32],
+    labels: Sequence[str],
+    icons: Sequence[str],
+    lowest: float,
+) -> go.Figure:
+    """Draw a square matrix of cosines with a picture at every row and column.
+
+    Args:
+        matrix: [n, n] cosines.
+        labels: n names, for ticks and hover text.
+        icons: n image addresses.
+        lowest: cosine at the light end of the colour scale; 1 is at the dark end.
+    """
+    size = len(labels)
+    figure = go.Figure(
+        go.Heatmap(
+            z=matrix.tolist(),
+            x=list(range(size)),
+            y=list(range(size)),
+            customdata=[[f"{row} · {column}" for column in labels] for row in labels],
+            zmin=min(lowest, 0.99),
+            zmax=1.0,
+            colorscale=_SEQUENTIAL,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{customdata}<br>%{z:.4f}<extra></extra>",
+        )
+    )
+    figure.add_scatter(
+        mode="text",
+        x=[column for _ in range(size) for column in range(size)],
+        y=[row for row in range(size) for _ in range(size)],
+        text=[f"{value:.2f}" for value in matrix.ravel()],
+        textfont={"size": 15, "color": _ink(matrix.ravel(), lowest)},
+        hoverinfo="skip",
+    )
+    ticks = {
+        "tickvals": list(range(size)),
+        "ticktext": list(labels),
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"size": 12},
+    }
+    figure.update_layout(
+        _layout(HEATMAP_HEIGHT, {"l": 4, "r": 4, "t": 4, "b": 4}),
+        # The first column and row of the axes belong to the pictures.
+        xaxis=ticks | {"range": [-1.45, size - 0.5], "side": "top"},
+        yaxis=ticks | {"range": [size - 0.5, -1.45], "showticklabels": False},
+        images=[
+            image
+            for index, source in enumerate(icons)
+            for image in (_icon(source, index, -0.97), _icon(source, -0.97, index))
+        ],
+    )
+    return figure
+
+
+def _add_bands(figure: go.Figure, bars: Sequence[Bar]) -> None:
+    """Add the range of unrelated pairs below each bar: 5 % to 95 %, with a tick at the median."""
+    for row, bar in enumerate(bars):
+        if bar.band is None:
+            continue
+        low, middle, high = bar.band
+        y = row + 0.33
+        box = {"type": "rect", "layer": "below", "line": {"width": 0}}
+        figure.add_shape(
+            **box, x0=low, x1=high, y0=y - 0.045, y1=y + 0.045, fillcolor="rgba(128,128,128,0.35)"
+        )
+        figure.add_shape(
+            **box,
+            x0=middle - 0.003,
+            x1=middle + 0.003,
+            y0=y - 0.09,
+            y1=y + 0.09,
+            fillcolor="rgba(128,128,128,0.95)",
+        )
+
+
+def _ink(values: NDArray[np.float32], lowest: float) -> list[str]:
+    """Return a text colour for each cell: white on the dark half of the scale."""
+    place = (values - lowest) / (1.0 - lowest)
+    return ["#ffffff" if dark else "#16202b" for dark in place > 0.62]
+
+
+def _icon(source: str, x: float, y: float) -> dict[str, object]:
+    return {
+        "source": source,
+        "xref": "x",
+        "yref": "y",
+        "x": x,
+        "y": y,
+        "xanchor": "center",
+        "yanchor": "middle",
+        "sizex": 0.82,
+        "sizey": 0.82,
+        "sizing": "contain",
+        "layer": "above",
+    }
+
+
+def _layout(height: int, margin: dict[str, int]) -> dict[str, object]:
+    return {
+        "height": height,
+        "margin": margin,
+        "font": _FONT,
+        "showlegend": False,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        **_CONFIG_FREE,
+    }
+
+
+def _escaped(text: str) -> str:
+    """Return a visitor's text for a hover label, where plotly reads a little markup and `%{…}`."""
+    short = text if len(text) <= 60 else text[:59] + "…"
+    return (
+        short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
+    )

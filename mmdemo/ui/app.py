@@ -1,0 +1,83 @@
+"""The shell of the page: header, tabs, language and mode; and how it is launched."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+import gradio as gr
+
+from mmdemo.errors import MMDemoError
+from mmdemo.examples import FOLDER
+from mmdemo.registry import load_encoder
+from mmdemo.settings import default_model, limits
+from mmdemo.ui import similarity_tab
+from mmdemo.ui.localise import Localiser
+from mmdemo.ui.text import LANGUAGES, Language
+from mmdemo.ui.theme import STYLE_SHEET, theme
+
+log = logging.getLogger(__name__)
+
+# Uploaded pictures are deleted an hour after they came; looked for every ten minutes.
+_DELETE_CACHE = (600, 3600)
+
+_TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
+
+
+def build() -> gr.Blocks:
+    """Build the page."""
+    localiser = Localiser()
+    with gr.Blocks(
+        title="mmdemo", analytics_enabled=False, delete_cache=_DELETE_CACHE, fill_width=True
+    ) as page:
+        with gr.Row(elem_id="header"):
+            brand = gr.HTML(elem_id="brand", padding=False)
+            localiser.add_html(brand, "<h1>mmdemo</h1><p>{tagline}</p>")
+            language = gr.Radio(
+                list(LANGUAGES), value="en", show_label=False, container=False, elem_id="language"
+            )
+            mode = gr.Button(size="sm", elem_id="theme-toggle")
+            localiser.add(mode, value="theme_button")
+        with gr.Tab("Similarity") as tab:
+            first_comparison = similarity_tab.build(localiser, language)
+        localiser.add(tab, label="tab_similarity")
+        mode.click(None, None, None, js=_TOGGLE_MODE, api_visibility="private")
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        language.change(localiser.switch, language, localiser.components, **quiet)
+        page.load(preferred_language, None, language, **quiet)
+        first_comparison(page)
+    return page
+
+
+def preferred_language(request: gr.Request) -> Language:
+    """Return Chinese for a browser that asks for it first, else English."""
+    wanted = request.headers.get("accept-language", "")
+    return "zh" if wanted.lower().startswith("zh") else "en"
+
+
+def launch() -> None:
+    """Build the page and serve it until interrupted; the address is printed."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # The first use of the default model, so that nobody waits for it on stage.
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    build().launch(
+        theme=theme(),
+        css_paths=STYLE_SHEET,
+        show_error=True,
+        ssr_mode=False,
+        pwa=False,
+        share=False,
+        max_file_size=f"{limits().upload_mb}mb",
+        footer_links=["api"],
+        allowed_paths=[str(FOLDER)],
+    )
+
+
+def _warm_up() -> None:
+    try:
+        load_encoder(default_model()).encode("a first text")
+    except MMDemoError as error:
+        log.warning("%s", error)  # the page says the same to whoever uses the model

@@ -1,0 +1,213 @@
+"""Every visible string, in English and Chinese.
+
+`say(language, key, **values)` fills in values that the caller has already escaped where they are a
+visitor's own words. Technical terms (embedding, cosine, `i2it`) stay as the field writes them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Language: TypeAlias = Literal["en", "zh"]
+
+LANGUAGES: tuple[tuple[str, Language], ...] = (("English", "en"), ("中文", "zh"))
+
+TEXT: dict[str, dict[Language, str]] = {
+    # The shell
+    "tagline": {
+        "en": "Pictures and texts as vectors in one space: see what an embedding model sees.",
+        "zh": "图片与文本是同一个空间里的向量：看看嵌入模型看到了什么。",
+    },
+    "theme_button": {"en": "Light / dark", "zh": "浅色 / 深色"},
+    "tab_similarity": {"en": "Similarity", "zh": "相似度"},
+    "language_label": {"en": "Language", "zh": "语言"},
+    # Inputs
+    "model_label": {"en": "Model", "zh": "模型"},
+    "image1_label": {"en": "Image 1", "zh": "图片 1"},
+    "image2_label": {"en": "Image 2", "zh": "图片 2"},
+    "text_label": {"en": "Text", "zh": "文本"},
+    "text_placeholder": {
+        "en": "Describe something, or type a word",
+        "zh": "描述点什么，或输入一个词",
+    },
+    "other_label": {"en": "Compare with", "zh": "与另一文本对比"},
+    "other_placeholder": {
+        "en": "A second text, to see what moves (optional)",
+        "zh": "第二个文本，看看哪些数值变了（可选）",
+    },
+    "examples_label": {"en": "Try an example", "zh": "试试示例"},
+    "texts_try": {"en": "Try", "zh": "试试"},
+    "swap_button": {"en": "Swap images", "zh": "交换图片"},
+    "clear_other": {"en": "Clear", "zh": "清除"},
+    # What a model can do
+    "can_text": {"en": "text", "zh": "文本"},
+    "can_image": {"en": "image", "zh": "图片"},
+    "can_fused": {"en": "image + text", "zh": "图片 + 文本"},
+    "fusion_native": {"en": "native", "zh": "原生"},
+    "fusion_weighted": {"en": "weighted sum", "zh": "加权和"},
+    "fusion_averaged": {"en": "averaged", "zh": "平均"},
+    "on_machine": {"en": "on this machine", "zh": "已在本机"},
+    "not_on_machine": {"en": "needs a download", "zh": "需要下载"},
+    "dimensions": {"en": "{dim} dimensions", "zh": "{dim} 维"},
+    "language_en": {"en": "English", "zh": "英语"},
+    "language_multilingual": {"en": "many languages", "zh": "多语言"},
+    # Results
+    "results_heading": {"en": "Four similarities", "zh": "四种相似度"},
+    "bars_caption": {
+        "en": "Cosine of each pair. The grey band below a bar holds 90 % of unrelated pairs of the "
+        "same kind; the tick is their median.",
+        "zh": "每一对向量的余弦。条形下方的灰带是同类无关配对中间的 90 %，竖线是其中位数。",
+    },
+    "bars_caption_two": {
+        "en": "Solid: “{text}”. Pale: “{other}”. The grey band holds 90 % of unrelated pairs of "
+        "the same kind; the tick is their median.",
+        "zh": "深色：“{text}”。浅色：“{other}”。灰带是同类无关配对中间的 90 %，竖线是其中位数。",
+    },
+    "matrix_heading": {"en": "Everything with everything", "zh": "两两之间"},
+    "matrix_caption": {
+        "en": "All ten cosines of the five vectors; darker is more alike. One scale per model: "
+        "cosines of different models cannot be compared.",
+        "zh": "五个向量之间的全部十个余弦，颜色越深越相似。"
+        "色标只属于当前模型：不同模型的余弦不可比较。",
+    },
+    "matrix_of": {"en": "with “{text}”", "zh": "文本为“{text}”"},
+    "kind_i2i": {"en": "image 1 · image 2", "zh": "图片 1 · 图片 2"},
+    "kind_i2it": {"en": "image 1 · fused 1", "zh": "图片 1 · 融合 1"},
+    "kind_t2it": {"en": "text · fused 1", "zh": "文本 · 融合 1"},
+    "kind_it2it": {"en": "fused 1 · fused 2", "zh": "融合 1 · 融合 2"},
+    "what_i2i": {
+        "en": "The two pictures on their own; the text plays no part.",
+        "zh": "只比较两张图片，与文本无关。",
+    },
+    "what_i2it": {
+        "en": "Image 1 against image 1 with the text: how far the text moves the picture.",
+        "zh": "图片 1 与“图片 1 + 文本”：文本把图片推开了多远。",
+    },
+    "what_t2it": {
+        "en": "The text against image 1 with the text: how much of the text the pair expresses.",
+        "zh": "文本与“图片 1 + 文本”：融合向量里有多少文本的意思。",
+    },
+    "what_it2it": {
+        "en": "Both pictures, each with the same text: a shared text draws them together.",
+        "zh": "两张图片各自加上同一文本：共同的文本让它们靠近。",
+    },
+    "percentile": {
+        "en": "Higher than {percent} of {pairs} unrelated pairs",
+        "zh": "高于 {pairs} 个无关配对中的 {percent}",
+    },
+    "no_background": {
+        "en": "This model has no background set yet, so there is no percentile.",
+        "zh": "该模型还没有背景集，因此没有百分位。",
+    },
+    "means_low": {
+        "en": "less alike than most unrelated pairs.",
+        "zh": "不如多数无关配对相似。",
+    },
+    "means_even": {
+        "en": "no more alike than unrelated pairs are.",
+        "zh": "与无关配对差不多。",
+    },
+    "means_high": {
+        "en": "more alike than most unrelated pairs.",
+        "zh": "比多数无关配对更相似。",
+    },
+    "means_top": {
+        "en": "clearly alike: few unrelated pairs get this far.",
+        "zh": "明显相似：很少有无关配对达到这个数值。",
+    },
+    "moved_heading": {"en": "What moved", "zh": "哪些变了"},
+    "moved": {
+        "en": "From “{text}” to “{other}”: most of all {kind} ({change}). "
+        "{still} stays, because the text plays no part in it.",
+        "zh": "从“{text}”换成“{other}”：变化最大的是 {kind}（{change}）。"
+        "{still} 不变，因为它与文本无关。",
+    },
+    "moved_none": {
+        "en": "“{text}” and “{other}” give the same numbers.",
+        "zh": "“{text}”与“{other}”得到相同的数值。",
+    },
+    # Folded away
+    "details_label": {"en": "Vectors and timings", "zh": "向量与用时"},
+    "vectors_caption": {
+        "en": "The first ten of {dim} values of each vector. Every vector has length 1.",
+        "zh": "每个向量 {dim} 个值中的前十个。每个向量的长度都是 1。",
+    },
+    "label_text": {"en": "text", "zh": "文本"},
+    "label_image 1": {"en": "image 1", "zh": "图片 1"},
+    "label_image 2": {"en": "image 2", "zh": "图片 2"},
+    "label_fused 1": {"en": "fused 1", "zh": "融合 1"},
+    "label_fused 2": {"en": "fused 2", "zh": "融合 2"},
+    "time_open": {"en": "opening the pictures", "zh": "打开图片"},
+    "time_image": {"en": "vision tower", "zh": "视觉塔"},
+    "time_text": {"en": "text tower", "zh": "文本塔"},
+    "time_fused": {"en": "fusing", "zh": "融合"},
+    "time_total": {"en": "in all", "zh": "合计"},
+    "time_cached": {
+        "en": "What was seen before comes from the cache and takes no time.",
+        "zh": "见过的内容来自缓存，不再耗时。",
+    },
+    # Notes and messages
+    "note_truncated": {
+        "en": "Only the first {used} of the text's {total} tokens were read.",
+        "zh": "文本共 {total} 个 token，只读取了前 {used} 个。",
+    },
+    "note_language": {
+        "en": "{model} was trained on English; {share} % of this text's letters are of another "
+        "script, so numbers that involve the text mean little.",
+        "zh": "{model} 只学过英语，而这段文本有 {share} % 的字符属于其他文字，"
+        "涉及文本的数值意义不大。",
+    },
+    "note_weighted": {
+        "en": "Fused here is a weighted sum ({image} image, {text} text): this model has no fused "
+        "embedding of its own yet.",
+        "zh": "这里的融合是加权和（图片 {image}，文本 {text}）：该模型还没有自己的融合嵌入。",
+    },
+    "note_averaged": {
+        "en": "Fused here is the average of image and text: this model has no fused embedding of "
+        "its own.",
+        "zh": "这里的融合是图片与文本的平均：该模型没有自己的融合嵌入。",
+    },
+    "need_image": {
+        "en": "Add {which}: upload, paste, use the webcam, or pick an example.",
+        "zh": "请添加{which}：上传、粘贴、摄像头拍照，或选择一个示例。",
+    },
+    "need_text": {
+        "en": "Type a text, or pick one below the field.",
+        "zh": "请输入文本，或在输入框下方选择。",
+    },
+    "stale": {
+        "en": "The results below are of the previous comparison.",
+        "zh": "下面仍是上一次比较的结果。",
+    },
+    "in_field": {"en": "{field}: {message}", "zh": "{field}：{message}"},
+    "unexpected": {
+        "en": "Something went wrong here. Your input is kept; try again, or other pictures.",
+        "zh": "我们这边出了点问题。您的输入仍在，请重试或换一张图片。",
+    },
+    "loading": {
+        "en": "Loading the model and comparing the first example…",
+        "zh": "正在加载模型并比较第一个示例……",
+    },
+}
+
+SAMPLE_TEXTS: tuple[str, ...] = (
+    "the logo of an open-source organisation",
+    "datawhale开源组织的logo",
+    "blue whale",
+    "蓝鲸",
+)
+"""Offered below the text field: the course's own text and exercise, in both languages."""
+
+SAMPLE_OTHERS: tuple[str, ...] = ("blue whale", "蓝鲸")
+"""Offered below "compare with": the course's exercise."""
+
+
+def say(language: Language, key: str, **values: object) -> str:
+    """Return a string of the page.
+
+    Args:
+        language: `en` or `zh`.
+        key: a key of `TEXT`.
+        **values: what the string mentions, escaped already where it goes into markup.
+    """
+    return TEXT[key][language].format(**values)

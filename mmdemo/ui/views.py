@@ -1,0 +1,260 @@
+"""A comparison as the page shows it: pure functions from results to figures and markup.
+
+Whatever a visitor typed is escaped here, on its way into markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import quote
+
+import plotly.graph_objects as go
+from PIL import Image
+
+from mmdemo.background import Background, background
+from mmdemo.compare import PAIRS, Comparison, PairKind
+from mmdemo.images import thumbnail_uri
+from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
+from mmdemo.registry import ModelSpec
+from mmdemo.types import Modality
+from mmdemo.ui.text import Language, say
+
+# Percentiles at which the wording changes; conventional quartile and 5 % cuts.
+_WORDING = ((95.0, "means_top"), (75.0, "means_high"), (25.0, "means_even"), (0.0, "means_low"))
+
+# The values of `fusion` under which the page must say that fusing was done afterwards.
+_LATE_FUSION = ("weighted", "averaged")
+
+
+def facts(spec: ModelSpec, language: Language) -> str:
+    """Return what a model can do, its size, languages, and whether it is on this machine."""
+    able: tuple[tuple[Modality, str], ...] = (
+        ("text", say(language, "can_text")),
+        ("image", say(language, "can_image")),
+        ("fused", f"{say(language, 'can_fused')} ({say(language, f'fusion_{spec.fusion}')})"),
+    )
+    items = [
+        f'<li class="yes">✓ {label}</li>' if modality in spec.modalities else f"<li>✗ {label}</li>"
+        for modality, label in able
+    ]
+    where = "on_machine" if spec.on_this_machine else "not_on_machine"
+    plain = (
+        say(language, "dimensions", dim=spec.dim),
+        f"{spec.size_mb:.0f} MB",
+        ", ".join(say(language, f"language_{code}") for code in spec.languages),
+        say(language, where),
+        spec.licence,
+    )
+    items += [f"<li>{escape(text)}</li>" for text in plain]
+    return f'<ul class="mm-facts">{"".join(items)}</ul>'
+
+
+def message(text: str, *, stale: bool) -> str:
+    """Return a message box; `stale` dims the results below it, which are of an earlier input."""
+    if not text:
+        return ""
+    return f'<div class="mm-message{" stale" if stale else ""}" role="status"><p>{text}</p></div>'
+
+
+def bars(results: Sequence[Comparison], language: Language) -> go.Figure:
+    """Draw the four similarities of one comparison, or of two texts with the same pictures."""
+    known = background(results[0].model)
+    rows = [
+        Bar(
+            kind=kind,
+            label=say(language, f"kind_{kind}"),
+            scores=tuple(result.scores[kind] for result in results),
+            band=_band(known, kind),
+        )
+        for kind in PAIRS
+    ]
+    return similarity_bars(rows, [result.text for result in results])
+
+
+def _bars_caption(
+    results: Sequence[Comparison], weights: tuple[float, float], language: Language
+) -> str:
+    """Say how to read the bar chart, and how the fused embeddings came about where it matters."""
+    shown = [_shown(result.text) for result in results]
+    if len(shown) == 1:
+        caption = say(language, "bars_caption")
+    else:
+        caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
+    fusion = results[0].fusion
+    if fusion in _LATE_FUSION:
+        caption += " " + say(language, f"note_{fusion}", image=weights[0], text=weights[1])
+    return f'<p class="mm-caption">{caption}</p>'
+
+
+def readings(
+    results: Sequence[Comparison], weights: tuple[float, float], language: Language
+) -> str:
+    """Return what stands below the bars: how to read them, what moved, and a card a pair kind.
+
+    A card holds the value, its percentile, what was compared, and what the number means.
+    """
+    known = background(results[0].model)
+    body = "".join(_card(kind, results, known, language) for kind in PAIRS)
+    caption = _bars_caption(results, weights, language)
+    return f'{caption}{_moved(results, language)}<div class="mm-cards">{body}</div>'
+
+
+def _moved(results: Sequence[Comparison], language: Language) -> str:
+    """Say what changed between two texts; nothing where there is one."""
+    if len(results) < 2:
+        return ""
+    first, second = results
+    text, other = _shown(first.text), _shown(second.text)
+    changes = {kind: second.scores[kind] - first.scores[kind] for kind in PAIRS}
+    most = max(changes, key=lambda kind: abs(changes[kind]))
+    if abs(changes[most]) < 5e-4:
+        sentence = say(language, "moved_none", text=text, other=other)
+    else:
+        sentence = say(
+            language,
+            "moved",
+            text=text,
+            other=other,
+            kind=f"<b>{say(language, f'kind_{most}')}</b>",
+            change=f"<b>{_signed(changes[most])}</b>",
+            still=say(language, "kind_i2i"),
+        )
+    return f'<div class="mm-moved"><b>{say(language, "moved_heading")}.</b> {sentence}</div>'
+
+
+def heatmap(
+    result: Comparison, image1: Image.Image, image2: Image.Image, language: Language
+) -> go.Figure:
+    """Draw the matrix with thumbnails on its axes."""
+    known = background(result.model)
+    one, two = thumbnail_uri(image1), thumbnail_uri(image2)
+    icons = [_svg(_LETTER), one, two, _fused_icon(one), _fused_icon(two)]
+    labels = [say(language, f"label_{label}") for label in result.labels]
+    # The light end of the scale belongs to the model, so that two texts share one scale.
+    lowest = known.quantile("i2i", 1.0) if known else float(result.matrix.min())
+    return similarity_heatmap(result.matrix, labels, icons, lowest)
+
+
+def matrix_heading(result: Comparison, language: Language) -> str:
+    """Name the text that a matrix belongs to."""
+    return f'<p class="mm-caption">{say(language, "matrix_of", text=_shown(result.text))}</p>'
+
+
+def details(results: Sequence[Comparison], language: Language) -> str:
+    """Return dimension, first ten values of each vector, and timings."""
+    result = results[0]
+    rows = "".join(
+        f"<tr><th>{say(language, f'label_{label}')}</th>"
+        + "".join(f"<td>{value:+.4f}</td>" for value in vector[:10])
+        + "</tr>"
+        for label, vector in zip(result.labels, result.vectors, strict=True)
+    )
+    times = ", ".join(
+        f"{say(language, f'time_{name}')} {ms:.1f} ms" for name, ms in result.timings.items()
+    )
+    return (
+        f'<p class="mm-caption">{say(language, "vectors_caption", dim=result.dim)}</p>'
+        f'<div class="mm-table"><table>{rows}</table></div>'
+        f'<p class="mm-caption">{times}. {say(language, "time_cached")}</p>'
+    )
+
+
+def notes(results: Sequence[Comparison], language: Language) -> list[str]:
+    """Return what a reader of the numbers should know, each sentence once."""
+    sentences = [
+        say(language, f"note_{note.code}", **{k: escape(str(v)) for k, v in note.values.items()})
+        for result in results
+        for note in result.notes
+    ]
+    return list(dict.fromkeys(sentences))
+
+
+def _card(
+    kind: PairKind,
+    results: Sequence[Comparison],
+    known: Background | None,
+    language: Language,
+) -> str:
+    first = results[0]
+    score = first.scores[kind]
+    values = f'<span class="value" data-score="{score:.6f}">{score:.3f}</span>'
+    if len(results) > 1:
+        other = results[1].scores[kind]
+        values += (
+            f'<span class="value second" data-score="{other:.6f}">{other:.3f}</span>'
+            f'<span class="change">{_signed(other - score)}</span>'
+        )
+    return (
+        f'<article class="mm-card" data-kind="{kind}" style="--kind:{KIND_COLOURS[kind]}">'
+        f"<header><span>{say(language, f'kind_{kind}')}</span><code>{kind}</code></header>"
+        f'<div class="values">{values}</div>'
+        f"{_meaning(kind, first, known, language)}"
+        f'<p class="what">{say(language, f"what_{kind}")}</p>'
+        "</article>"
+    )
+
+
+def _meaning(
+    kind: PairKind, result: Comparison, known: Background | None, language: Language
+) -> str:
+    if known is None:
+        return f"<p>{say(language, 'no_background')}</p>"
+    percent = result.percentiles[kind]
+    wording = next(key for cut, key in _WORDING if percent >= cut)
+    rank = say(language, "percentile", percent=_percent(percent), pairs=f"{known.pairs[kind]:,}")
+    colon = "：" if language == "zh" else ": "
+    return (
+        f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
+        f'<p data-percentile="{percent:.2f}">{rank}{colon}{say(language, wording)}</p>'
+    )
+
+
+def _band(known: Background | None, kind: PairKind) -> tuple[float, float, float] | None:
+    if known is None:
+        return None
+    low, middle, high = (known.quantile(kind, percent) for percent in (5.0, 50.0, 95.0))
+    return low, middle, high
+
+
+def _percent(value: float) -> str:
+    """Return a percentile without claiming more than the background set can tell.
+
+    >>> _percent(99.97), _percent(42.4)
+    ('more than 99 %', '42 %')
+    """
+    if value > 99.0:
+        return "> 99 %"
+    return "< 1 %" if value < 1.0 else f"{value:.0f} %"
+
+
+def _signed(change: float) -> str:
+    """Return a change with its sign: a true minus, and no sign for nothing."""
+    rounded = f"{abs(change):.3f}"
+    if float(rounded) == 0.0:
+        return "±0"
+    return ("+" if change > 0 else "−") + rounded
+
+
+def _shown(text: str) -> str:
+    """Return a visitor's text, cut to what a sentence can hold, escaped for markup."""
+    flat = " ".join(text.split())
+    return escape(flat if len(flat) <= 60 else flat[:59] + "…")
+
+
+def _fused_icon(thumbnail: str) -> str:
+    """Return a thumbnail with the sign for text in its corner."""
+    picture = f'<image href="{thumbnail}" width="96" height="96"/>'
+    return _svg(f'{picture}<g transform="translate(52 52) scale(.46)">{_LETTER}</g>')
+
+
+def _svg(body: str) -> str:
+    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96">{body}</svg>'
+    return "data:image/svg+xml," + quote(drawing)
+
+
+# The sign for text: a white T on ink.
+_LETTER = (
+    '<rect x="5" y="5" width="86" height="86" rx="20" fill="#123a5c" stroke="#fff"'
+    ' stroke-width="5"/><path d="M25 28h46v13H55v32H41V41H25z" fill="#fff"/>'
+)
