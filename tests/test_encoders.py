@@ -190,7 +190,7 @@ def test_many_threads_get_the_right_vectors() -> None:
 
 
 def test_unknown_models_are_explained() -> None:
-    with pytest.raises(ModelError, match="no model 'mimi'. Did you mean 'mini'"):
+    with pytest.raises(ModelError, match=r"no model 'mimi'\. Did you mean 'mini'"):
         load_encoder("mimi")
 
 

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmdemo import compare, load_encoder
+from mmdemo.__main__ import main
+from tests.conftest import ROOT
+
+
+def test_compare_prints_the_numbers_of_the_library(two_pictures: tuple[Path, Path]) -> None:
+    # In its own process, as a user runs it.
+    first, second = map(str, two_pictures)
+    command = [sys.executable, "-m", "mmdemo", "compare", first, second, "a bird", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = json.loads(done.stdout)
+    expected = compare(load_encoder("mini"), first, second, "a bird").to_dict()
+    assert printed["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+    assert printed["percentiles"] == pytest.approx(expected["percentiles"], abs=0.01)
+    assert set(printed) == set(expected)
+
+
+def test_compare_prints_a_table(
+    two_pictures: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *map(str, two_pictures), "蓝鲸"]) == 0
+    printed = capsys.readouterr().out
+    expected = compare(load_encoder("mini"), *two_pictures, "蓝鲸")
+    for kind, score in expected.scores.items():
+        assert f"{kind:6}" in printed
+        assert f"{score:+.4f}" in printed
+    assert "Note: mini was trained on English" in printed
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed[0]["name"] == "mini"
+    assert listed[0]["on_this_machine"] is True
+    assert main(["models"]) == 0
+    assert "mini" in capsys.readouterr().out
+
+
+def test_download_of_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download", "mini"]) == 0
+    assert "nothing to download" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["compare", "gone.png", "b.png", "x"], "no readable picture file 'gone.png'"),
+        (["compare", "a", "b", "x", "--model", "mimi"], "Did you mean 'mini'?"),
+        (["download", "nonesuch"], "There is no model 'nonesuch'"),
+    ],
+)
+def test_errors_are_one_line_on_stderr(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert says in printed.err
+    assert printed.err.count("\n") == 1

@@ -1,0 +1,92 @@
+"""The web endpoints, through gradio's own client against a running server."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from mmdemo import MODELS, compare, load_encoder
+
+
+@pytest.fixture(scope="module")
+def client(app_url: str) -> Client:
+    return Client(app_url, verbose=False)
+
+
+def test_compare_gives_the_numbers_of_the_library(
+    client: Client, two_pictures: tuple[Path, Path]
+) -> None:
+    first, second = two_pictures
+    answer = client.predict(
+        image1=handle_file(first),
+        image2=handle_file(second),
+        text="a bird",
+        model="mini",
+        api_name="/compare",
+    )
+    expected = compare(load_encoder("mini"), first, second, "a bird").to_dict()
+    assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+    assert answer["percentiles"] == pytest.approx(expected["percentiles"], abs=0.01)
+    for row, wanted in zip(answer["matrix"], expected["matrix"], strict=True):
+        assert row == pytest.approx(wanted, abs=1e-5)
+    assert (answer["labels"], answer["dim"]) == (expected["labels"], 384)
+
+
+def test_models(client: Client) -> None:
+    answer = client.predict(api_name="/models")
+    assert [row["name"] for row in answer] == list(MODELS)
+    assert answer[0]["on_this_machine"] is True
+
+
+def test_only_what_is_documented_is_offered(client: Client) -> None:
+    described: Any = client.view_api(return_format="dict")
+    endpoints = described["named_endpoints"]
+    assert set(endpoints) == {"/compare", "/models"}
+    names = [parameter["parameter_name"] for parameter in endpoints["/compare"]["parameters"]]
+    assert names == ["image1", "image2", "text", "model"]
+
+
+def test_bad_input_gets_a_clear_message(
+    client: Client, two_pictures: tuple[Path, Path], tmp_path: Path
+) -> None:
+    good = handle_file(two_pictures[0])
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture at all")
+    cases = [
+        ((good, handle_file(broken), "x", "mini"), "Image 2: This file is not a picture"),
+        ((good, None, "x", "mini"), "Two pictures are needed"),
+        ((good, good, "", "mini"), "the text is empty"),
+        ((good, good, "x" * 10_001, "mini"), "at most 10,000"),
+        ((good, good, "x", "mimi"), "mimi"),
+    ]
+    for given, says in cases:
+        with pytest.raises(AppError, match=says) as caught:
+            client.predict(*given, api_name="/compare")
+        assert "Traceback" not in str(caught.value)
+        assert str(tmp_path) not in str(caught.value)
+    # The app stays up.
+    assert client.predict(good, good, "x", "mini", api_name="/compare")["dim"] == 384
+
+
+def test_many_at_once_each_get_their_own_answer(
+    app_url: str, two_pictures: tuple[Path, Path]
+) -> None:
+    first, second = two_pictures
+
+    def ask(number: int) -> tuple[dict, dict]:
+        text = f"thing number {number}"
+        pictures = (first, second) if number % 2 else (second, first)
+        answer = Client(app_url, verbose=False).predict(
+            *map(handle_file, pictures), text, "mini", api_name="/compare"
+        )
+        return answer, compare(load_encoder("mini"), *pictures, text).to_dict()
+
+    with ThreadPoolExecutor(8) as pool:
+        for answer, expected in pool.map(ask, range(8)):
+            assert answer["text"] == expected["text"]
+            assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)

@@ -1,0 +1,179 @@
+"""What the page shows, without a browser: figures, markup, both languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from mmdemo import MODELS, compare
+from mmdemo.compare import PAIRS, Comparison
+from mmdemo.encoders.base import Encoder
+from mmdemo.images import open_image
+from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
+from mmdemo.ui import app, similarity_tab, views
+from mmdemo.ui.text import TEXT, say
+
+HOSTILE = "<img src=x onerror=alert(1)> {0.__class__} %{x} & “quotes”"
+
+
+@pytest.fixture(scope="module")
+def result(mini: Encoder, opening: tuple[Path, Path, str]) -> Comparison:
+    return compare(mini, *opening)
+
+
+@pytest.fixture(scope="module")
+def hostile(mini: Encoder, opening: tuple[Path, Path, str]) -> Comparison:
+    return compare(mini, *opening[:2], HOSTILE)
+
+
+def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
+    for key, strings in TEXT.items():
+        assert set(strings) == {"en", "zh"}, key
+        fields = [
+            {name for _, name, _, _ in Formatter().parse(text) if name} for text in strings.values()
+        ]
+        assert fields[0] == fields[1], key
+
+
+def test_bars_show_every_score(result: Comparison) -> None:
+    figure = views.bars([result], "en")
+    (bars,) = figure.to_dict()["data"]
+    assert bars["x"] == list(result.scores.values())
+    shown = [re.sub("</?b>", "", text) for text in bars["text"]]
+    assert shown == [f"{score:.3f}" for score in result.scores.values()]
+
+
+def test_bars_of_two_texts(result: Comparison, hostile: Comparison) -> None:
+    figure = views.bars([result, hostile], "zh")
+    _, second = figure.to_dict()["data"]
+    assert second["x"] == list(hostile.scores.values())
+    assert "<img" not in str(figure.to_json())
+
+
+def test_a_negative_score_has_room() -> None:
+    figure = similarity_bars([Bar("i2i", "pair", (-0.4,), None)], ["text"])
+    layout = figure.to_dict()["layout"]
+    low, high = layout["xaxis"]["range"]
+    assert low < -0.5
+    assert high > 1
+    assert "shapes" not in layout
+
+
+def test_heatmap_shows_every_cosine() -> None:
+    matrix = np.array([[1, 0.25], [0.25, 1]], dtype=np.float32)
+    figure = similarity_heatmap(matrix, ["a", "b"], ["data:,1", "data:,2"], lowest=0.0)
+    drawn = figure.to_dict()
+    cells, numbers = drawn["data"]
+    assert cells["z"] == matrix.tolist()
+    assert numbers["text"] == ["1.00", "0.25", "0.25", "1.00"]
+    icons = [image["source"] for image in drawn["layout"]["images"]]
+    assert icons == ["data:,1"] * 2 + ["data:,2"] * 2
+
+
+def test_readings_hold_value_percentile_and_meaning(result: Comparison) -> None:
+    for language in ("en", "zh"):
+        markup = views.readings([result], (0.6, 0.4), language)
+        for kind in PAIRS:
+            card = re.search(rf'data-kind="{kind}".*?</article>', markup, re.S)
+            assert card is not None
+            assert f'data-score="{result.scores[kind]:.6f}"' in card[0]
+            assert f'data-percentile="{result.percentiles[kind]:.2f}"' in card[0]
+            assert say(language, f"what_{kind}") in card[0]
+
+
+def test_two_texts_say_what_moved(result: Comparison, hostile: Comparison) -> None:
+    markup = views.readings([result, hostile], (0.6, 0.4), "en")
+    changes = {kind: hostile.scores[kind] - result.scores[kind] for kind in PAIRS}
+    assert changes["i2i"] == 0
+    assert "±0" in markup
+    most = max(changes, key=lambda kind: abs(changes[kind]))
+    sentence = re.search(r'class="mm-moved">(.*?)</div>', markup, re.S)
+    assert sentence is not None
+    assert say("en", f"kind_{most}") in sentence[1]
+    assert f"{abs(changes[most]):.3f}" in sentence[1]
+    same = views.readings([result, result], (0.6, 0.4), "en")
+    assert "give the same numbers" in same
+
+
+def test_a_visitors_text_is_never_markup(
+    hostile: Comparison, opening: tuple[Path, Path, str]
+) -> None:
+    first, second = (open_image(path) for path in opening[:2])
+    shown = [
+        views.readings([hostile, hostile], (0.6, 0.4), "en"),
+        views.matrix_heading(hostile, "en"),
+        views.details([hostile], "en"),
+        str(views.heatmap(hostile, first, second, "en").to_json()),
+        " ".join(views.notes([hostile], "en")),
+    ]
+    assert not any("<img src=x" in markup for markup in shown)
+    assert "&lt;img src=x" in shown[0]
+    assert "{0.__class__}" in shown[0]
+
+
+def test_details_hold_ten_values_of_each_vector(result: Comparison) -> None:
+    markup = views.details([result], "en")
+    rows = re.findall(r"<tr>(.*?)</tr>", markup)
+    assert len(rows) == 5
+    for row, vector in zip(rows, result.vectors, strict=True):
+        values = re.findall(r"<td>(.*?)</td>", row)
+        assert [float(value) for value in values] == pytest.approx(vector[:10], abs=6e-5)
+    assert "384" in markup
+    assert "ms" in markup
+
+
+def test_facts_tell_what_a_model_can_do() -> None:
+    markup = views.facts(MODELS["mini"], "en")
+    for fact in ("✓ text", "✓ image", "weighted sum", "384", "MB", "English", "on this machine"):
+        assert fact in markup
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"image1": None}, "Add Image 1"),
+        ({"image2": None}, "Add Image 2"),
+        ({"text": "  "}, "Type a text"),
+        ({"image2": b"no picture"}, "Image 2: This file is not a picture"),
+        ({"model": "mimi"}, "Did you mean"),
+        ({"text": "x" * 20_000}, "20,000 characters"),
+    ],
+)
+def test_bad_input_changes_only_the_message(
+    opening: tuple[Path, Path, str], changed: dict[str, Any], says: str
+) -> None:
+    first, second, text = opening
+    given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
+    given |= {"model": "mini", "language": "en"} | changed
+    shown = similarity_tab.run(**given)
+    assert says in shown.message
+    assert "stale" in shown.message
+    assert all(update == gr.skip() for update in shown[1:])
+
+
+def test_language_follows_the_browser() -> None:
+    def asking(value: str) -> str:
+        return app.preferred_language(gr.Request(headers={"accept-language": value}))
+
+    assert [asking("zh-CN,zh;q=0.9"), asking("de"), asking("")] == ["zh", "en", "en"]
+
+
+def test_the_page_is_built_in_english_and_switches_to_chinese() -> None:
+    from mmdemo.ui.localise import Localiser
+
+    localiser = Localiser()
+    with gr.Blocks():
+        box = gr.Textbox()
+        markup = gr.HTML()
+    localiser.add(box, label="text_label")
+    localiser.add_html(markup, "<h1>{tagline}</h1>")
+    assert box.label == "Text"
+    updates = localiser.switch("zh")
+    assert updates[0]["label"] == "文本"
+    assert TEXT["tagline"]["zh"] in updates[1]["value"]
