@@ -118,9 +118,10 @@ def thumbnail_uri(picture: Image.Image, side: int = 96) -> str:
 
     Args:
         picture: any mode.
-        side: edge in pixels; the picture is cropped to its centre square.
+        side: edge in pixels; the whole picture is shown, on white.
     """
-    square = ImageOps.fit(to_rgb(picture), (side, side), Image.Resampling.LANCZOS)
+    whole = to_rgb(picture)
+    square = ImageOps.pad(whole, (side, side), Image.Resampling.LANCZOS, color=(255, 255, 255))
     buffer = io.BytesIO()
     square.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

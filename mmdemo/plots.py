@@ -77,6 +77,7 @@ def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
                 "color": [KIND_COLOURS[bar.kind] for bar in bars],
                 "opacity": 1.0 if index == 0 else 0.5,
                 "cornerradius": 3,
+                "line": {"width": 0},
             },
             text=[f"<b>{bar.scores[index]:.3f}</b>" for bar in bars],
             textposition="outside",

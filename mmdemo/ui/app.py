@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 # Uploaded pictures are deleted an hour after they came; looked for every ten minutes.
 _DELETE_CACHE = (600, 3600)
 
+# Figures follow the window by themselves, but not a column that becomes narrower beside another.
+_FIT_FIGURES = """() => {
+  const watch = new ResizeObserver(() => window.dispatchEvent(new Event("resize")));
+  document.querySelectorAll(".block.mm-result").forEach((block) => watch.observe(block));
+}"""
+
 _TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
 
 
@@ -46,6 +52,7 @@ def build() -> gr.Blocks:
         mode.click(None, None, None, js=_TOGGLE_MODE, api_visibility="private")
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         language.change(localiser.switch, language, localiser.components, **quiet)
+        page.load(None, None, None, js=_FIT_FIGURES, api_visibility="private")
         page.load(preferred_language, None, language, **quiet)
         first_comparison(page)
     return page

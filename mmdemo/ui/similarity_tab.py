@@ -77,7 +77,9 @@ def run(
         bars=views.bars(results, language),
         readings=views.readings(results, encoder.fusion_weights, language),
         matrix1=views.heatmap(results[0], first, second, language),
-        matrix1_heading=views.matrix_heading(results[0], language),
+        matrix1_heading=gr.update(
+            value=views.matrix_heading(results[0], language), visible=second_text is not None
+        ),
         column2=gr.update(visible=second_text is not None),
         matrix2=views.heatmap(second_text, first, second, language) if second_text else gr.skip(),
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
@@ -270,7 +272,7 @@ def _build_results(localiser: Localiser, facts: gr.HTML, message: gr.HTML) -> Re
     localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
     with gr.Row():
         with gr.Column(min_width=320):
-            matrix1_heading = gr.HTML(padding=False)
+            matrix1_heading = gr.HTML(padding=False, visible=False)
             matrix1 = gr.Plot(show_label=False, elem_id="matrix-1", elem_classes="mm-result")
         with gr.Column(min_width=320, visible=False) as column2:
             matrix2_heading = gr.HTML(padding=False)

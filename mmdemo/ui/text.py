@@ -54,9 +54,11 @@ TEXT: dict[str, dict[Language, str]] = {
     # Results
     "results_heading": {"en": "Four similarities", "zh": "四种相似度"},
     "bars_caption": {
-        "en": "Cosine of each pair. The grey band below a bar holds 90 % of unrelated pairs of the "
-        "same kind; the tick is their median.",
-        "zh": "每一对向量的余弦。条形下方的灰带是同类无关配对中间的 90 %，竖线是其中位数。",
+        "en": "Cosine of each pair; fused means an image and the text embedded together. The "
+        "grey band below a bar holds 90 % of unrelated pairs of the same kind; the tick is their "
+        "median.",
+        "zh": "每一对向量的余弦；融合指图片与文本一起嵌入。"
+        "条形下方的灰带是同类无关配对中间的 90 %，竖线是其中位数。",
     },
     "bars_caption_two": {
         "en": "Solid: “{text}”. Pale: “{other}”. The grey band holds 90 % of unrelated pairs of "
@@ -92,28 +94,81 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "两张图片各自加上同一文本：共同的文本让它们靠近。",
     },
     "percentile": {
-        "en": "Higher than {percent} of {pairs} unrelated pairs",
-        "zh": "高于 {pairs} 个无关配对中的 {percent}",
+        "en": "Higher than {percent} of {pairs} unrelated pairs.",
+        "zh": "高于 {pairs} 个无关配对中的 {percent}。",
+    },
+    "percentile_second": {
+        "en": "Second text: {percent}.",
+        "zh": "第二个文本：{percent}。",
     },
     "no_background": {
         "en": "This model has no background set yet, so there is no percentile.",
         "zh": "该模型还没有背景集，因此没有百分位。",
     },
-    "means_low": {
-        "en": "less alike than most unrelated pairs.",
-        "zh": "不如多数无关配对相似。",
+    # What a percentile means for each pair kind: below 25, 25 to 75, 75 to 95, above
+    "means_i2i_low": {
+        "en": "The pictures are less alike than most unrelated ones.",
+        "zh": "两张图片不如多数无关图片相似。",
     },
-    "means_even": {
-        "en": "no more alike than unrelated pairs are.",
-        "zh": "与无关配对差不多。",
+    "means_i2i_even": {
+        "en": "The pictures are no more alike than unrelated ones.",
+        "zh": "两张图片与无关图片差不多。",
     },
-    "means_high": {
-        "en": "more alike than most unrelated pairs.",
-        "zh": "比多数无关配对更相似。",
+    "means_i2i_high": {
+        "en": "The pictures are more alike than most unrelated ones.",
+        "zh": "两张图片比多数无关图片更相似。",
     },
-    "means_top": {
-        "en": "clearly alike: few unrelated pairs get this far.",
-        "zh": "明显相似：很少有无关配对达到这个数值。",
+    "means_i2i_top": {
+        "en": "The pictures are clearly alike: few unrelated ones get this far.",
+        "zh": "两张图片明显相似：很少有无关图片达到这个数值。",
+    },
+    "means_i2it_low": {
+        "en": "The text pulls the picture further away than most unrelated captions would.",
+        "zh": "这段文本比多数无关说明把图片推得更远。",
+    },
+    "means_i2it_even": {
+        "en": "The text moves the picture as far as an unrelated caption would.",
+        "zh": "这段文本对图片的影响与无关说明差不多。",
+    },
+    "means_i2it_high": {
+        "en": "The text moves the picture less than most captions would: it fits somewhat.",
+        "zh": "这段文本对图片的影响小于多数无关说明：大致相符。",
+    },
+    "means_i2it_top": {
+        "en": "The text hardly moves the picture: it fits.",
+        "zh": "这段文本几乎没有推动图片：两者相符。",
+    },
+    "means_t2it_low": {
+        "en": "The picture takes the pair further from the text than most pictures would.",
+        "zh": "这张图片比多数无关图片让融合离文本更远。",
+    },
+    "means_t2it_even": {
+        "en": "The picture supports the text no more than an unrelated one would.",
+        "zh": "这张图片对文本的支持与无关图片差不多。",
+    },
+    "means_t2it_high": {
+        "en": "The picture supports the text more than most unrelated ones would.",
+        "zh": "这张图片比多数无关图片更支持文本。",
+    },
+    "means_t2it_top": {
+        "en": "The picture clearly supports the text.",
+        "zh": "这张图片明显支持文本。",
+    },
+    "means_it2it_low": {
+        "en": "Even with one text, the pairs are further apart than most unrelated pictures.",
+        "zh": "即使文本相同，两者也比多数无关图片更远。",
+    },
+    "means_it2it_even": {
+        "en": "With one text, the pairs are as close as unrelated pictures would be.",
+        "zh": "文本相同，两者与无关图片差不多近。",
+    },
+    "means_it2it_high": {
+        "en": "With one text, the pairs are closer than most unrelated pictures would be.",
+        "zh": "文本相同，两者比多数无关图片更近。",
+    },
+    "means_it2it_top": {
+        "en": "With one text, the pairs are clearly close: few unrelated pictures get this far.",
+        "zh": "文本相同，两者明显接近：很少有无关图片达到这个数值。",
     },
     "moved_heading": {"en": "What moved", "zh": "哪些变了"},
     "moved": {

@@ -21,7 +21,7 @@ from mmdemo.types import Modality
 from mmdemo.ui.text import Language, say
 
 # Percentiles at which the wording changes; conventional quartile and 5 % cuts.
-_WORDING = ((95.0, "means_top"), (75.0, "means_high"), (25.0, "means_even"), (0.0, "means_low"))
+_WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
 
 # The values of `fusion` under which the page must say that fusing was done afterwards.
 _LATE_FUSION = ("weighted", "averaged")
@@ -137,7 +137,7 @@ def heatmap(
 
 
 def matrix_heading(result: Comparison, language: Language) -> str:
-    """Name the text that a matrix belongs to."""
+    """Name the text that a matrix belongs to, where there are two."""
     return f'<p class="mm-caption">{say(language, "matrix_of", text=_shown(result.text))}</p>'
 
 
@@ -189,24 +189,31 @@ def _card(
         f'<article class="mm-card" data-kind="{kind}" style="--kind:{KIND_COLOURS[kind]}">'
         f"<header><span>{say(language, f'kind_{kind}')}</span><code>{kind}</code></header>"
         f'<div class="values">{values}</div>'
-        f"{_meaning(kind, first, known, language)}"
+        f"{_meaning(kind, results, known, language)}"
         f'<p class="what">{say(language, f"what_{kind}")}</p>'
         "</article>"
     )
 
 
 def _meaning(
-    kind: PairKind, result: Comparison, known: Background | None, language: Language
+    kind: PairKind,
+    results: Sequence[Comparison],
+    known: Background | None,
+    language: Language,
 ) -> str:
     if known is None:
         return f"<p>{say(language, 'no_background')}</p>"
-    percent = result.percentiles[kind]
-    wording = next(key for cut, key in _WORDING if percent >= cut)
+    percent = results[0].percentiles[kind]
+    level = next(level for cut, level in _WORDING if percent >= cut)
     rank = say(language, "percentile", percent=_percent(percent), pairs=f"{known.pairs[kind]:,}")
-    colon = "：" if language == "zh" else ": "
+    second = ""
+    if len(results) > 1:
+        other = _percent(results[1].percentiles[kind])
+        second = f"<br>{say(language, 'percentile_second', percent=other)}"
     return (
         f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
-        f'<p data-percentile="{percent:.2f}">{rank}{colon}{say(language, wording)}</p>'
+        f'<p class="meaning" data-percentile="{percent:.2f}">{rank} '
+        f"{say(language, f'means_{kind}_{level}')}{second}</p>"
     )
 
 
