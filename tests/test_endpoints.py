@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from mmdemo import MODELS, compare, load_encoder
 
@@ -71,6 +74,38 @@ def test_bad_input_gets_a_clear_message(
         assert str(tmp_path) not in str(caught.value)
     # The app stays up.
     assert client.predict(good, good, "x", "mini", api_name="/compare")["dim"] == 384
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        {"path": "{file}"},
+        {"path": "{file}", "meta": {"_type": "gradio.FileData"}},
+        {"path": "../../../../../../..{file}"},
+        {"path": "http://127.0.0.1:9/x.png", "meta": {"_type": "gradio.FileData"}},
+    ],
+)
+def test_no_file_of_the_server_can_be_read(
+    app_url: str, tmp_path: Path, picture: dict[str, Any]
+) -> None:
+    """A request written by hand names a picture that nobody uploaded."""
+    file = tmp_path / "private.png"
+    Image.new("RGB", (8, 8)).save(file)
+    picture = picture | {"path": picture["path"].format(file=file)}
+    answer = post(app_url, [picture, picture, "x", "mini"])
+    assert "event: error" in answer
+    assert "scores" not in answer
+
+
+def post(app_url: str, data: list[Any]) -> str:
+    """Call `/compare` without gradio's client, and return the raw events."""
+    body = json.dumps({"data": data}).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{app_url}/gradio_api/call/compare", body, headers)
+    with urllib.request.urlopen(request, timeout=30) as started:
+        event = json.load(started)["event_id"]
+    with urllib.request.urlopen(f"{app_url}/gradio_api/call/compare/{event}", timeout=30) as done:
+        return done.read().decode()
 
 
 def test_many_at_once_each_get_their_own_answer(

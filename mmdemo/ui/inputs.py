@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from abc import ABCMeta
+from pathlib import Path
 from typing import cast
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
 
-def _unread(_: gr.Image, payload: ImageData | None) -> str | bytes | None:
+def _unread(component: gr.Image, payload: ImageData | None) -> str | bytes | None:
     """Return the file exactly as it was uploaded: its path, or its bytes; None without one."""
     if payload is None:
         return None
@@ -20,6 +21,15 @@ def _unread(_: gr.Image, payload: ImageData | None) -> str | bytes | None:
             return base64.b64decode(payload.url.partition(",")[2])
         except binascii.Error:
             return b""
+    # gradio checks the path only where the payload says that it is a file; a request written by
+    # hand need not say so, and must not read this machine's files.
+    folder = Path(component.GRADIO_CACHE).resolve()
+    if payload.path and not Path(payload.path).resolve().is_relative_to(folder):
+        raise gr.Error(
+            "A picture must be uploaded; a path on the server is not accepted. With gradio_client, "
+            "pass handle_file(path).",
+            print_exception=False,
+        )
     return payload.path
 
 

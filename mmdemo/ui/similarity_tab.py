@@ -48,8 +48,8 @@ class Results(NamedTuple):
 def run(
     image1: Upload | None,
     image2: Upload | None,
-    text: str,
-    other: str,
+    text: str | None,
+    other: str | None,
     model: str,
     language: Language,
 ) -> Results:
@@ -58,13 +58,12 @@ def run(
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
     try:
-        missing = _missing(image1, image2, text, language)
-        if missing or image1 is None or image2 is None:
-            return _only_message(missing, language)
+        if image1 is None or image2 is None or not (text or "").strip():
+            return _only_message(_missing(image1, image2, language), language)
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
         encoder = load_encoder(model)
-        texts = [text, other] if other.strip() else [text]
+        texts = [given for given in (text, other) if given and given.strip()]
         results = [compare(encoder, first, second, one) for one in texts]
     except MMDemoError as error:
         return _only_message(views.escape(str(error)), language)
@@ -89,7 +88,7 @@ def run(
 
 
 def compare_endpoint(
-    image1: Upload | None, image2: Upload | None, text: str, model: str
+    image1: Upload | None, image2: Upload | None, text: str, model: str | None
 ) -> dict[str, Any]:
     """Compare two pictures and a text: the four similarities, the matrix, and what they mean.
 
@@ -308,11 +307,12 @@ def _build_endpoints(inputs: Inputs) -> None:
     hidden.click(models_endpoint, None, answer, api_name="models")
 
 
-def _missing(image1: Upload | None, image2: Upload | None, text: str, language: Language) -> str:
+def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:
+    """Say what is missing: a picture, else the text."""
     for image, key in ((image1, "image1_label"), (image2, "image2_label")):
         if image is None:
             return say(language, "need_image", which=say(language, key))
-    return "" if text.strip() else say(language, "need_text")
+    return say(language, "need_text")
 
 
 def _open(source: Upload, key: str, language: Language) -> Image.Image:

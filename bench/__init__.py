@@ -1,0 +1,1 @@
+"""Measurements, each one command. Nothing here passes or fails."""
