@@ -1,11 +1,13 @@
 # Two commands do everything on a fresh machine with Python 3.10 or newer: `make demo`, `make test`.
 
 PYTHON ?= python3
+# Further arguments for pip, such as an index with CPU-only builds of torch.
+PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py mmdemo training bench tests
 
-.PHONY: demo test test-weights lint types fix bench mini background clean
+.PHONY: demo test test-weights lint types fix bench mini pictures clean
 
 demo: $(VENV)/.installed  ## start the app; its address is printed
 	$(BIN)/python app.py
@@ -35,6 +37,10 @@ mini: $(VENV)/.installed-dev  ## make the embedded model and its background set 
 	$(BIN)/python -m training.build_mini
 	$(BIN)/python -m training.build_background
 
+pictures: $(VENV)/.installed-dev  ## make the example and background pictures again
+	$(BIN)/python -m training.draw_examples
+	$(BIN)/python -m training.collect_pictures
+
 clean:
 	rm -rf $(VENV)
 
@@ -42,11 +48,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt
 	touch $@
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements-dev.txt
 	touch $@ $(VENV)/.installed
 
 # A Chromium that is there is used; else Playwright's own is fetched; else the system's package.

@@ -227,12 +227,11 @@ def _band(known: Background | None, kind: PairKind) -> tuple[float, float, float
 def _percent(value: float) -> str:
     """Return a percentile without claiming more than the background set can tell.
 
-    >>> _percent(99.97), _percent(42.4)
-    ('more than 99 %', '42 %')
+    >>> _percent(100.0), _percent(99.42), _percent(42.4)
+    ('99.9 %', '99.4 %', '42 %')
     """
-    if value > 99.0:
-        return "> 99 %"
-    return "< 1 %" if value < 1.0 else f"{value:.0f} %"
+    inside = min(max(value, 0.1), 99.9)
+    return f"{inside:.1f} %" if inside > 99 or inside < 1 else f"{inside:.0f} %"
 
 
 def _signed(change: float) -> str:
