@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from mmdemo import load_encoder
 from mmdemo.encoders.base import Encoder
 from mmdemo.images import open_image
 from mmdemo.settings import Limits
+from training.packages import CACHE, unpacked
 
 PHOTO_LABELS = Path(__file__).with_name("mini_quality_photos.json")
 STAMPS = "tuxpaint-stamps-default"
@@ -72,9 +72,8 @@ class Labelled:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/mmdemo/packages")
+    parser.add_argument("--cache", type=Path, default=CACHE)
     cache = parser.parse_args().cache
-    cache.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder("mini")
     sets = {"photos": photos(cache), "cut-outs": stamps(cache)}
     say("| | " + " | ".join(sets) + " |\n|---|" + "---|" * len(sets))
@@ -221,16 +220,6 @@ def stamps(cache: Path) -> Labelled:
                 pictures.append(open_image(file, BOUNDS))
                 labels.append(label.rstrip(".").lower())
     return Labelled(pictures, labels)
-
-
-def unpacked(package: str, cache: Path) -> Path:
-    """Download and unpack a Debian package once; return its folder."""
-    folder = cache / package
-    if not folder.is_dir():
-        subprocess.run(["apt-get", "download", package], cwd=cache, check=True)
-        archive = next(cache.glob(f"{package}_*.deb"))
-        subprocess.run(["dpkg", "-x", str(archive), str(folder)], check=True)
-    return folder
 
 
 def say(line: str) -> None:

@@ -25,6 +25,8 @@ ImageSource: TypeAlias = Image.Image | str | Path | bytes
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
 
+_NOT_IN_BROWSERS = ("TIFF", "PPM")
+
 # A few first bytes that people send often enough to deserve their own advice.
 _NOT_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"<svg", "an SVG drawing; export it as PNG"),
@@ -84,6 +86,19 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
             "This picture is damaged or cut off and cannot be read to its end. "
             f"Open it in a picture viewer and save it again, as {ACCEPTED}."
         ) from error
+
+
+def shown_by_browsers(source: str | Path | bytes) -> bool:
+    """Say whether a browser can show the file itself; a TIFF or PPM needs a rendition.
+
+    What cannot be identified counts as shown: `open_image` is the one to explain it.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with Image.open(stream, formats=_NOT_IN_BROWSERS):
+            return False
+    except (OSError, Image.DecompressionBombError):
+        return True
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmdemo.errors import PictureError
-from mmdemo.images import as_image, open_image, thumbnail_uri, to_rgb
+from mmdemo.images import as_image, open_image, shown_by_browsers, thumbnail_uri, to_rgb
 from mmdemo.settings import Limits
 
 Encode = Callable[..., bytes]
@@ -215,6 +215,13 @@ def test_something_else_entirely() -> None:
 def test_a_picture_in_memory_is_taken_as_it_is(gradient: Image.Image) -> None:
     assert as_image(gradient) is gradient
     assert to_rgb(gradient) is gradient
+
+
+def test_what_browsers_cannot_show(gradient: Image.Image, file_bytes: Encode) -> None:
+    assert not shown_by_browsers(file_bytes(gradient, "TIFF"))
+    assert not shown_by_browsers(file_bytes(gradient, "PPM"))
+    assert shown_by_browsers(file_bytes(gradient, "PNG"))
+    assert shown_by_browsers(b"no picture")
 
 
 def test_thumbnail_is_a_square_jpeg(gradient: Image.Image) -> None:

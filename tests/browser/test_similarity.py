@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder
 from mmdemo.compare import PAIRS, PairKind
@@ -126,6 +126,36 @@ def test_bad_input_is_explained_and_nothing_is_lost(visit: Visit, tmp_path: Path
     page.locator("#examples").get_by_role("row").nth(1).click()
     expect(message).to_have_count(0)
     expect(page.get_by_label("Text", exact=True)).not_to_have_value("")
+
+
+def test_a_picture_that_browsers_cannot_show_is_shown(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    deep = np.linspace(0, 65535, 120 * 90).reshape(90, 120).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.tif")
+    upload(page, 0, tmp_path / "deep.tif")
+    picture = page.locator("#inputs [data-testid='image']").nth(0).locator("img")
+    expect(picture).to_have_js_property("naturalWidth", 120)
+    example = examples()[0]
+    expected = compare(
+        load_encoder("mini"), tmp_path / "deep.tif", example.paths[1], example.text_en
+    )
+    wait_for(page, expected.scores)
+
+
+def test_two_visitors_do_not_meet(visit: Visit, chromium: Browser, app_url: str) -> None:
+    type_text(visit.page, "a text of the first visitor")
+    expect(visit.page.locator(".mm-card .value").first).to_be_visible()
+    context = chromium.new_context(locale="en-GB")
+    other = context.new_page()
+    other.goto(app_url)
+    other.locator(".mm-card .value").first.wait_for()
+    assert other.get_by_label("Text", exact=True).input_value() == examples()[0].text_en
+    type_text(other, "blue whale")
+    first, second = examples()[0].paths
+    wait_for(other, compare(load_encoder("mini"), first, second, "blue whale").scores)
+    theirs = compare(load_encoder("mini"), first, second, "a text of the first visitor")
+    wait_for(visit.page, theirs.scores)
+    context.close()
 
 
 def test_hostile_text_stays_text(visit: Visit) -> None:
