@@ -1,6 +1,8 @@
-"""Build the page and serve it: `python app.py`."""
+"""Build the page and serve it: `python app.py`, the same as `python -m mmdemo serve`."""
 
-from mmdemo.ui.app import launch
+import sys
+
+from mmdemo.__main__ import main
 
 if __name__ == "__main__":
-    launch()
+    sys.exit(main(["serve"]))

@@ -13,7 +13,9 @@ from mmdemo.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_PACKAGE = Path(__file__).resolve().parent
+# Inside the package where it was installed, beside it in a clone.
+ASSETS = (_PACKAGE if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent) / "assets"
 
 _SCALE = ".scale"
 _PART = ".part-"

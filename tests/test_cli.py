@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,15 @@ def test_compare_prints_a_table(
         assert f"{kind:6}" in printed
         assert f"{score:+.4f}" in printed
     assert "Note: mini was trained on English" in printed
+
+
+def test_a_wrong_setting_stops_the_app_with_one_line() -> None:
+    environment = os.environ | {"MMDEMO_MODEL": "mimi"}
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "mmdemo: There is no model 'mimi'. Did you mean 'mini'? Known: mini.\n"
 
 
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:

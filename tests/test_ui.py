@@ -14,9 +14,10 @@ import pytest
 from mmdemo import MODELS, compare
 from mmdemo.compare import PAIRS, Comparison
 from mmdemo.encoders.base import Encoder
+from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
-from mmdemo.ui import app, similarity_tab, views
+from mmdemo.ui import app, similarity_handlers, views
 from mmdemo.ui.text import TEXT, say
 
 HOSTILE = "<img src=x onerror=alert(1)> {0.__class__} %{x} & “quotes”"
@@ -151,10 +152,16 @@ def test_bad_input_changes_only_the_message(
     first, second, text = opening
     given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
     given |= {"model": "mini", "language": "en"} | changed
-    shown = similarity_tab.run(**given)
+    shown = similarity_handlers.run(**given)
     assert says in shown.message
     assert "stale" in shown.message
     assert all(update == gr.skip() for update in shown[1:])
+
+
+def test_example_texts_are_in_a_language_that_the_model_reads() -> None:
+    rows = similarity_handlers.example_samples("zh", "mini")
+    assert [row[2] for row in rows] == [example.text_en for example in examples()]
+    assert similarity_handlers.show_example(1, "zh", "mini") == rows[1]
 
 
 def test_language_follows_the_browser() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Any
 
 import gradio as gr
 
@@ -14,6 +13,7 @@ from mmdemo.examples import FOLDER
 from mmdemo.registry import load_encoder
 from mmdemo.settings import default_model, limits
 from mmdemo.ui import similarity_tab
+from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.text import LANGUAGES, Language
 from mmdemo.ui.theme import STYLE_SHEET, theme
@@ -49,11 +49,10 @@ def build() -> gr.Blocks:
         with gr.Tab("Similarity") as tab:
             first_comparison = similarity_tab.build(localiser, language)
         localiser.add(tab, label="tab_similarity")
-        mode.click(None, None, None, js=_TOGGLE_MODE, api_visibility="private")
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        language.change(localiser.switch, language, localiser.components, **quiet)
-        page.load(None, None, None, js=_FIT_FIGURES, api_visibility="private")
-        page.load(preferred_language, None, language, **quiet)
+        mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
+        language.change(localiser.switch, language, localiser.components, **QUIET)
+        page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
+        page.load(preferred_language, None, language, **QUIET)
         first_comparison(page)
     return page
 
@@ -68,9 +67,10 @@ def launch() -> None:
     """Build the page and serve it until interrupted; the address is printed."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-    build().launch(
+    page.launch(
         theme=theme(),
         css_paths=STYLE_SHEET,
         show_error=True,

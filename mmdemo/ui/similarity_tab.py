@@ -2,128 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.components import Component
-from PIL import Image
 
-from mmdemo.compare import compare
-from mmdemo.errors import MMDemoError
 from mmdemo.examples import Example, examples
-from mmdemo.images import open_image, shown_by_browsers
-from mmdemo.registry import find_model, load_encoder, offered
-from mmdemo.settings import default_model
+from mmdemo.registry import find_model, offered
+from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import views
+from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, Language, say
-
-log = logging.getLogger(__name__)
-
-Upload: TypeAlias = str | bytes
-"""What `PictureInput` hands over: a path, or bytes."""
-
-# One group for everything that runs a model: more at once would only fight over the cores.
-CONCURRENCY: dict[str, Any] = {"concurrency_id": "encode", "concurrency_limit": 4}
-
-
-class Results(NamedTuple):
-    """What a comparison changes on the page, in the order of the output components."""
-
-    message: Any
-    bars: Any
-    readings: Any
-    matrix1: Any
-    matrix1_heading: Any
-    column2: Any
-    matrix2: Any
-    matrix2_heading: Any
-    details: Any
-    facts: Any
-
-
-def run(
-    image1: Upload | None,
-    image2: Upload | None,
-    text: str | None,
-    other: str | None,
-    model: str,
-    language: Language,
-) -> Results:
-    """Compare what is on the page and return what to show.
-
-    Bad input changes nothing but the message, so that nothing on the page is lost.
-    """
-    try:
-        if image1 is None or image2 is None or not (text or "").strip():
-            return _only_message(_missing(image1, image2, language), language)
-        first = _open(image1, "image1_label", language)
-        second = _open(image2, "image2_label", language)
-        encoder = load_encoder(model)
-        texts = [given for given in (text, other) if given and given.strip()]
-        results = [compare(encoder, first, second, one) for one in texts]
-    except MMDemoError as error:
-        return _only_message(views.escape(str(error)), language)
-    except Exception:
-        log.exception("A comparison failed")
-        return _only_message(say(language, "unexpected"), language)
-    second_text = results[1] if len(results) > 1 else None
-    return Results(
-        message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
-        bars=views.bars(results, language),
-        readings=views.readings(results, encoder.fusion_weights, language),
-        matrix1=views.heatmap(results[0], first, second, language),
-        matrix1_heading=gr.update(
-            value=views.matrix_heading(results[0], language), visible=second_text is not None
-        ),
-        column2=gr.update(visible=second_text is not None),
-        matrix2=views.heatmap(second_text, first, second, language) if second_text else gr.skip(),
-        matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
-        details=views.details(results, language),
-        facts=views.facts(find_model(model), language),
-    )
-
-
-def rendition(uploaded: Upload | None) -> Any:
-    """Replace a picture that browsers cannot show, such as a TIFF, by the same pixels as PNG."""
-    if uploaded is None or shown_by_browsers(uploaded):
-        return gr.skip()
-    try:
-        return open_image(uploaded)
-    except MMDemoError:
-        return gr.skip()  # the comparison that the upload starts says what is wrong
-
-
-def compare_endpoint(
-    image1: Upload | None, image2: Upload | None, text: str, model: str | None
-) -> dict[str, Any]:
-    """Compare two pictures and a text: the four similarities, the matrix, and what they mean.
-
-    Args:
-        image1: the first picture.
-        image2: the second picture.
-        text: the text.
-        model: a name from `/models`.
-
-    Returns:
-        `Comparison.to_dict()`.
-    """
-    try:
-        if image1 is None or image2 is None:
-            raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
-        first = _open(image1, "image1_label", "en")
-        second = _open(image2, "image2_label", "en")
-        return compare(load_encoder(model), first, second, text).to_dict()
-    except MMDemoError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-
-
-def models_endpoint() -> list[dict[str, Any]]:
-    """List the models: what each can do, its size, languages, and whether it is on this machine."""
-    return [spec.to_dict() for spec in offered()]
+from mmdemo.ui.similarity_handlers import Results
+from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, say
 
 
 def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], None]:
@@ -144,13 +38,12 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
             outputs = _build_results(localiser, facts, message)
     sources = [*inputs, language]
     event: dict[str, Any] = {
-        "fn": run,
+        "fn": handlers.run,
         "inputs": sources,
         "outputs": list(outputs),
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.
         "trigger_mode": "always_last",
-        "show_progress": "hidden",
-        "api_visibility": "private",
+        **QUIET,
         **CONCURRENCY,
     }
     gr.on([component.change for component in sources], **event)
@@ -175,20 +68,20 @@ class Inputs(NamedTuple):
 def _build_inputs(
     localiser: Localiser, language: gr.Radio, opening: Example
 ) -> tuple[Inputs, gr.HTML, gr.HTML]:
-    names = [spec.name for spec in offered()]
-    chosen = default_model() if default_model() in names else names[0]
+    choices = offered()
+    chosen = find_model() if find_model() in choices else choices[0]
     with gr.Group():
         model = gr.Dropdown(
-            [(spec.title, spec.name) for spec in offered()], value=chosen, interactive=True
+            [(spec.title, spec.name) for spec in choices], value=chosen.name, interactive=True
         )
-        facts = gr.HTML(views.facts(find_model(chosen), "en"), elem_id="facts", padding=False)
+        facts = gr.HTML(views.facts(chosen, "en"), elem_id="facts", padding=False)
     localiser.add(model, label="model_label")
     with gr.Row():
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
     localiser.add(image2, label="image2_label")
     for image in (image1, image2):
-        image.upload(rendition, image, image, api_visibility="private", show_progress="hidden")
+        image.upload(handlers.rendition, image, image, **QUIET)
     swap = gr.Button(size="sm")
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
@@ -198,14 +91,9 @@ def _build_inputs(
     localiser.add(other, label="other_label", placeholder="other_placeholder")
     _build_chips(SAMPLE_OTHERS, other, clear=localiser)
     message = gr.HTML(views.message(say("en", "loading"), stale=False), padding=False)
-    _build_examples(localiser, language, [image1, image2, text])
-    swap.click(
-        lambda first, second: (second, first),
-        [image1, image2],
-        [image1, image2],
-        api_visibility="private",
-        show_progress="hidden",
-    )
+    _build_examples(localiser, language, model, [image1, image2, text])
+    pictures = [image1, image2]
+    swap.click(lambda first, second: (second, first), pictures, pictures, **QUIET)
     return Inputs(image1, image2, text, other, model), facts, message
 
 
@@ -233,45 +121,28 @@ def _build_chips(
             clear.add(button, value="clear_other")
             chips.append((button, ""))
     for button, text in chips:
-        button.click(
-            None,
-            None,
-            target,
-            js=f"() => {text!r}",
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        button.click(None, None, target, js=f"() => {json.dumps(text)}", **QUIET)
 
 
-def _build_examples(localiser: Localiser, language: gr.Radio, targets: list[Component]) -> None:
-    rows = examples()
+def _build_examples(
+    localiser: Localiser, language: gr.Radio, model: gr.Dropdown, targets: list[Component]
+) -> None:
     dataset = gr.Dataset(
         components=[
             PictureInput(visible=False),
             PictureInput(visible=False),
             gr.Textbox(visible=False),
         ],
-        samples=[[*map(str, row.paths), row.text_en] for row in rows],
+        samples=handlers.example_samples("en", str(model.value)),
         type="index",
-        samples_per_page=len(rows),
+        samples_per_page=len(examples()),
         elem_id="examples",
         headers=["1", "2", "text"],
     )
     localiser.add(dataset, label="examples_label")
-    dataset.click(
-        show_example,
-        [dataset, language],
-        targets,
-        api_visibility="private",
-        show_progress="hidden",
-    )
-
-
-def show_example(index: int, language: Language) -> tuple[str, str, str]:
-    """Return the pictures and the text of a ready-made comparison."""
-    row = examples()[index]
-    first, second = row.paths
-    return str(first), str(second), row.text(language)
+    chosen = [language, model]
+    dataset.click(handlers.show_example, [dataset, *chosen], targets, **QUIET)
+    gr.on([language.change, model.change], handlers.list_examples, chosen, dataset, **QUIET)
 
 
 def _build_results(localiser: Localiser, facts: gr.HTML, message: gr.HTML) -> Results:
@@ -310,32 +181,10 @@ def _build_endpoints(inputs: Inputs) -> None:
     answer = gr.JSON(visible=False)
     hidden = gr.Button(visible=False)
     hidden.click(
-        compare_endpoint,
+        handlers.compare_endpoint,
         [inputs.image1, inputs.image2, inputs.text, inputs.model],
         answer,
         api_name="compare",
         **CONCURRENCY,
     )
-    hidden.click(models_endpoint, None, answer, api_name="models")
-
-
-def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:
-    """Say what is missing: a picture, else the text."""
-    for image, key in ((image1, "image1_label"), (image2, "image2_label")):
-        if image is None:
-            return say(language, "need_image", which=say(language, key))
-    return say(language, "need_text")
-
-
-def _open(source: Upload, key: str, language: Language) -> Image.Image:
-    """Open a picture; an error names the field it is in."""
-    try:
-        return open_image(source)
-    except MMDemoError as error:
-        field = say(language, key)
-        raise type(error)(say(language, "in_field", field=field, message=error)) from error
-
-
-def _only_message(text: str, language: Language) -> Results:
-    shown = views.message(f"{text} {say(language, 'stale')}", stale=True)
-    return Results(shown, *[gr.skip()] * (len(Results._fields) - 1))
+    hidden.click(handlers.models_endpoint, None, answer, api_name="models")

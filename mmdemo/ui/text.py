@@ -231,8 +231,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "请输入文本，或在输入框下方选择。",
     },
     "stale": {
-        "en": "The results below are of the previous comparison.",
-        "zh": "下面仍是上一次比较的结果。",
+        "en": "The results shown are of the previous comparison.",
+        "zh": "显示的仍是上一次比较的结果。",
     },
     "in_field": {"en": "{field}: {message}", "zh": "{field}：{message}"},
     "unexpected": {

@@ -83,7 +83,8 @@ def _bars_caption(
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
     fusion = results[0].fusion
     if fusion in _LATE_FUSION:
-        caption += " " + say(language, f"note_{fusion}", image=weights[0], text=weights[1])
+        note = say(language, f"note_{fusion}", image=weights[0], text=weights[1])
+        caption = _joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
 
 
@@ -212,9 +213,14 @@ def _meaning(
         second = f"<br>{say(language, 'percentile_second', percent=other)}"
     return (
         f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
-        f'<p class="meaning" data-percentile="{percent:.2f}">{rank} '
-        f"{say(language, f'means_{kind}_{level}')}{second}</p>"
+        f'<p class="meaning" data-percentile="{percent:.2f}">'
+        f"{_joined(language, rank, say(language, f'means_{kind}_{level}'))}{second}</p>"
     )
+
+
+def _joined(language: Language, *sentences: str) -> str:
+    """Return sentences as one paragraph; Chinese puts no space between them."""
+    return ("" if language == "zh" else " ").join(sentences)
 
 
 def _band(known: Background | None, kind: PairKind) -> tuple[float, float, float] | None:

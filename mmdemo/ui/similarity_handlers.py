@@ -1,0 +1,160 @@
+"""What happens in the tab "Similarity": plain functions from values to values."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple, TypeAlias
+
+import gradio as gr
+from PIL import Image
+
+from mmdemo.compare import compare
+from mmdemo.errors import MMDemoError
+from mmdemo.examples import examples
+from mmdemo.images import open_image, shown_by_browsers
+from mmdemo.registry import find_model, load_encoder, offered
+from mmdemo.ui import views
+from mmdemo.ui.text import Language, say
+
+log = logging.getLogger(__name__)
+
+Upload: TypeAlias = str | bytes
+"""What `PictureInput` hands over: a path, or bytes."""
+
+
+class Results(NamedTuple):
+    """What a comparison changes on the page, in the order of the output components."""
+
+    message: Any
+    bars: Any
+    readings: Any
+    matrix1: Any
+    matrix1_heading: Any
+    column2: Any
+    matrix2: Any
+    matrix2_heading: Any
+    details: Any
+    facts: Any
+
+
+def run(
+    image1: Upload | None,
+    image2: Upload | None,
+    text: str | None,
+    other: str | None,
+    model: str,
+    language: Language,
+) -> Results:
+    """Compare what is on the page and return what to show.
+
+    Bad input changes nothing but the message, so that nothing on the page is lost.
+    """
+    try:
+        if image1 is None or image2 is None or not (text or "").strip():
+            return _only_message(_missing(image1, image2, language), language)
+        first = _open(image1, "image1_label", language)
+        second = _open(image2, "image2_label", language)
+        encoder = load_encoder(model)
+        texts = [given for given in (text, other) if given and given.strip()]
+        results = [compare(encoder, first, second, one) for one in texts]
+    except MMDemoError as error:
+        return _only_message(views.escape(str(error)), language)
+    except Exception:
+        log.exception("A comparison failed")
+        return _only_message(say(language, "unexpected"), language)
+    second_text = results[1] if len(results) > 1 else None
+    return Results(
+        message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
+        bars=views.bars(results, language),
+        readings=views.readings(results, encoder.fusion_weights, language),
+        matrix1=views.heatmap(results[0], first, second, language),
+        matrix1_heading=gr.update(
+            value=views.matrix_heading(results[0], language), visible=second_text is not None
+        ),
+        column2=gr.update(visible=second_text is not None),
+        matrix2=views.heatmap(second_text, first, second, language) if second_text else gr.skip(),
+        matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
+        details=views.details(results, language),
+        facts=views.facts(find_model(model), language),
+    )
+
+
+def rendition(uploaded: Upload | None) -> Any:
+    """Replace a picture that browsers cannot show, such as a TIFF, by the same pixels as PNG."""
+    if uploaded is None or shown_by_browsers(uploaded):
+        return gr.skip()
+    try:
+        return open_image(uploaded)
+    except MMDemoError:
+        return gr.skip()  # the comparison that the upload starts says what is wrong
+
+
+def compare_endpoint(
+    image1: Upload | None, image2: Upload | None, text: str, model: str | None
+) -> dict[str, Any]:
+    """Compare two pictures and a text: the four similarities, the matrix, and what they mean.
+
+    Args:
+        image1: the first picture.
+        image2: the second picture.
+        text: the text.
+        model: a name from `/models`.
+
+    Returns:
+        `Comparison.to_dict()`.
+    """
+    try:
+        if image1 is None or image2 is None:
+            raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
+        first = _open(image1, "image1_label", "en")
+        second = _open(image2, "image2_label", "en")
+        return compare(load_encoder(model), first, second, text).to_dict()
+    except MMDemoError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def models_endpoint() -> list[dict[str, Any]]:
+    """List the models: what each can do, its size, languages, and whether it is on this machine."""
+    return [spec.to_dict() for spec in offered()]
+
+
+def example_samples(language: Language, model: str) -> list[list[str]]:
+    """Return the ready-made comparisons as rows: two paths and a text.
+
+    The text is in the page's language where the model reads it, else in English.
+    """
+    readable = find_model(model).languages
+    spoken = language if {language, "multilingual"} & set(readable) else "en"
+    return [[*map(str, row.paths), row.text(spoken)] for row in examples()]
+
+
+def show_example(index: int, language: Language, model: str) -> list[str]:
+    """Return the pictures and the text of a ready-made comparison."""
+    return example_samples(language, model)[index]
+
+
+def list_examples(language: Language, model: str) -> Any:
+    """Return an update that shows the ready-made comparisons in another language."""
+    return gr.Dataset(samples=example_samples(language, model))
+
+
+def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:
+    """Say what is missing: a picture, else the text."""
+    for image, key in ((image1, "image1_label"), (image2, "image2_label")):
+        if image is None:
+            return say(language, "need_image", which=say(language, key))
+    return say(language, "need_text")
+
+
+def _open(source: Upload, key: str, language: Language) -> Image.Image:
+    """Open a picture; an error names the field it is in."""
+    try:
+        return open_image(source)
+    except MMDemoError as error:
+        field = say(language, key)
+        raise type(error)(say(language, "in_field", field=field, message=error)) from error
+
+
+def _only_message(text: str, language: Language) -> Results:
+    shown = views.message(f"{text} {say(language, 'stale')}", stale=True)
+    return Results(shown, *[gr.skip()] * (len(Results._fields) - 1))
