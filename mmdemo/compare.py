@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.background import percentiles
+from mmdemo.encoders.base import checked_text
 from mmdemo.images import ImageSource, as_image
 from mmdemo.similarity import cosine
 from mmdemo.types import Embeddings, Fusion
@@ -112,6 +113,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
     >>> compare(encoder, "a.png", "b.png", "a logo").scores
     {"i2i": 0.83, "i2it": 0.82, "t2it": 0.76, "it2it": 0.90}
     """
+    text = checked_text(text)
     start = time.perf_counter()
     first, second = as_image(image1), as_image(image2)
     timings = {"open": (time.perf_counter() - start) * 1000.0}

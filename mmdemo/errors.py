@@ -11,7 +11,24 @@ from collections.abc import Iterable
 
 
 class MMDemoError(Exception):
-    """Base of every error that mmdemo raises on purpose."""
+    """Base of every error that mmdemo raises on purpose.
+
+    Attributes:
+        code: name of the sentence, for a translation; empty where there is none.
+        values: what the sentence mentions.
+    """
+
+    def __init__(self, message: str, code: str = "", **values: object) -> None:
+        """Make an error.
+
+        Args:
+            message: the sentence in English.
+            code: name of the sentence; `ui/text.py` translates it.
+            **values: what the sentence mentions.
+        """
+        super().__init__(message)
+        self.code = code
+        self.values = values
 
 
 class PictureError(MMDemoError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,14 +26,14 @@ ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
 
 _NOT_IN_BROWSERS = ("TIFF", "PPM")
 
-# A few first bytes that people send often enough to deserve their own advice.
-_NOT_PICTURES: tuple[tuple[bytes, str], ...] = (
-    (b"<svg", "an SVG drawing; export it as PNG"),
-    (b"<?xml", "an SVG or XML file; export it as PNG"),
-    (b"%PDF", "a PDF; take a screenshot of the page, or export it as PNG"),
-    (b"<!doctype", "a web page; save the picture itself"),
-    (b"<html", "a web page; save the picture itself"),
-    (b"PK\x03\x04", "a ZIP or Office file; take the picture out of it"),
+# A few first bytes that people send often enough to deserve their own advice: code, sentence.
+_NOT_PICTURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"<svg", "svg", "This is an SVG drawing; export it as PNG."),
+    (b"<?xml", "svg", "This is an SVG or XML file; export it as PNG."),
+    (b"%pdf", "pdf", "This is a PDF; take a screenshot of the page, or export it as PNG."),
+    (b"<!doctype", "html", "This is a web page; save the picture itself."),
+    (b"<html", "html", "This is a web page; save the picture itself."),
+    (b"pk\x03\x04", "zip", "This is a ZIP or Office file; take the picture out of it."),
 )
 
 
@@ -65,26 +64,25 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
     bounds = bounds or limits()
     data = _read(source, bounds)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns about large pictures; our own limit is the one that decides.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                _check_size(picture, bounds)
-                picture.seek(0)
-                picture.load()
-                # A copy, because the opened picture loses its file, and with it its metadata.
-                return to_rgb(picture).copy()
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            _check_size(picture, bounds)
+            picture.seek(0)
+            picture.load()
+            # A copy, because the opened picture loses its file, and with it its metadata.
+            return to_rgb(picture).copy()
     except PictureError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise PictureError(_unknown_format(data)) from error
+        raise _unknown_format(data) from error
     except Image.DecompressionBombError as error:
-        raise PictureError(_too_many_pixels("far too many", bounds)) from error
+        raise _too_many_pixels("far too many", bounds) from error
     except Exception as error:
         # Decoders of damaged files raise almost anything (OSError, SyntaxError, struct.error, ...).
         raise PictureError(
             "This picture is damaged or cut off and cannot be read to its end. "
-            f"Open it in a picture viewer and save it again, as {ACCEPTED}."
+            f"Open it in a picture viewer and save it again, as {ACCEPTED}.",
+            "damaged",
+            accepted=ACCEPTED,
         ) from error
 
 
@@ -154,7 +152,9 @@ def _read(source: str | Path | bytes, bounds: Limits) -> bytes:
         except (OSError, ValueError) as error:
             # Only the name: the folders of this machine are nobody's business.
             raise PictureError(
-                f"There is no readable picture file '{path.name}'. Check the name and try again."
+                f"There is no readable picture file '{path.name}'. Check the name and try again.",
+                "no_file",
+                name=path.name,
             ) from error
     else:
         raise PictureError(
@@ -164,41 +164,56 @@ def _read(source: str | Path | bytes, bounds: Limits) -> bytes:
     if size > limit:
         raise PictureError(
             f"This file has {size / 1e6:.1f} MB; at most {bounds.upload_mb} MB are accepted. "
-            "Save it smaller, for example as a JPEG of 2000 pixels on its long side."
+            "Save it smaller, for example as a JPEG of 2000 pixels on its long side.",
+            "file_size",
+            size=f"{size / 1e6:.1f}",
+            limit=bounds.upload_mb,
         )
     if size == 0:
-        raise PictureError(f"This file is empty. Choose a picture: {ACCEPTED}.")
+        raise PictureError(
+            f"This file is empty. Choose a picture: {ACCEPTED}.", "file_empty", accepted=ACCEPTED
+        )
     return data
 
 
 def _check_size(picture: Image.Image, bounds: Limits) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
-        raise PictureError("This picture has no pixels. Choose another.")
+        raise PictureError("This picture has no pixels. Choose another.", "no_pixels")
     if width * height > bounds.pixels:
-        raise PictureError(_too_many_pixels(f"{width} x {height}", bounds))
+        raise _too_many_pixels(f"{width} x {height}", bounds)
     if max(width, height) > bounds.aspect * min(width, height):
         raise PictureError(
             f"This picture is {width} x {height} pixels: one side is more than {bounds.aspect} "
-            "times the other. Crop it to the part that matters."
+            "times the other. Crop it to the part that matters.",
+            "aspect",
+            width=width,
+            height=height,
+            limit=bounds.aspect,
         )
 
 
-def _too_many_pixels(size: str, bounds: Limits) -> str:
-    return (
-        f"This picture has {size} pixels; at most {bounds.pixels / 1e6:g} million are accepted. "
-        "Scale it down, for example to 2000 pixels on its long side."
+def _too_many_pixels(size: str, bounds: Limits) -> PictureError:
+    limit = f"{bounds.pixels / 1e6:g}"
+    return PictureError(
+        f"This picture has {size} pixels; at most {limit} million are accepted. "
+        "Scale it down, for example to 2000 pixels on its long side.",
+        "pixels",
+        size=size,
+        limit=limit,
     )
 
 
-def _unknown_format(data: bytes) -> str:
+def _unknown_format(data: bytes) -> PictureError:
     head = data[:64].lstrip().lower()
-    for start, advice in _NOT_PICTURES:
-        if head.startswith(start.lower()):
-            return f"This is {advice}. Accepted are {ACCEPTED}."
+    for start, code, sentence in _NOT_PICTURES:
+        if head.startswith(start):
+            return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
-        return f"This is a HEIC photo; export or share it as JPEG. Accepted are {ACCEPTED}."
-    return f"This file is not a picture that can be read. Accepted are {ACCEPTED}."
+        sentence, code = "This is a HEIC photo; export or share it as JPEG.", "heic"
+    else:
+        sentence, code = "This file is not a picture that can be read.", "not_picture"
+    return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -104,13 +104,13 @@ def test_a_wrong_modality_says_what_is_accepted(able: set[Modality]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "error", "says"),
     [
-        (3, TextError, "Item 1: an item is a text, a picture.*type int"),
+        (3, TextError, "Item 1: An item is a text, a picture.*type int"),
         (None, TextError, "Item 1: .*nothing"),
         ("", TextError, "empty"),
         (" \n", TextError, "empty"),
         ({}, TextError, "mapping"),
         ({"text": "a", "picture": "b"}, TextError, "picture"),
-        ({"text": 5}, TextError, "a text was expected"),
+        ({"text": 5}, TextError, "A text was expected"),
         ({"image": 5, "text": "a"}, PictureError, "not int"),
         ({"image": "gone.png"}, PictureError, "Item 1: There is no readable picture.*gone.png"),
         ("x" * 10_001, TextError, "10,001 characters; at most 10,000"),

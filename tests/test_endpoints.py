@@ -63,7 +63,7 @@ def test_bad_input_gets_a_clear_message(
     cases = [
         ((good, handle_file(broken), "x", "mini"), "Image 2: This file is not a picture"),
         ((good, None, "x", "mini"), "Two pictures are needed"),
-        ((good, good, "", "mini"), "the text is empty"),
+        ((good, good, "", "mini"), "The text is empty"),
         ((good, good, "x" * 10_001, "mini"), "at most 10,000"),
         ((good, good, "x", "mimi"), "mimi"),
     ]

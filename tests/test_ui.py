@@ -14,11 +14,13 @@ import pytest
 from mmdemo import MODELS, compare
 from mmdemo.compare import PAIRS, Comparison
 from mmdemo.encoders.base import Encoder
+from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
 from mmdemo.ui import app, similarity_handlers, views
-from mmdemo.ui.text import TEXT, say
+from mmdemo.ui.text import ERRORS_ZH, TEXT, say
+from tests.conftest import ROOT
 
 HOSTILE = "<img src=x onerror=alert(1)> {0.__class__} %{x} & “quotes”"
 
@@ -40,6 +42,19 @@ def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
             {name for _, name, _, _ in Formatter().parse(text) if name} for text in strings.values()
         ]
         assert fields[0] == fields[1], key
+
+
+def test_every_error_code_is_translated_with_values_it_carries() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "mmdemo").rglob("*.py"))
+    for code, text in ERRORS_ZH.items():
+        assert f'"{code}"' in source
+        fields = {name for _, name, _, _ in Formatter().parse(text) if name}
+        assert all(f"{name}=" in source for name in fields), code
+    with pytest.raises(MMDemoError) as caught:
+        open_image(b"no picture")
+    assert ERRORS_ZH["not_picture"].format(**caught.value.values) in views.error_message(
+        caught.value, "zh"
+    )
 
 
 def test_bars_show_every_score(result: Comparison) -> None:
@@ -143,7 +158,11 @@ def test_facts_tell_what_a_model_can_do() -> None:
         ({"text": "  "}, "Type a text"),
         ({"image2": b"no picture"}, "Image 2: This file is not a picture"),
         ({"model": "mimi"}, "Did you mean"),
-        ({"text": "x" * 20_000}, "20,000 characters"),
+        ({"text": "x" * 20_000}, "Text: The text has 20,000 characters"),
+        ({"other": "x" * 20_000}, "Compare with: The text has 20,000 characters"),
+        ({"language": "zh", "image1": b""}, "图片 1：该文件是空的"),
+        ({"language": "zh", "image2": b"%PDF-1.7"}, "图片 2：这是 PDF"),
+        ({"language": "zh", "text": "x" * 20_000}, "文本有 20,000 个字符"),
     ],
 )
 def test_bad_input_changes_only_the_message(

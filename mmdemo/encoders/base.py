@@ -216,7 +216,7 @@ def _read_item(item: object) -> Item:
         text, image = item.get("text"), item.get("image")
     else:
         raise TextError(
-            "an item is a text, a picture, a pathlib.Path to one, or "
+            "An item is a text, a picture, a pathlib.Path to one, or "
             f"{{'image': …, 'text': …}}; this is {_describe(item)}."
         )
     if image is None:
@@ -236,13 +236,16 @@ def checked_text(text: object) -> str:
         TextError: not a text, empty, or longer than the limit.
     """
     if not isinstance(text, str):
-        raise TextError(f"a text was expected, not {_describe(text)}.")
+        raise TextError(f"A text was expected, not {_describe(text)}.")
     if not text.strip():
-        raise TextError("the text is empty. Type at least one word.")
+        raise TextError("The text is empty. Type at least one word.", "text_empty")
     longest = limits().text
     if len(text) > longest:
         raise TextError(
-            f"the text has {len(text):,} characters; at most {longest:,} are accepted. Shorten it."
+            f"The text has {len(text):,} characters; at most {longest:,} are accepted. Shorten it.",
+            "text_length",
+            length=f"{len(text):,}",
+            limit=f"{longest:,}",
         )
     return text
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from html import escape
 from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 from PIL import Image
 
-from mmdemo.compare import compare
-from mmdemo.errors import MMDemoError
+from mmdemo.compare import Comparison, compare
+from mmdemo.encoders.base import Encoder
+from mmdemo.errors import MMDemoError, TextError
 from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_model, load_encoder, offered
@@ -55,10 +57,13 @@ def run(
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
         encoder = load_encoder(model)
-        texts = [given for given in (text, other) if given and given.strip()]
-        results = [compare(encoder, first, second, one) for one in texts]
+        results = [
+            _compare(encoder, first, second, given, key, language)
+            for given, key in ((text, "text_label"), (other, "other_label"))
+            if given and given.strip()
+        ]
     except MMDemoError as error:
-        return _only_message(views.escape(str(error)), language)
+        return _only_message(escape(views.error_message(error, language)), language)
     except Exception:
         log.exception("A comparison failed")
         return _only_message(say(language, "unexpected"), language)
@@ -151,8 +156,27 @@ def _open(source: Upload, key: str, language: Language) -> Image.Image:
     try:
         return open_image(source)
     except MMDemoError as error:
-        field = say(language, key)
-        raise type(error)(say(language, "in_field", field=field, message=error)) from error
+        raise _in_field(error, key, language) from error
+
+
+def _compare(
+    encoder: Encoder,
+    first: Image.Image,
+    second: Image.Image,
+    text: str,
+    key: str,
+    language: Language,
+) -> Comparison:
+    """Compare; an error of the text names the field it is in."""
+    try:
+        return compare(encoder, first, second, text)
+    except TextError as error:
+        raise _in_field(error, key, language) from error
+
+
+def _in_field(error: MMDemoError, key: str, language: Language) -> MMDemoError:
+    field, message = say(language, key), views.error_message(error, language)
+    return MMDemoError(say(language, "in_field", field=field, message=message))
 
 
 def _only_message(text: str, language: Language) -> Results:

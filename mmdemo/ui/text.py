@@ -245,6 +245,26 @@ TEXT: dict[str, dict[Language, str]] = {
     },
 }
 
+# Errors in Chinese, by the code that `errors.MMDemoError` carries. Their English is the message
+# itself, written where the error is raised.
+ERRORS_ZH: dict[str, str] = {
+    "damaged": "这张图片已损坏或不完整，无法完整读取。请用看图软件打开后重新保存为 {accepted}。",
+    "no_file": "没有可读取的图片文件“{name}”。请检查文件名后重试。",
+    "file_size": "该文件有 {size} MB，最多接受 {limit} MB。请缩小，例如长边 2000 像素。",
+    "file_empty": "该文件是空的。请选择图片：{accepted}。",
+    "no_pixels": "这张图片没有像素，请换一张。",
+    "pixels": "这张图片有 {size} 像素，最多接受 {limit} 百万像素。请缩小，例如长边 2000 像素。",
+    "aspect": "这张图片是 {width} x {height} 像素：一边超过另一边的 {limit} 倍。请裁剪。",
+    "svg": "这是 SVG 或 XML 文件，请导出为 PNG。可接受：{accepted}。",
+    "pdf": "这是 PDF，请截图或导出为 PNG。可接受：{accepted}。",
+    "html": "这是网页，请保存图片本身。可接受：{accepted}。",
+    "zip": "这是 ZIP 或 Office 文件，请取出其中的图片。可接受：{accepted}。",
+    "heic": "这是 HEIC 照片，请导出或分享为 JPEG。可接受：{accepted}。",
+    "not_picture": "该文件不是可读取的图片。可接受：{accepted}。",
+    "text_empty": "文本是空的，请至少输入一个词。",
+    "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
+}
+
 SAMPLE_TEXTS: tuple[str, ...] = (
     "the logo of an open-source organisation",
     "datawhale开源组织的logo",

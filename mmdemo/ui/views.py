@@ -14,11 +14,12 @@ from PIL import Image
 
 from mmdemo.background import Background, background
 from mmdemo.compare import PAIRS, Comparison, PairKind
+from mmdemo.errors import MMDemoError
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
 from mmdemo.registry import ModelSpec
 from mmdemo.types import Modality
-from mmdemo.ui.text import Language, say
+from mmdemo.ui.text import ERRORS_ZH, Language, say
 
 # Percentiles at which the wording changes; conventional quartile and 5 % cuts.
 _WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
@@ -55,6 +56,13 @@ def message(text: str, *, stale: bool) -> str:
     if not text:
         return ""
     return f'<div class="mm-message{" stale" if stale else ""}" role="status"><p>{text}</p></div>'
+
+
+def error_message(error: MMDemoError, language: Language) -> str:
+    """Return an error's sentence in the page's language, where it has one; not yet escaped."""
+    if language == "zh" and error.code in ERRORS_ZH:
+        return ERRORS_ZH[error.code].format(**error.values)
+    return str(error)
 
 
 def bars(results: Sequence[Comparison], language: Language) -> go.Figure:
