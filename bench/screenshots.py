@@ -52,7 +52,7 @@ def take(
     """Open the page, choose an example, and save what is seen once the figures stand still."""
     page = browser.new_page(viewport=size, locale="en-GB")
     page.goto(f"{url}/?__theme={mode}")
-    page.locator(".mm-card .value").first.wait_for(timeout=120_000)
+    page.locator(".mm-card [data-score]").first.wait_for(timeout=120_000)
     if example:
         page.locator("#examples tbody tr").nth(example).click()
     page.evaluate("window.scrollTo(0, 0)")

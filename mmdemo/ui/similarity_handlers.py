@@ -70,14 +70,18 @@ def run(
     second_text = results[1] if len(results) > 1 else None
     return Results(
         message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
-        bars=views.bars(results, language),
+        bars=views.bars(encoder.name, results, language),
         readings=views.readings(results, encoder.fusion_weights, language),
-        matrix1=views.heatmap(results[0], first, second, language),
+        matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language),
         matrix1_heading=gr.update(
             value=views.matrix_heading(results[0], language), visible=second_text is not None
         ),
         column2=gr.update(visible=second_text is not None),
-        matrix2=views.heatmap(second_text, first, second, language) if second_text else gr.skip(),
+        matrix2=(
+            views.heatmap(encoder.name, second_text.matrix, (first, second), language)
+            if second_text
+            else gr.skip()
+        ),
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
         details=views.details(results, language),
         facts=views.facts(find_model(model), language),

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from mmdemo.examples import Example, examples
+from mmdemo.images import open_image
 from mmdemo.registry import find_model, offered
 from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import views
@@ -35,7 +36,7 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             inputs, facts, message = _build_inputs(localiser, language, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
-            outputs = _build_results(localiser, facts, message)
+            outputs = _build_results(localiser, str(inputs.model.value), opening, facts, message)
     sources = [*inputs, language]
     event: dict[str, Any] = {
         "fn": handlers.run,
@@ -145,17 +146,29 @@ def _build_examples(
     gr.on([language.change, model.change], handlers.list_examples, chosen, dataset, **QUIET)
 
 
-def _build_results(localiser: Localiser, facts: gr.HTML, message: gr.HTML) -> Results:
+def _build_results(
+    localiser: Localiser, model: str, opening: Example, facts: gr.HTML, message: gr.HTML
+) -> Results:
+    pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
-    bars = gr.Plot(show_label=False, elem_id="bars", elem_classes="mm-result")
-    readings = gr.HTML(elem_id="readings", elem_classes="mm-result", padding=False)
+    bars = gr.Plot(
+        views.bars(model, [], "en"), show_label=False, elem_id="bars", elem_classes="mm-result"
+    )
+    readings = gr.HTML(
+        views.awaited_readings("en"), elem_id="readings", elem_classes="mm-result", padding=False
+    )
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
     with gr.Row():
         with gr.Column(min_width=320):
             matrix1_heading = gr.HTML(padding=False, visible=False)
-            matrix1 = gr.Plot(show_label=False, elem_id="matrix-1", elem_classes="mm-result")
+            matrix1 = gr.Plot(
+                views.heatmap(model, None, pictures, "en"),
+                show_label=False,
+                elem_id="matrix-1",
+                elem_classes="mm-result",
+            )
         with gr.Column(min_width=320, visible=False) as column2:
             matrix2_heading = gr.HTML(padding=False)
             matrix2 = gr.Plot(show_label=False, elem_id="matrix-2", elem_classes="mm-result")

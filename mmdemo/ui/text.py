@@ -213,9 +213,10 @@ TEXT: dict[str, dict[Language, str]] = {
         "涉及文本的数值意义不大。",
     },
     "note_weighted": {
-        "en": "Fused here is a weighted sum ({image} image, {text} text): this model has no fused "
-        "embedding of its own yet.",
-        "zh": "这里的融合是加权和（图片 {image}，文本 {text}）：该模型还没有自己的融合嵌入。",
+        "en": "Fused here is a weighted sum ({image} image, {text} text), so i2it and t2it both "
+        "follow the cosine of image 1 and the text.",
+        "zh": "这里的融合是加权和（图片 {image}，文本 {text}），"
+        "因此 i2it 与 t2it 都取决于图片 1 与文本的余弦。",
     },
     "note_averaged": {
         "en": "Fused here is the average of image and text: this model has no fused embedding of "

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import Background, background
-from mmdemo.compare import PAIRS, Comparison, PairKind
+from mmdemo.compare import LABELS, PAIRS, Comparison, PairKind
 from mmdemo.errors import MMDemoError
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
@@ -65,9 +67,12 @@ def error_message(error: MMDemoError, language: Language) -> str:
     return str(error)
 
 
-def bars(results: Sequence[Comparison], language: Language) -> go.Figure:
-    """Draw the four similarities of one comparison, or of two texts with the same pictures."""
-    known = background(results[0].model)
+def bars(model: str, results: Sequence[Comparison], language: Language) -> go.Figure:
+    """Draw the four similarities of one comparison, or of two texts with the same pictures.
+
+    Without a comparison, as before the first, only the ranges of unrelated pairs.
+    """
+    known = background(model)
     rows = [
         Bar(
             kind=kind,
@@ -103,10 +108,19 @@ def readings(
 
     A card holds the value, its percentile, what was compared, and what the number means.
     """
-    known = background(results[0].model)
-    body = "".join(_card(kind, results, known, language) for kind in PAIRS)
+    body = "".join(_card(kind, results, language) for kind in PAIRS)
     caption = _bars_caption(results, weights, language)
     return f'{caption}{_moved(results, language)}<div class="mm-cards">{body}</div>'
+
+
+def awaited_readings(language: Language) -> str:
+    """Return what stands below the bars before the first comparison: the same, without numbers."""
+    cards = "".join(
+        _card_frame(kind, '<span class="value">…</span>', '<p class="meaning"></p>', language)
+        for kind in PAIRS
+    )
+    caption = f'<p class="mm-caption">{say(language, "bars_caption")}</p>'
+    return f'{caption}<div class="mm-cards">{cards}</div>'
 
 
 def _moved(results: Sequence[Comparison], language: Language) -> str:
@@ -133,16 +147,21 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
 
 
 def heatmap(
-    result: Comparison, image1: Image.Image, image2: Image.Image, language: Language
+    model: str,
+    matrix: NDArray[np.float32] | None,
+    pictures: tuple[Image.Image, Image.Image],
+    language: Language,
 ) -> go.Figure:
-    """Draw the matrix with thumbnails on its axes."""
-    known = background(result.model)
-    one, two = thumbnail_uri(image1), thumbnail_uri(image2)
+    """Draw the matrix with thumbnails on its axes; without one, as before the first, its frame."""
+    known = background(model)
+    if matrix is None:
+        matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
+    one, two = map(thumbnail_uri, pictures)
     icons = [_svg(_LETTER), one, two, _fused_icon(one), _fused_icon(two)]
-    labels = [say(language, f"label_{label}") for label in result.labels]
+    labels = [say(language, f"label_{label}") for label in LABELS]
     # The light end of the scale belongs to the model, so that two texts share one scale.
-    lowest = known.quantile("i2i", 1.0) if known else float(result.matrix.min())
-    return similarity_heatmap(result.matrix, labels, icons, lowest)
+    lowest = known.quantile("i2i", 1.0) if known else float(matrix.min(initial=0.0))
+    return similarity_heatmap(matrix, labels, icons, lowest)
 
 
 def matrix_heading(result: Comparison, language: Language) -> str:
@@ -179,14 +198,8 @@ def notes(results: Sequence[Comparison], language: Language) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
-def _card(
-    kind: PairKind,
-    results: Sequence[Comparison],
-    known: Background | None,
-    language: Language,
-) -> str:
-    first = results[0]
-    score = first.scores[kind]
+def _card(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:
+    score = results[0].scores[kind]
     values = f'<span class="value" data-score="{score:.6f}">{score:.3f}</span>'
     if len(results) > 1:
         other = results[1].scores[kind]
@@ -194,22 +207,22 @@ def _card(
             f'<span class="value second" data-score="{other:.6f}">{other:.3f}</span>'
             f'<span class="change">{_signed(other - score)}</span>'
         )
+    return _card_frame(kind, values, _meaning(kind, results, language), language)
+
+
+def _card_frame(kind: PairKind, values: str, meaning: str, language: Language) -> str:
     return (
         f'<article class="mm-card" data-kind="{kind}" style="--kind:{KIND_COLOURS[kind]}">'
         f"<header><span>{say(language, f'kind_{kind}')}</span><code>{kind}</code></header>"
         f'<div class="values">{values}</div>'
-        f"{_meaning(kind, results, known, language)}"
+        f"{meaning}"
         f'<p class="what">{say(language, f"what_{kind}")}</p>'
         "</article>"
     )
 
 
-def _meaning(
-    kind: PairKind,
-    results: Sequence[Comparison],
-    known: Background | None,
-    language: Language,
-) -> str:
+def _meaning(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:
+    known = background(results[0].model)
     if known is None:
         return f"<p>{say(language, 'no_background')}</p>"
     percent = results[0].percentiles[kind]

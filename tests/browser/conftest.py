@@ -57,6 +57,6 @@ def visit(chromium: Browser, app_url: str, size: str) -> Iterator[Visit]:
     visit.page.on("request", lambda request: visit.requests.append(request.url))
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     visit.page.goto(app_url)
-    visit.page.locator(".mm-card .value").first.wait_for(timeout=120_000)
+    visit.page.locator(".mm-card [data-score]").first.wait_for(timeout=120_000)
     yield visit
     context.close()
