@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev $(VENV)/.browser  ## every test, in a real browser 
 	$(BIN)/python -m pytest
 
 test-weights: $(VENV)/.installed-dev  ## tests that need weights from a model hub
-	$(BIN)/python -m pytest -m weights
+	$(BIN)/python -m pytest -m weights || [ $$? -eq 5 ]  # 5: there are none yet
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(SOURCES)
