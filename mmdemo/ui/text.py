@@ -98,8 +98,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "高于 {pairs} 个无关配对中的 {percent}。",
     },
     "percentile_second": {
-        "en": "Second text: {percent}.",
-        "zh": "第二个文本：{percent}。",
+        "en": "Second text: higher than {percent}.",
+        "zh": "第二个文本：高于 {percent}。",
     },
     "no_background": {
         "en": "This model has no background set yet, so there is no percentile.",
@@ -286,4 +286,5 @@ def say(language: Language, key: str, **values: object) -> str:
         key: a key of `TEXT`.
         **values: what the string mentions, escaped already where it goes into markup.
     """
-    return TEXT[key][language].format(**values)
+    # A number and its per-cent sign stay on one line.
+    return TEXT[key][language].format(**values).replace(" %", "\u00a0%")
