@@ -313,4 +313,7 @@ def test_content_keys_differ_where_content_does(gradient: Image.Image) -> None:
         content_key(None, recoloured),
     ]
     assert len(set(keys)) == len(keys)
+    dot = Image.new("RGB", (1, 1), (65, 66, 67))
+    forged = "a\0image\0RGB\0(1, 1)\0NoneABC"
+    assert content_key(forged, None) != content_key("a", dot)
     assert content_key("a", gradient.copy()) == content_key("a", gradient)

@@ -55,7 +55,9 @@ def content_key(text: str | None, image: Image.Image | None) -> bytes:
     """
     digest = hashlib.blake2b(digest_size=20)
     if text is not None:
-        digest.update(b"text\0" + text.encode("utf-8", "surrogatepass"))
+        encoded = text.encode("utf-8", "surrogatepass")
+        # With its length, so that no text can pass for a text and a picture.
+        digest.update(f"text\0{len(encoded)}\0".encode() + encoded)
     if image is not None:
         digest.update(f"\0image\0{image.mode}\0{image.size}\0".encode())
         if image.mode in ("P", "PA"):

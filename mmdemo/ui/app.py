@@ -20,8 +20,9 @@ from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)
 
-# Uploaded pictures are deleted an hour after they came; looked for every ten minutes.
-_DELETE_CACHE = (600, 3600)
+# Seconds: every hour, uploads older than a day are deleted. Not sooner: a lecture that began with an
+# upload must not lose it.
+_DELETE_CACHE = (3600, 86400)
 
 # Figures follow the window by themselves, but not a column that becomes narrower beside another.
 _FIT_FIGURES = """() => {
