@@ -20,8 +20,8 @@ from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)
 
-# Seconds: every hour, uploads older than a day are deleted. Not sooner: a lecture that began with an
-# upload must not lose it.
+# Seconds: every hour, uploads older than a day are deleted. Not sooner: a lecture that began with
+# an upload must not lose it.
 _DELETE_CACHE = (3600, 86400)
 
 # Figures follow the window by themselves, but not a column that becomes narrower beside another.
