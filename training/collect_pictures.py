@@ -4,8 +4,7 @@
     python -m training.collect_pictures [--cache DIR]
 
 `training/pictures.json` lists every picture with its package, author, licence and captions.
-Writes
-`assets/examples/*.jpg` and `index.json`, and `assets/background/pictures/*.webp` and `index.json`.
+Writes `assets/examples/*.jpg` and `assets/background/pictures/*.webp`, each with its `index.json`.
 """
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ import argparse
 import bz2
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -26,11 +27,31 @@ from mmdemo.weights import ASSETS
 from training.packages import CACHE, unpacked
 
 BACKGROUND = ASSETS / "background/pictures"
-EXAMPLE_SIDE, BACKGROUND_SIDE = 640, 224
 # Our own sources, not a visitor's: wallpapers may be large.
 BOUNDS = Limits(upload_mb=100, pixels=200_000_000)
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How pictures of one folder are written.
+
+    Attributes:
+        folder: where they go.
+        side: the longest side, in pixels.
+        suffix: of the file name, which sets the format.
+        options: passed to Pillow.
+    """
+
+    folder: Path
+    side: int
+    suffix: str
+    options: dict[str, Any]
+
+
+EXAMPLE = Form(EXAMPLES, 640, ".jpg", {"quality": 88, "optimize": True})
+SMALL = Form(BACKGROUND, 224, ".webp", {"quality": 82, "method": 6})
 
 
 def main() -> None:
@@ -44,12 +65,12 @@ def main() -> None:
     background: list[Row] = []
     for row in rows:
         if not row["package"]:
-            examples.append(indexed(row, f"{row['name']}.png", "none"))
+            examples.append(indexed(row, f"{row['name']}.png", row["path"], "none"))
             continue
         picture = cropped(source_picture(row, cache), row.get("crop"))
         if row["example"]:
-            examples.append(saved_example(row, picture))
-        background.append(saved_background(row, picture))
+            examples.append(saved(row, picture, EXAMPLE, cache))
+        background.append(saved(row, picture, SMALL, cache))
     write_index(EXAMPLES, examples)
     write_index(BACKGROUND, background)
     sys.stdout.write(f"{len(examples)} examples, {len(background)} background pictures\n")
@@ -74,33 +95,40 @@ def cropped(picture: Image.Image, box: list[float] | None) -> Image.Image:
     return picture.crop((round(edges[0]), round(edges[1]), round(edges[2]), round(edges[3])))
 
 
-def saved_example(row: Row, picture: Image.Image) -> Row:
-    """Save an example, and return its line in the index."""
+def saved(row: Row, picture: Image.Image, form: Form, cache: Path) -> Row:
+    """Save a picture in one of the two forms, and return its line in the index."""
     small = picture.copy()
-    small.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS)
-    small.save(EXAMPLES / f"{row['name']}.jpg", quality=88, optimize=True)
-    return indexed(row, f"{row['name']}.jpg", changes(row, EXAMPLE_SIDE))
+    small.thumbnail((form.side, form.side), Image.Resampling.LANCZOS)
+    file = f"{row['name']}{form.suffix}"
+    small.save(form.folder / file, **form.options)
+    return indexed(row, file, source(row, cache), changes(row, picture, form.side))
 
 
-def saved_background(row: Row, picture: Image.Image) -> Row:
-    """Save a background picture, and return its line in the index."""
-    small = picture.copy()
-    small.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE), Image.Resampling.LANCZOS)
-    small.save(BACKGROUND / f"{row['name']}.webp", quality=82, method=6)
-    return indexed(row, f"{row['name']}.webp", changes(row, BACKGROUND_SIDE))
-
-
-def changes(row: Row, side: int) -> str:
+def changes(row: Row, picture: Image.Image, side: int) -> str:
     """Say what was done to the picture, as attribution licences ask."""
-    done = f"scaled to {side} pixels and recompressed"
-    return f"cropped, {done}" if "crop" in row else done
+    steps = ["cropped"] if "crop" in row else []
+    if max(picture.size) > side:
+        # Small drawings keep their size: enlarging adds nothing.
+        steps.append(f"scaled to {side} pixels")
+    if row["kind"] == "drawing":
+        steps.append("put on white")
+    return ", ".join([*steps, "recompressed"])
 
 
-def indexed(row: Row, file: str, done: str) -> Row:
+def source(row: Row, cache: Path) -> str:
+    """Name the package with its version, and the file in it."""
+    package = row["package"]
+    if "==" not in package:
+        # apt writes the colon of an epoch as %3a.
+        archive = next(cache.glob(f"{package}_*.deb"))
+        package = f"{package}={unquote(archive.name.split('_')[1])}"
+    return f"{package}: {row['path']}"
+
+
+def indexed(row: Row, file: str, origin: str, done: str) -> Row:
     """Return the public part of a row: what it shows, whose it is, what was changed."""
-    source = f"{row['package']}: {row['path']}" if row["package"] else row["path"]
     kept = ("kind", "caption_en", "caption_zh", "author", "licence", "licence_url")
-    return {"file": file} | {key: row[key] for key in kept} | {"source": source, "changes": done}
+    return {"file": file} | {key: row[key] for key in kept} | {"source": origin, "changes": done}
 
 
 def write_index(folder: Path, rows: list[Row]) -> None:

