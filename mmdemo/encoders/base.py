@@ -4,13 +4,15 @@ A subclass implements forward passes only:
 
 * `_text_vectors`: texts to vectors;
 * `_image_features`: pictures through the vision tower, once each, whatever they are needed for;
-* `_image_vectors`, `_fused_vectors`: from those features to vectors.
+* `_image_vectors`, `_fused_vectors`: from those features to vectors, or `_picture_vectors` for both
+  at once.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +38,7 @@ A plain `str` is always a text; inside a mapping, `"image"` may also be a path a
 
 Features: TypeAlias = NDArray[np.float32]
 Timings: TypeAlias = dict[str, float]
+_Prepared: TypeAlias = dict[int, tuple[weakref.ref[Image.Image], Image.Image]]
 
 _EMBEDDING_CACHE_BYTES = 32 * 2**20
 _FEATURE_CACHE_BYTES = 128 * 2**20
@@ -97,7 +100,8 @@ class Encoder(ABC):
         """
         if isinstance(items, str | Image.Image | Path | Mapping | Item):
             items = [items]
-        parsed = [self._parse(item, position) for position, item in enumerate(items)]
+        prepared: _Prepared = {}
+        parsed = [self._parse(item, position, prepared) for position, item in enumerate(items)]
         for item in parsed:
             self._require(item.modality)
         keys = [content_key(item.text, item.image) for item in parsed]
@@ -141,19 +145,44 @@ class Encoder(ABC):
         words = self.encode(list(texts))
         return np.float32(of_image) * pictures + np.float32(of_text) * words
 
+    def _picture_vectors(
+        self, features: Sequence[Features], texts: Sequence[str | None]
+    ) -> NDArray[np.float32]:
+        """Return [n, dim] for n pictures, each with its text, or with None where it is alone.
+
+        The default asks `_image_vectors` for those alone and `_fused_vectors` for the pairs. A
+        model that reads both as one kind of sequence overrides this and runs them as one batch.
+        """
+        vectors = np.empty((len(features), self.dim), dtype=np.float32)
+        alone = [row for row, text in enumerate(texts) if text is None]
+        pairs = {row: text for row, text in enumerate(texts) if text is not None}
+        if alone:
+            vectors[alone] = self._image_vectors([features[row] for row in alone])
+        if pairs:
+            of_pairs = [features[row] for row in pairs]
+            vectors[list(pairs)] = self._fused_vectors(of_pairs, list(pairs.values()))
+        return vectors
+
     def _prepare(self, image: Image.Image) -> Image.Image:
         """Return the picture as this model wants it; by default what a person sees, in RGB."""
         return to_rgb(image)
 
     # What is shared.
 
-    def _parse(self, item: Input, position: int) -> Item:
+    def _parse(self, item: Input, position: int, prepared: _Prepared) -> Item:
         try:
             read = _read_item(item)
         except MMDemoError as error:
             raise type(error)(f"Item {position + 1}: {error}") from error
-        image = None if read.image is None else self._prepare(read.image)
-        return Item(text=read.text, image=image)
+        if read.image is None:
+            return read
+        # A picture that comes alone and with a text is prepared once. A weak reference, because a
+        # picture that was opened from a path is gone afterwards and its id may be given to another.
+        known = prepared.get(id(read.image))
+        if known is None or known[0]() is not read.image:
+            known = weakref.ref(read.image), self._prepare(read.image)
+            prepared[id(read.image)] = known
+        return Item(text=read.text, image=known[1])
 
     def _require(self, modality: Modality) -> None:
         if modality not in self.modalities:
@@ -164,32 +193,31 @@ class Encoder(ABC):
             )
 
     def _forward(self, missing: Mapping[bytes, Item], timings: Timings) -> dict[bytes, Features]:
-        """Embed what the cache does not hold: texts, then pictures, then pairs, in batches."""
+        """Embed what the cache does not hold: texts, then pictures and pairs, in batches."""
         rows: dict[bytes, Features] = {}
-        for modality in ("text", "image", "fused"):
-            todo = [(key, item) for key, item in missing.items() if item.modality == modality]
+        for pictured in (False, True):
+            todo = [
+                (k, item) for k, item in missing.items() if (item.image is not None) is pictured
+            ]
             for start in range(0, len(todo), self.batch_size):
                 batch = todo[start : start + self.batch_size]
-                vectors = unit_rows(self._embed(modality, [item for _, item in batch], timings))
+                vectors = unit_rows(self._embed([item for _, item in batch], timings))
                 for (key, _), vector in zip(batch, vectors, strict=True):
                     rows[key] = vector.copy()
                     self._embeddings.put(key, rows[key])
         return rows
 
-    def _embed(
-        self, modality: Modality, items: Sequence[Item], timings: Timings
-    ) -> NDArray[np.float32]:
-        texts = [item.text for item in items if item.text is not None]
+    def _embed(self, items: Sequence[Item], timings: Timings) -> NDArray[np.float32]:
+        """Return [n, dim] for n items that are all texts, or all have a picture."""
         images = [item.image for item in items if item.image is not None]
-        if modality == "text":
+        if not images:
             with _clock(timings, "text"):
-                return self._text_vectors(texts)
+                return self._text_vectors([item.text for item in items if item.text is not None])
         with _clock(timings, "image"):
             features = self._features_of(images)
-            if modality == "image":
-                return self._image_vectors(features)
-        with _clock(timings, "fused"):
-            return self._fused_vectors(features, texts)
+        texts = [item.text for item in items]
+        with _clock(timings, "fused" if any(texts) else "image"):
+            return self._picture_vectors(features, texts)
 
     def _features_of(self, images: Sequence[Image.Image]) -> list[Features]:
         """Return vision features, each distinct picture computed once and kept by its content."""
