@@ -1,0 +1,519 @@
+"""Visualized-BGE: a text encoder that reads a picture as if it were more tokens.
+
+Zhou et al. 2024 (arXiv 2406.04292). An EVA02-CLIP vision tower turns a picture into patch tokens,
+one projection brings them into the space of a BGE text encoder, and that encoder reads
+
+    [CLS]  image tokens  text tokens  [SEP]
+
+and embeds the picture, or the picture together with the text, in its first state. The quirks, found
+by comparing with the reference implementation:
+
+* Image tokens are taken before the vision tower's final norm and without its class token. They get
+  the text encoder's position embeddings and its embedding norm, but no token-type embedding.
+* Positions of a sequence with a picture count from 0 in both text families. A text alone follows
+  its family's own rule, by which XLM-R counts from `pad_token_id + 1`.
+* A picture alone is the picture with the empty text. Nothing goes through the pooler.
+* A PIL picture is resized in its own mode and only then converted to RGB, as the reference does: a
+  palette is sampled without interpolation, transparency is dropped. Pictures that come as a path,
+  and everything in the page, are opened by `mmdemo.images` first, which makes them upright, RGB and
+  on white: the better reading, and the usual one. For a PIL picture, `encode(to_rgb(picture))`
+  chooses it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoTokenizer, BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
+
+from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint
+from mmdemo.encoders.linear import (
+    Kernel,
+    Precision,
+    fastest_kernel,
+    multiplying,
+    pack,
+    quantise,
+)
+from mmdemo.errors import ModelError
+from mmdemo.similarity import unit_rows
+from mmdemo.types import TokenUsage
+
+
+class _Family(NamedTuple):
+    """What depends on the kind of text encoder."""
+
+    config: Any
+    model: Any
+    vision: str  # timm's name of the official vision tower; its sizes are the official ones
+    counts_from_pad: bool  # positions of a text alone
+    languages: tuple[str, ...]
+
+
+_FAMILIES = {
+    "bert": _Family(BertConfig, BertModel, "eva02_base_patch16_clip_224", False, ("en",)),
+    "xlm-roberta": _Family(
+        XLMRobertaConfig,
+        XLMRobertaModel,
+        "eva02_large_patch14_clip_224",
+        True,
+        ("multilingual",),
+    ),
+}
+
+_VISION_SIZES = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio")
+
+_RENAMES = (
+    ("bge_embeddings.", "text.embeddings."),
+    ("bge_encoder.", "text.encoder."),
+    ("visual_proj.", "projection."),
+    ("model_visual.visual.", "vision."),
+    # Inside the vision tower.
+    (".attn.q_bias", ".attn.q_proj.bias"),
+    (".attn.v_bias", ".attn.v_proj.bias"),
+    (".attn.inner_attn_ln.", ".attn.norm."),
+    (".mlp.w1.", ".mlp.fc1_g."),
+    (".mlp.w2.", ".mlp.fc1_x."),
+    (".mlp.w3.", ".mlp.fc2."),
+    (".mlp.ffn_ln.", ".mlp.norm."),
+)
+"""Pieces of official keys and of ours. Each occurs on one side only, so it also reads backwards."""
+
+_DROPPED = (
+    (r"bge_pooler\..+", "an embedding is the first state itself, the pooler is never called"),
+    (r"model_visual\.logit_scale", "a temperature of the vision tower's own pre-training"),
+    (r"model_visual\.text\..+", "the text tower of the vision tower's own pre-training"),
+    (r"model_visual\.visual\.(norm|head)\..+", "image tokens are taken before these"),
+    (r"model_visual\.visual\.(.+\.)?rope\.freqs_(cos|sin)", "tables that follow from the sizes"),
+    (r"bge_embeddings\.(position|token_type)_ids", "counters that older transformers saved"),
+)
+"""Official keys that have no place here, as regular expressions, each with its reason."""
+
+_EXACT_IN_INT8 = r"text\.encoder\.layer\.\d+\.output\.dense|vision\.blocks\.\d+\.mlp\.fc2"
+"""Layers that int8 leaves alone. They read what an activation function has made uneven, and cause
+half of the drift while holding a quarter of the multiplications."""
+
+_TOKENS_AT_ONCE = 16_384
+"""Padded tokens in one pass of the text encoder: the widest activation of base then has 200 MB."""
+
+_LONGEST_STRIP = 64
+"""Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
+
+_PROBE_TEXTS = ("a photo of a dog", "The quick brown fox jumps over the lazy dog; 12 x 34 = 408!")
+
+
+class VisualizedBGEEncoder(Encoder):
+    """Visualized-BGE base-en or m3, or a model of the same layout and other sizes.
+
+    Attributes:
+        precision: of the weights.
+        drift: the largest 1 - cosine between embeddings in this precision and in float32, measured
+            while loading on two pictures, two texts and two pairs; 0 for float32.
+    """
+
+    modalities = frozenset({"text", "image", "fused"})
+    fusion = "native"
+    logit_scale = 50.0  # 1 / 0.02, the temperature that the reference was trained with
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        checkpoint: Path | None = None,
+        *,
+        precision: Precision = "float32",
+    ) -> None:
+        """Load the weights. In float32 their bytes are read from disk at the first `encode`.
+
+        Args:
+            name: the name in the registry.
+            folder: has `config.json` and tokenizer files of the text encoder, and where the vision
+                tower's sizes are not the official ones, `vision_config.json` with `timm_model`,
+                `img_size`, `embed_dim`, `depth` and `num_heads`.
+            checkpoint: the state dict in the official layout, `.pth` or `.safetensors`; by default
+                the only one in `folder`.
+            precision: `float32` gives the reference's numbers. `int8` and `bfloat16` give up some
+                of them, see `drift`. `bfloat16` is faster only on a processor that has instructions
+                for it, and many times slower elsewhere.
+
+        Raises:
+            ModelError: a file is missing, of another architecture, or damaged.
+        """
+        super().__init__()
+        self.name = name
+        self.precision = precision
+        self._network = _load(folder, checkpoint or _find_checkpoint(folder))
+        self._tokenizer = _Tokenizer(folder, self._network.text.config)
+        self.dim = self._network.text.config.hidden_size
+        self.languages = self._network.family.languages
+        self._longest_alone, self._longest_beside = self._network.longest_texts()
+        # Chosen at the first pass, because a packed layer reads its weights.
+        self._kernel: Kernel | None = None
+        self.drift = 0.0 if precision == "float32" else self._reduce(precision)
+
+    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+        """Say how much of a text is read; a picture's tokens take room away from it."""
+        total = len(self._tokenizer.ids([text])[0])
+        longest = self._longest_beside if with_image else self._longest_alone
+        return TokenUsage(used=min(total, longest), total=total)
+
+    def _prepare(self, image: Image.Image) -> Image.Image:
+        """Return the square that the vision tower sees, in the picture's own mode."""
+        return _centre_square(image, self._network.image_size)
+
+    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = self._tokenizer.ids(texts, self._longest_alone)
+
+        def embed(chosen: list[int]) -> torch.Tensor:
+            return self._network.embed_texts(*self._tokenizer.padded([rows[i] for i in chosen]))
+
+        return self._in_batches([len(row) for row in rows], embed)
+
+    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+        """Return image tokens, float32 [tokens, dim] each: what the text encoder reads.
+
+        Those of a base-en picture have 0.6 MB, of m3 1 MB: the cache keeps 220 or 128 pictures.
+        """
+        with self._fast_pass():
+            tokens = self._network.image_tokens(torch.stack([_pixels(image) for image in images]))
+            # Copies, so that the cache can let go of one picture without its neighbours.
+            return [row.copy() for row in tokens.float().numpy()]
+
+    def _picture_vectors(
+        self, features: Sequence[Features], texts: Sequence[str | None]
+    ) -> NDArray[np.float32]:
+        """Return [n, dim]: pictures alone are pairs with the empty text, so all run together."""
+        rows = self._tokenizer.ids([text or "" for text in texts], self._longest_beside)
+
+        def embed(chosen: list[int]) -> torch.Tensor:
+            tokens = torch.from_numpy(np.stack([features[i] for i in chosen]))
+            words = self._tokenizer.padded([rows[i] for i in chosen])
+            return self._network.embed_pictures(tokens, *words)
+
+        return self._in_batches([len(features[0]) + len(row) for row in rows], embed)
+
+    # Every picture's vector comes from `_picture_vectors`, which `Encoder` asks.
+
+    def _in_batches(
+        self, lengths: Sequence[int], embed: Callable[[list[int]], torch.Tensor]
+    ) -> NDArray[np.float32]:
+        """Return [n, dim] for n sequences of these lengths, in as few passes as memory allows."""
+        vectors = np.empty((len(lengths), self.dim), dtype=np.float32)
+        with self._fast_pass():
+            for chosen in _batches(lengths):
+                vectors[chosen] = embed(chosen).float().numpy()
+        return vectors
+
+    @contextmanager
+    def _fast_pass(self) -> Iterator[None]:
+        """Run what is inside without gradients and with the fastest matrix multiplication."""
+        if self._kernel is None:
+            config = self._network.text.config
+            self._kernel = fastest_kernel(config.hidden_size, config.intermediate_size)
+            if self._kernel == "packed":
+                pack(self._network)
+        with torch.inference_mode(), multiplying(self._kernel):
+            yield
+
+    def _reduce(self, precision: Precision) -> float:
+        """Give up bits for speed, and return the drift that this causes."""
+        self._kernel = "plain"  # a packed layer cannot be reduced any more
+        exact = self._probe()
+        if precision == "bfloat16":
+            self._network.to(torch.bfloat16)
+        else:
+            quantise(self._network, lambda name: not re.fullmatch(_EXACT_IN_INT8, name))
+            self._kernel = None  # for the layers that stay
+        return float(1.0 - (exact * self._probe()).sum(1).min())
+
+    def _probe(self) -> NDArray[np.float64]:
+        """Return unit vectors [6, dim] of fixed texts, pictures and pairs, past the caches."""
+        y, x = np.mgrid[0:256, 0:256]
+        smooth = np.stack([x, y, 255 - x], axis=-1).astype(np.uint8)
+        coarse = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        pictures = [self._prepare(Image.fromarray(pixels)) for pixels in (smooth, coarse)]
+        features = self._image_features(pictures)
+        alone = self._text_vectors(_PROBE_TEXTS)
+        pictured = self._picture_vectors([*features, *features], [None, None, *_PROBE_TEXTS])
+        return unit_rows(np.concatenate([alone, pictured])).astype(np.float64)
+
+
+class _Network(nn.Module):
+    """The three parts and how they are joined; knows tensors, not pictures and texts."""
+
+    def __init__(self, config: Mapping[str, Any], vision: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.family = _family(config)
+        text_config = self.family.config.from_dict(dict(config))
+        # Not the file's to say: it could name code that is then fetched and run.
+        text_config._attn_implementation = "sdpa"
+        self.text = self.family.model(text_config, add_pooling_layer=False)
+        self.vision = _vision_tower(vision)
+        self.projection = nn.Linear(self.vision.embed_dim, text_config.hidden_size)
+
+    @property
+    def image_size(self) -> int:
+        return self.vision.patch_embed.img_size[0]
+
+    def longest_texts(self) -> tuple[int, int]:
+        """Return the most tokens of a text alone and beside a picture, special ones included."""
+        config = self.text.config
+        first = config.pad_token_id + 1 if self.family.counts_from_pad else 0
+        beside = config.max_position_embeddings - self.vision.patch_embed.num_patches
+        return config.max_position_embeddings - first, beside
+
+    def image_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels [n, 3, size, size] -> what the text encoder reads of them, [n, tokens, hidden]."""
+        embeddings = self.text.embeddings
+        positions = embeddings.position_embeddings.weight
+        patches = self.vision(pixels.to(positions.dtype))[:, self.vision.num_prefix_tokens :]
+        # Position 0 is that of [CLS].
+        return embeddings.LayerNorm(self.projection(patches) + positions[1 : patches.shape[1] + 1])
+
+    def embed_texts(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask [n, length] -> [n, hidden]."""
+        states = self.text.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+        return self._first_state(states, mask)
+
+    def embed_pictures(
+        self, tokens: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Image tokens [n, tokens, hidden], ids and mask [n, length] -> [n, hidden]."""
+        count = tokens.shape[1]
+        positions = torch.arange(count, count + ids.shape[1])[None]
+        positions[:, 0] = 0  # [CLS] stands before the picture
+        words = self.text.embeddings(
+            input_ids=ids, position_ids=positions, token_type_ids=torch.zeros_like(ids)
+        )
+        states = torch.cat([words[:, :1], tokens.to(words.dtype), words[:, 1:]], dim=1)
+        return self._first_state(states, F.pad(mask, (count, 0), value=True))
+
+    def _first_state(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """States [n, length, hidden], bool mask [n, length] -> the encoder's first, [n, hidden]."""
+        # One mask for all heads and queries; none where nothing is padded.
+        keys = None if mask.all() else mask[:, None, None, :]
+        *layers, last = self.text.encoder.layer
+        for layer in layers:
+            states = _text_layer(layer, states, keys, states.shape[1])
+        # Of the last layer, only what is read is computed.
+        return _text_layer(last, states, keys, 1)[:, 0]
+
+
+def _text_layer(
+    layer: Any, states: torch.Tensor, keys: torch.Tensor | None, count: int
+) -> torch.Tensor:
+    """Run a layer of BERT or XLM-R for the first `count` states, which attend to all `keys`."""
+    attention = layer.attention.self
+
+    def heads(values: torch.Tensor) -> torch.Tensor:
+        return values.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+    asking = states[:, :count]
+    context = F.scaled_dot_product_attention(
+        heads(attention.query(asking)),
+        heads(attention.key(states)),
+        heads(attention.value(states)),
+        attn_mask=keys,
+    )
+    context = context.transpose(1, 2).flatten(2)  # [n, count, hidden]
+    return layer.feed_forward_chunk(layer.attention.output(context, asking))
+
+
+class _Tokenizer:
+    """Texts to ids, cut to a maximum. Safe to use from many threads."""
+
+    def __init__(self, folder: Path, config: Any) -> None:
+        try:
+            loaded = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            # The fast tokenizer itself: what is around it changes shared settings on every call.
+            self._fast = loaded.backend_tokenizer
+        except Exception as error:  # whatever a damaged or missing file makes of itself
+            raise ModelError(
+                f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
+                "tokenizer_config.json and tokenizer.json, vocab.txt or sentencepiece.bpe.model."
+            ) from error
+        self._fast.no_truncation()
+        self._fast.no_padding()
+        self._pad = config.pad_token_id
+        if self._fast.get_vocab_size() > config.vocab_size:
+            raise ModelError(
+                f"The tokenizer in '{folder.name}' has {self._fast.get_vocab_size()} tokens, "
+                f"config.json {config.vocab_size}: they belong to different models."
+            )
+
+    def ids(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+        """Return the ids of each text, special tokens included."""
+        rows = [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+        if longest is None:
+            return rows
+        # A cut keeps the final [SEP], which every text ends with.
+        return [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows]
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and a bool mask, both [n, longest], padded on the right."""
+        longest = max(map(len, rows))
+        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
+        lengths = torch.tensor([len(row) for row in rows])
+        return ids, torch.arange(longest)[None] < lengths[:, None]
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the positions of the sequences that run together, short ones first."""
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) + 1) * lengths[position] > _TOKENS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(position)
+    yield batch
+
+
+# Pictures.
+
+
+def _centre_square(image: Image.Image, size: int) -> Image.Image:
+    """Scale the short side to `size` and cut the centre out, in the picture's own mode.
+
+    Roundings are the reference's, which are those of torchvision's `Resize` and `CenterCrop`: the
+    long side is truncated, the offset rounded with halves to even.
+    """
+    if max(image.size) > _LONGEST_STRIP * min(image.size):
+        image = _centre_strip(image)
+    short = min(image.size)
+    width, height = (int(size * side / short) for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    scaled = image.resize((width, height), Image.Resampling.BICUBIC)
+    return scaled.crop((left, top, left + size, top + size))
+
+
+def _centre_strip(image: Image.Image) -> Image.Image:
+    """Cut a very long picture, which would grow to gigabytes on its way to a square."""
+    most = _LONGEST_STRIP * min(image.size)
+    # As even or as odd as the long side, so that the centre stays where it is.
+    width, height = (min(side, most - (most - side) % 2) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _pixels(image: Image.Image) -> torch.Tensor:
+    """Return float32 [3, size, size], normalised as CLIP was trained."""
+    values = torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32)) / 255.0
+    mean, deviation = torch.tensor(OPENAI_CLIP_MEAN), torch.tensor(OPENAI_CLIP_STD)
+    return ((values - mean) / deviation).permute(2, 0, 1)
+
+
+# Loading.
+
+
+def _load(folder: Path, checkpoint: Path) -> _Network:
+    """Build the network without memory and fill it from the checkpoint."""
+    config = _read_json(folder, "config.json")
+    vision: dict[str, Any] = {"timm_model": _family(config).vision}
+    if (folder / "vision_config.json").is_file():
+        vision = _read_json(folder, "vision_config.json")
+    with torch.device("meta"):
+        network = _Network(config, vision)
+    # Any number type is accepted; float32, as published, is not copied.
+    weights = {key: tensor.float() for key, tensor in _ours(read_checkpoint(checkpoint)).items()}
+    fill(network, weights, checkpoint.name, lambda key: _renamed(key, back=True))
+    # Not saved with the weights. Empty, they would raise no error and turn texts into garbage.
+    count = network.text.config.max_position_embeddings
+    counters = {"position_ids": torch.arange(count), "token_type_ids": torch.zeros(count).long()}
+    for name, counter in counters.items():
+        network.text.embeddings.register_buffer(name, counter[None], persistent=False)
+    # A tower without blocks takes milliseconds, and has timm's own tables of rotary positions.
+    network.vision.rope = _vision_tower(vision | {"depth": 0}).rope
+    check_filled(network)
+    if network.longest_texts()[1] < 2:
+        raise ModelError("A picture leaves no room for a text: the two configurations do not fit.")
+    return network
+
+
+def _ours(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors that have a place here, by our names."""
+    # Training on several devices leaves a prefix.
+    official = {key.removeprefix("module."): tensor for key, tensor in weights.items()}
+    return {
+        _renamed(key): tensor
+        for key, tensor in official.items()
+        if not any(re.fullmatch(pattern, key) for pattern, _ in _DROPPED)
+    }
+
+
+def _renamed(key: str, *, back: bool = False) -> str:
+    """Return our name of an official key, or the other way round."""
+    for official, ours in _RENAMES:
+        old, new = (ours, official) if back else (official, ours)
+        if old.startswith(".") or key.startswith(old):
+            key = key.replace(old, new)
+    return key
+
+
+def _vision_tower(config: Mapping[str, Any]) -> Any:
+    """Build timm's EVA02-CLIP tower without head and final norm: pixels -> all tokens."""
+    sizes = {key: value for key, value in config.items() if key != "timm_model"}
+    if unknown := sorted(set(sizes) - set(_VISION_SIZES)):
+        raise ModelError(
+            f"vision_config.json has the unknown entries {', '.join(unknown)}; it takes "
+            f"timm_model, {', '.join(_VISION_SIZES)}."
+        )
+    name = config.get("timm_model")
+    if not isinstance(name, str) or not re.fullmatch(r"eva02_\w+_clip_\w+", name):
+        raise ModelError(f"vision_config.json names '{name}', which is no EVA02-CLIP of timm.")
+    try:
+        # In evaluation mode: the published configuration drops half of the patches in training.
+        tower: Any = timm.create_model(name, num_classes=0, global_pool="", **sizes).eval()
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(f"vision_config.json describes no vision tower: {error}") from error
+    tower.norm = nn.Identity()
+    return tower
+
+
+def _family(config: Mapping[str, Any]) -> _Family:
+    kind = config.get("model_type")
+    if kind not in _FAMILIES:
+        raise ModelError(
+            f"config.json names the text encoder '{kind}'; a Visualized-BGE has one of: "
+            f"{', '.join(_FAMILIES)}."
+        )
+    return _FAMILIES[kind]
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        read = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The folder '{folder.name}' has no readable {name}.") from error
+    if not isinstance(read, dict):
+        raise ModelError(f"The {name} in the folder '{folder.name}' is not a JSON object.")
+    return read
+
+
+def _find_checkpoint(folder: Path) -> Path:
+    # Any other name is fine, but model.safetensors beside it is the text encoder's own.
+    for pattern in ("Visualized_*", "*"):
+        found = [p for p in folder.glob(pattern) if p.suffix in (".pth", ".safetensors")]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(sorted(path.name for path in found))
+            raise ModelError(f"'{folder.name}' has several checkpoints: {names}. Name one.")
+    raise ModelError(
+        f"'{folder.name}' has no checkpoint: one Visualized_*.pth or Visualized_*.safetensors."
+    )
