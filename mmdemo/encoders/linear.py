@@ -58,7 +58,7 @@ def _measure(columns: int, rows: int) -> Kernel:
     values = torch.randn(_ROWS, columns, generator=random)
     expected = layer(values)
     ways: dict[Kernel, Callable[[torch.Tensor], torch.Tensor]] = {"plain": layer}
-    if _packing_works():
+    if _onednn():
         ways |= {"packed": PackedLinear(layer), "medium": lambda x: _medium(layer, x)}
     best: dict[Kernel, float] = {}
     for _ in range(_ROUNDS):  # interleaved, so that a busy moment hits all of them
@@ -72,7 +72,7 @@ def _measure(columns: int, rows: int) -> Kernel:
     return fastest if best[fastest] < _LEAST_GAIN * best["plain"] else "plain"
 
 
-def _packing_works() -> bool:
+def _onednn() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -124,19 +124,36 @@ class Int8Linear(nn.Module):
     def __init__(self, layer: nn.Linear) -> None:
         """Quantise a layer's weights: `int8 = round(w / scale)`, `scale = max|w| / 127` a row."""
         super().__init__()
-        scales = layer.weight.abs().amax(1).clamp(min=1e-12) / 127.0
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        weight = torch.quantize_per_channel(layer.weight, scales.double(), zeros, 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(weight, None)
-        self._bias = torch.zeros(len(scales)) if layer.bias is None else layer.bias
-        # Without these instructions sums of two products saturate in 16 bits: 7-bit inputs do not.
-        self._seven_bits = not torch.cpu._is_vnni_supported()
+        self._scales = layer.weight.abs().amax(1).clamp(min=1e-12) / 127.0
+        weight = torch.round(layer.weight / self._scales[:, None]).to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
+        self._zeros = torch.zeros(len(weight), dtype=torch.int)
+        self._bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias
+        # Processors without these instructions add two products in 16 bits. Seven bits of input
+        # keep that from overflowing; eight would cost more exactness than they bring.
+        self._levels = 127 if torch.cpu._is_vnni_supported() else 63
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Float32 [..., columns] -> [..., rows]."""
+        levels = self._levels
         # The kernel has one scale for all its input; with every vector at most 1, it has one each.
         longest = torch.linalg.vector_norm(values, float("inf"), -1, keepdim=True).clamp_(min=1e-12)
-        sums = torch.ops.quantized.linear_dynamic(values / longest, self._packed, self._seven_bits)
+        rounded = (values * (levels / longest)).add_(levels + 1.5).to(torch.uint8)
+        sums = torch.ops.onednn.qlinear_pointwise(
+            rounded,
+            1.0 / levels,
+            levels + 1,
+            self._packed,
+            self._scales,
+            self._zeros,
+            None,  # the bias is added once the vectors have their lengths back
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
+        )
         return torch.addcmul(self._bias, sums, longest)
 
 
@@ -149,10 +166,10 @@ def quantise(network: nn.Module, wanted: Callable[[str], bool]) -> None:
     """Replace the linear layers whose dotted name is `wanted` by an `Int8Linear`.
 
     Raises:
-        ModelError: torch has no int8 kernels for this processor.
+        ModelError: torch has no such kernels for this processor.
     """
-    if torch.backends.quantized.engine not in ("x86", "fbgemm", "onednn"):
-        raise ModelError("int8 needs an x86 processor. Choose float32.")
+    if not (_onednn() and hasattr(torch.ops.onednn, "qlinear_pointwise")):
+        raise ModelError("This machine's torch cannot multiply in int8. Choose float32.")
     _replace(network, Int8Linear, wanted)
 
 

@@ -77,6 +77,8 @@ _FAMILIES = {
 
 _VISION_SIZES = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio")
 
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
+
 _RENAMES = (
     ("bge_embeddings.", "text.embeddings."),
     ("bge_encoder.", "text.encoder."),
@@ -338,6 +340,8 @@ class _Tokenizer:
 
     def __init__(self, folder: Path, config: Any) -> None:
         try:
+            # Without these, transformers makes a tokenizer that knows no word, and no error.
+            next(path for name in _VOCABULARIES if (path := folder / name).is_file())
             loaded = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
@@ -346,7 +350,7 @@ class _Tokenizer:
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(
                 f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-                "tokenizer_config.json and tokenizer.json, vocab.txt or sentencepiece.bpe.model."
+                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}."
             ) from error
         self._fast.no_truncation()
         self._fast.no_padding()
