@@ -1,0 +1,263 @@
+"""What Visualized-BGE base-en costs here, against the reference's way of working.
+
+    python -m bench.visualized_bge [--rounds 5] [--keep FOLDER] [--busy]
+
+Weights are random, sizes are the official ones. The reference embeds one item a call and shares
+nothing, so its five calls run the vision tower four times; they are emulated on the same layers. In
+every round all rivals take their turn, and ratios are of medians over the rounds. On a machine that
+others use meanwhile, `--busy` counts processor time on one thread instead of time on the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from mmdemo import compare
+from mmdemo.encoders import visualized_bge
+from mmdemo.encoders.linear import Precision, multiplying
+from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
+
+CONFIG = {
+    "model_type": "bert",
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "pad_token_id": 0,
+    "layer_norm_eps": 1e-12,
+}
+"""What BAAI/bge-base-en-v1.5 says of itself."""
+
+WORDS = ["a", "red", "cat", "sits", "beside", "the", "blue", "bridge", "at", "night"]
+LOADS = 3
+
+# Run in a process of its own, libraries imported: prints milliseconds and resident megabytes.
+_LOAD = """
+import sys, time
+from pathlib import Path
+import torch
+from mmdemo.encoders import visualized_bge as module
+folder = Path(sys.argv[1])
+start = time.perf_counter()
+if sys.argv[2] == "ours":
+    kept = module.VisualizedBGEEncoder("bench", folder)
+else:
+    config = module._read_json(folder, "config.json")
+    kept = module._Network(config, {"timm_model": module._family(config).vision}).eval()
+    checkpoint = module._find_checkpoint(folder)
+    kept.load_state_dict(module._ours(torch.load(checkpoint, weights_only=True)))
+    tokenizer = module._Tokenizer(folder, kept.text.config)
+taken = time.perf_counter() - start
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(taken * 1e3, *(int(status[key].split()[0]) / 1e3 for key in ("VmRSS", "VmHWM")))
+"""
+
+
+def main() -> None:
+    """Print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="where the random weights are, or are kept")
+    parser.add_argument("--busy", action="store_true", help="count processor time on one thread")
+    arguments = parser.parse_args()
+    clock = time.process_time if arguments.busy else time.perf_counter
+    if arguments.busy:
+        torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.keep or Path(temporary)
+        if not (folder / "config.json").is_file():
+            _make(folder)
+        _print_loading(folder)
+        _print_speed(folder, arguments.rounds, clock)
+
+
+def _make(folder: Path) -> None:
+    """Write random weights of the official sizes in the official layout."""
+    torch.manual_seed(0)
+    network = visualized_bge._Network(CONFIG, {"timm_model": "eva02_base_patch16_clip_224"})
+    names = network.state_dict()
+    state = {visualized_bge._renamed(name, back=True): value for name, value in names.items()}
+    folder.mkdir(exist_ok=True)
+    torch.save(state, folder / "Visualized_random.pth")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "first", "second"]
+    vocabulary += [str(digit) for digit in range(10)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+
+
+def _print_loading(folder: Path) -> None:
+    rows: dict[str, list[list[float]]] = {"reference": [], "ours": []}
+    for _ in range(LOADS):
+        for way, found in rows.items():
+            command = [sys.executable, "-c", _LOAD, str(folder), way]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found.append([float(number) for number in done.stdout.split()])
+    medians = {way: np.median(found, axis=0) for way, found in rows.items()}
+    out = sys.stdout.write
+    out(
+        "| loading, in a new process | ms | ratio | resident MB | peak MB |\n"
+        "|---|---|---|---|---|\n"
+    )
+    for way, name in (("reference", "build and copy"), ("ours", "memory-mapped")):
+        ms, resident, peak = medians[way]
+        ratio = medians["reference"][0] / ms
+        out(f"| {name} | {ms:.0f} | {ratio:.1f} x | {resident:.0f} | {peak:.0f} |\n")
+
+
+def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
+    plain = VisualizedBGEEncoder("plain", folder)
+    ours: dict[Precision, VisualizedBGEEncoder] = {
+        precision: VisualizedBGEEncoder(precision, folder, precision=precision)
+        for precision in _useful_precisions()
+    }
+    times: dict[str, list[float]] = {}
+
+    def timed(name: str, step: Callable[..., object], *arguments: object) -> None:
+        start = clock()
+        step(*arguments)
+        times.setdefault(name, []).append((clock() - start) * 1e3)
+
+    for number in range(-1, rounds):
+        pictures = _picture(2 * number + 2), _picture(2 * number + 3)
+        timed("reference", _five_calls, plain, *pictures, _text(number, "first"))
+        timed("peak", _multiply, ours["float32"])
+        for name, encoder in ours.items():
+            timed(name, compare, encoder, *pictures, _text(number, "first"))
+            timed(f"{name}, text", compare, encoder, *pictures, _text(number, "second"))
+        if number < 0:  # this round warms up; its vectors are compared
+            times.clear()
+    inputs = _picture(0), _picture(1), _text(-1, "first")
+    exact = _five_calls(plain, *inputs)
+    rivals = {name: compare(encoder, *inputs).vectors for name, encoder in ours.items()}
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    out = sys.stdout.write
+    out(f"\n{torch.get_num_threads()} threads, {rounds} rounds; float32 multiplies ")
+    out(f"'{ours['float32']._kernel}'\n\n")
+    out("| | ms | ratio | 1 - cos to the reference | on the probe set |\n|---|---|---|---|---|\n")
+    out(f"| five calls of the reference | {medians['reference']:.0f} | 1.0 x | | |\n")
+    for name, encoder in ours.items():
+        apart = float(1 - (exact * rivals[name].astype(np.float64)).sum(1).min())
+        for key, what in ((name, "cold"), (f"{name}, text", "only the text is new")):
+            ratio = medians["reference"] / medians[key]
+            out(f"| {name}, {what} | {medians[key]:.0f} | {ratio:.2f} x |")
+            out(f" {apart:.1e} | {encoder.drift:.1e} |\n")
+    largest = float(np.abs(rivals["float32"] - exact).max())
+    out(f"\nfloat32 and the reference's way: at most {largest:.1e} apart in any number.\n")
+    operations = _operations(plain, *inputs)
+    peak = 2 * _EDGE**3 / np.array(times["peak"]) / 1e6  # GFLOP/s
+    reached = operations / np.array(times["float32"]) / 1e6 / peak
+    out(f"Matrix multiplication: {np.median(peak):.0f} GFLOP/s measured; a cold comparison has ")
+    out(f"{operations / 1e9:.0f} GFLOP of it and reaches {np.median(reached):.0%} of that speed.\n")
+
+
+def _useful_precisions() -> list[Precision]:
+    names: list[Precision] = ["float32", "int8"]
+    # Without instructions for it a comparison takes most of a minute.
+    return [*names, "bfloat16"] if torch.cpu._is_avx512_bf16_supported() else names
+
+
+def _five_calls(
+    encoder: VisualizedBGEEncoder, first: Image.Image, second: Image.Image, text: str
+) -> np.ndarray:
+    """Embed as the reference does: five calls, nothing shared, every state of every layer.
+
+    Returns:
+        float64 [5, dim], unit rows, in the order of `Comparison.vectors`.
+    """
+    calls = [(None, text), (first, ""), (second, ""), (first, text), (second, text)]
+    rows = np.concatenate([_reference(encoder, picture, words) for picture, words in calls])
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@torch.inference_mode()
+def _reference(encoder: VisualizedBGEEncoder, picture: Image.Image | None, text: str) -> np.ndarray:
+    network, tokenizer = encoder._network, encoder._tokenizer
+    ids, _ = tokenizer.padded(tokenizer.ids([text]))
+    if picture is None:
+        states = network.text.embeddings(input_ids=ids)
+    else:
+        tokens = network.image_tokens(visualized_bge._pixels(encoder._prepare(picture))[None])
+        positions = torch.arange(ids.shape[1])[None] + tokens.shape[1]
+        positions[:, 0] = 0
+        words = network.text.embeddings(input_ids=ids, position_ids=positions)
+        states = torch.cat([words[:, :1], tokens, words[:, 1:]], dim=1)
+    mask = torch.zeros(1, 1, 1, states.shape[1])  # it passes one that masks nothing
+    read = network.text.encoder(states, attention_mask=mask).last_hidden_state[:, 0]
+    return read.numpy().astype(np.float64)
+
+
+def _picture(number: int) -> Image.Image:
+    pixels = np.random.default_rng(number).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((640, 480), Image.Resampling.BICUBIC)
+
+
+def _text(number: int, which: str) -> str:
+    return f"{' '.join(WORDS)} {number + 1} {which}"
+
+
+_EDGE = 2048
+
+
+@torch.inference_mode()
+def _multiply(encoder: VisualizedBGEEncoder) -> None:
+    """Multiply two large matrices with the kernel that the encoder chose."""
+    with multiplying(encoder._kernel or "plain"):
+        _LEFT @ _RIGHT
+
+
+_LEFT, _RIGHT = torch.randn(2, _EDGE, _EDGE)
+
+
+def _operations(
+    encoder: VisualizedBGEEncoder, first: Image.Image, second: Image.Image, text: str
+) -> float:
+    """Count the multiplications and additions of a cold comparison's matrix products."""
+    found: list[float] = []
+    with _counted(encoder, found):
+        compare(encoder, first, second, text)
+    return float(sum(found))
+
+
+@contextmanager
+def _counted(encoder: VisualizedBGEEncoder, found: list[float]) -> Iterator[None]:
+    def linear(layer: Any, inputs: tuple[torch.Tensor], _: object) -> None:
+        found.append(2.0 * inputs[0].numel() * layer.out_features)
+
+    attend = nn.functional.scaled_dot_product_attention
+
+    def attention(query: torch.Tensor, key: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        found.append(4.0 * query.numel() * key.shape[-2])
+        return attend(query, key, *rest, **more)
+
+    layers = [m for m in encoder._network.modules() if isinstance(m, nn.Linear)]
+    hooks = [layer.register_forward_hook(linear) for layer in layers]
+    nn.functional.scaled_dot_product_attention = attention
+    encoder._kernel = "plain"
+    try:
+        yield
+    finally:
+        nn.functional.scaled_dot_product_attention = attend
+        for hook in hooks:
+            hook.remove()
+
+
+if __name__ == "__main__":
+    main()
