@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from mmdemo.compare import PAIRS, Comparison, compare
 from mmdemo.errors import MMDemoError
+from mmdemo.hub import fetch
+from mmdemo.progress import print_progress, size_text
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
+
+_MODEL_HELP = "a name from 'models', a local directory, or a checkpoint in one"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MMDemoError as error:
         sys.stderr.write(f"mmdemo: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nmmdemo: stopped\n")
+        return 130  # what shells expect: 128 + SIGINT
     return 0
 
 
@@ -40,11 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("image1", metavar="A", help="first picture")
     comparison.add_argument("image2", metavar="B", help="second picture")
     comparison.add_argument("text", metavar="TEXT")
-    comparison.add_argument("--model", default=None, help="a name from 'models'")
+    comparison.add_argument("--model", default=None, help=_MODEL_HELP)
     comparison.add_argument("--json", action="store_true", help="print JSON")
     comparison.set_defaults(run=_compare)
 
     serve = commands.add_parser("serve", help="start the page; same as 'python app.py'")
+    serve.add_argument("--model", default=None, help=f"open with it: {_MODEL_HELP}")
     serve.set_defaults(run=_serve)
     return parser
 
@@ -59,8 +68,22 @@ def _models(given: argparse.Namespace) -> None:
 
 def _download(given: argparse.Namespace) -> None:
     spec = find_model(given.name)
-    load_encoder(spec.name)  # complains where a file is missing or cut off
-    sys.stdout.write(f"{spec.name} ships with the app and is complete; nothing to download.\n")
+    if not spec.hub:
+        load_encoder(spec)  # complains where a file is missing or cut off
+        sys.stdout.write(f"{spec.name} is on this machine and complete; nothing to download.\n")
+        return
+    wanted = None if spec.on_this_machine else spec.download_plan()
+    if wanted is None or not wanted.files:
+        sys.stdout.write(f"{spec.name} is on this machine already; nothing to download.\n")
+        return
+    here = f", of which {size_text(wanted.here)} are here already" if wanted.here else ""
+    sys.stdout.write(
+        f"{spec.name} ({spec.licence}) takes {size_text(wanted.total)} on disk{here}. Ctrl+C stops "
+        "the download; the same command goes on with it.\n"
+    )
+    sys.stdout.flush()
+    fetch(wanted, print_progress)
+    sys.stdout.write(f"{spec.name} is on this machine now.\n")
 
 
 def _compare(given: argparse.Namespace) -> None:
@@ -71,7 +94,9 @@ def _compare(given: argparse.Namespace) -> None:
         sys.stdout.write(_table(result) + "\n")
 
 
-def _serve(_: argparse.Namespace) -> None:
+def _serve(given: argparse.Namespace) -> None:
+    if given.model:
+        os.environ["MMDEMO_MODEL"] = given.model
     # Here and not at the top: the other commands need no gradio.
     from mmdemo.ui.app import launch
 
@@ -96,6 +121,8 @@ def _table(result: Comparison) -> str:
         if kind in result.percentiles:
             rank = f"   higher than {result.percentiles[kind]:.0f} % of unrelated pairs"
         lines.append(f"{kind:6} {pair:20} {result.scores[kind]:+.4f}{rank}")
+    if not result.percentiles:
+        lines.append(f"{result.model} has no background set yet, so there are no percentiles.")
     return "\n".join([*lines, *(f"Note: {note.message}" for note in result.notes)])
 
 

@@ -43,6 +43,10 @@ class ModelError(MMDemoError):
     """A model that is unknown, incomplete, or cannot do what was asked of it."""
 
 
+class DownloadError(MMDemoError):
+    """Weights that could not be fetched."""
+
+
 class SettingError(MMDemoError):
     """An environment variable with a value that makes no sense."""
 

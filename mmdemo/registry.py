@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import threading
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mmdemo.errors import ModelError, did_you_mean
-from mmdemo.settings import default_model, offered_models
+from mmdemo.hub import HubFiles, Plan, cached, fetch, plan
+from mmdemo.local import looks_like_path, recognise
+from mmdemo.progress import Report, print_progress
+from mmdemo.settings import chosen_model, default_model, offered_models
 from mmdemo.types import Fusion, Modality
 from mmdemo.weights import ASSETS, missing_files
 
@@ -24,14 +29,18 @@ class ModelSpec:
     Attributes:
         name: what people type.
         title: what people read.
-        architecture: `module:class` below `mmdemo.encoders`; called with the name.
-        source: where the weights are; `package:mini` is a folder below `assets/`.
+        architecture: `module:class` below `mmdemo.encoders`; called with the name, then with the
+            folder and the further files of `hub` or `local`, where there are any.
+        source: where the weights come from: `package:mini` is a folder below `assets/`, `hub:…` a
+            repository of the hub, `local` this machine.
         modalities: what it embeds.
         fusion: how its fused embedding comes about.
         dim: length of a vector.
         languages: ISO 639-1 codes, or `("multilingual",)`.
         size_mb: weights on disk, in megabytes of 10^6 bytes.
-        licence: SPDX expression of the weights.
+        licence: SPDX expression of the weights; empty where it is not known.
+        hub: files of the hub; those of the first repository make up the folder.
+        local: the folder and further files on this machine.
     """
 
     name: str
@@ -44,16 +53,37 @@ class ModelSpec:
     languages: tuple[str, ...]
     size_mb: float
     licence: str
+    hub: tuple[HubFiles, ...] = ()
+    local: tuple[Path, ...] = ()
 
     @property
     def on_this_machine(self) -> bool:
         """True where the weights are complete on this machine, so that no network is needed."""
+        if self.hub:
+            return cached(self.hub) is not None
+        if self.local:
+            return all(path.exists() for path in self.local)
         return not missing_files(ASSETS / self.source.removeprefix("package:"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON: the fields, and `on_this_machine`."""
-        return asdict(self) | {"on_this_machine": self.on_this_machine}
+        """Return plain JSON: the fields, and `on_this_machine`; no paths of this machine."""
+        told = [field.name for field in fields(self) if field.name not in ("hub", "local")]
+        return {name: getattr(self, name) for name in told} | {
+            "on_this_machine": self.on_this_machine
+        }
 
+    def download_plan(self) -> Plan:
+        """Ask the hub what is still to be fetched, and how large it is.
+
+        Raises:
+            DownloadError: the hub cannot be reached, or does not have a file.
+        """
+        return plan(self.name, self.hub)
+
+
+_VISUALIZED_BGE = "visualized_bge:VisualizedBGEEncoder"
+# Configuration and tokenizer: the checkpoint holds the text encoder's weights too.
+_TEXT_ENCODER = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 _SPECS = (
     ModelSpec(
@@ -68,57 +98,178 @@ _SPECS = (
         size_mb=33.8,
         licence="Apache-2.0",
     ),
+    ModelSpec(
+        name="visualized-bge-base-en",
+        title="Visualized-BGE base-en",
+        architecture=_VISUALIZED_BGE,
+        source="hub:BAAI/bge-visualized",
+        modalities=("text", "image", "fused"),
+        fusion="native",
+        dim=768,
+        languages=("en",),
+        size_mb=788,
+        licence="MIT",
+        hub=(
+            HubFiles("BAAI/bge-base-en-v1.5", _TEXT_ENCODER),
+            HubFiles("BAAI/bge-visualized", ("Visualized_base_en_v1.5.pth",)),
+        ),
+    ),
+    ModelSpec(
+        name="visualized-bge-m3",
+        title="Visualized-BGE m3",
+        architecture=_VISUALIZED_BGE,
+        source="hub:BAAI/bge-visualized",
+        modalities=("text", "image", "fused"),
+        fusion="native",
+        dim=1024,
+        languages=("multilingual",),
+        size_mb=3510,
+        licence="MIT",
+        hub=(
+            HubFiles("BAAI/bge-m3", _TEXT_ENCODER),
+            HubFiles("BAAI/bge-visualized", ("Visualized_m3.pth",)),
+        ),
+    ),
 )
 
 MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Every model that `load_encoder` knows, by name. Adding a checkpoint is one `ModelSpec`."""
 
-_loaded: dict[str, Encoder] = {}
-_locks: dict[str, threading.Lock] = {name: threading.Lock() for name in MODELS}
+_loaded: dict[tuple[str, ...], Encoder] = {}
+_locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
+_locks_lock = threading.Lock()
 
 
-def find_model(name: str | None = None) -> ModelSpec:
-    """Return the description of a model; without a name, of the default one.
+def find_model(name: str | Path | None = None) -> ModelSpec:
+    """Return the description of a model.
+
+    Args:
+        name: a key of `MODELS`, or a path to a directory or a checkpoint; by default the
+            environment's choice.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, or nothing at that path that can be loaded.
     """
     name = name or default_model()
-    if name not in MODELS:
+    if isinstance(name, str) and name in MODELS:
+        return MODELS[name]
+    if isinstance(name, str) and not looks_like_path(name):
         known = ", ".join(MODELS)
-        raise ModelError(f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}.")
-    return MODELS[name]
+        raise ModelError(
+            f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}; or the path "
+            "of a local directory."
+        )
+    return _local_model(Path(name))
+
+
+def _local_model(path: Path) -> ModelSpec:
+    """Describe a directory or a checkpoint on this machine."""
+    found = recognise(path)
+    folder = found.files[0]
+    weights = [file for file in found.files[1:] or folder.iterdir() if file.is_file()]
+    return ModelSpec(
+        # Not the name of the directory alone: it may be that of another model.
+        name=f"local:{folder.name}",
+        title=folder.name,
+        architecture=found.architecture,
+        source="local",
+        modalities=found.modalities,
+        fusion=found.fusion,
+        dim=found.dim,
+        languages=found.languages,
+        size_mb=round(sum(file.stat().st_size for file in weights) / 1e6, 1),
+        licence="",
+        local=found.files,
+    )
 
 
 def offered() -> list[ModelSpec]:
-    """Return the models that the page offers: those of `MMDEMO_MODELS`, or all.
+    """Return the models that the page offers: those of `MMDEMO_MODELS`, or all of `MODELS`.
+
+    `MMDEMO_MODEL` is among them, wherever it is set.
 
     Raises:
-        ModelError: `MMDEMO_MODELS` names an unknown model.
+        ModelError: an entry is neither a name nor the path of a model, or two have one name.
     """
-    return [find_model(name) for name in offered_models()] or list(MODELS.values())
+    wanted = [*(offered_models() or MODELS), *filter(None, [chosen_model()])]
+    specs = dict.fromkeys(map(find_model, wanted))  # a set would lose the order
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(
+                f"Two of the models on offer are called '{name.removeprefix('local:')}'. Rename "
+                "one of the directories."
+            )
+    return list(specs)
 
 
-def load_encoder(name: str | None = None) -> Encoder:
-    """Return the encoder of that name: loaded on first use, the same object for every caller.
-
-    Callers that ask at the same moment wait for one load instead of each making their own.
+def find_offered(name: str | None = None) -> ModelSpec:
+    """Return one of the models that the page offers, and nothing else of this machine.
 
     Args:
-        name: a key of `MODELS`; by default `MMDEMO_MODEL`, else `mini`.
+        name: as in `ModelSpec.name`; by default the environment's choice, else the first.
+
+    Raises:
+        ModelError: it is not among them.
+    """
+    choices = {spec.name: spec for spec in offered()}
+    if not name:
+        preferred = find_model().name
+        return choices.get(preferred) or next(iter(choices.values()))
+    if name not in choices:
+        known = ", ".join(choices)
+        raise ModelError(
+            f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}."
+        )
+    return choices[name]
+
+
+def load_encoder(
+    model: str | Path | ModelSpec | None = None, *, progress: Report = print_progress
+) -> Encoder:
+    """Return the encoder of a model: loaded on first use, the same object for every caller.
+
+    Weights of the hub that are not on this machine are fetched first. Callers that ask at the same
+    moment wait for one load instead of each making their own.
+
+    Args:
+        model: a key of `MODELS`, a local directory, a checkpoint in one, or a description; by
+            default `MMDEMO_MODEL`, else `mini`.
+        progress: called while weights are fetched; by default a line on stderr.
 
     Raises:
         ModelError: there is no such model, or its files are incomplete.
+        DownloadError: its weights are not here and cannot be fetched.
 
     >>> load_encoder("mini") is load_encoder("mini")
     True
     """
-    spec = find_model(name)
-    with _locks[spec.name]:
-        if spec.name not in _loaded:
+    spec = model if isinstance(model, ModelSpec) else find_model(model)
+    files = _files(spec, progress)
+    # By resolved path: a directory reached by two ways is one model.
+    key = (spec.name, *(str(path.resolve()) for path in files))
+    with _locks_lock:
+        lock = _locks[key]
+    with lock:
+        if key not in _loaded:
             module, _, class_name = spec.architecture.partition(":")
             encoder_class = getattr(
                 importlib.import_module(f"mmdemo.encoders.{module}"), class_name
             )
-            _loaded[spec.name] = encoder_class(spec.name)
-        return _loaded[spec.name]
+            _loaded[key] = encoder_class(spec.name, *files)
+        return _loaded[key]
+
+
+def _files(spec: ModelSpec, progress: Report) -> tuple[Path, ...]:
+    """Return the folder and the files that an encoder is made from, fetched where need be."""
+    if not spec.hub:
+        return spec.local
+    if (found := cached(spec.hub)) is None:
+        fetch(spec.download_plan(), progress)
+        found = cached(spec.hub)
+    if found is None:
+        raise ModelError(
+            f"The hub's cache does not hold the files of {spec.name} although they were fetched. "
+            "Delete its folder in the cache and download them again."
+        )
+    return found

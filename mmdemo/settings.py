@@ -46,11 +46,16 @@ def limits() -> Limits:
 
 def default_model() -> str:
     """Return the model that is used where none is named: `MMDEMO_MODEL`, or `mini`."""
-    return os.environ.get("MMDEMO_MODEL", "").strip() or "mini"
+    return chosen_model() or "mini"
+
+
+def chosen_model() -> str:
+    """Return `MMDEMO_MODEL`, a name or a path; empty where it is not set."""
+    return os.environ.get("MMDEMO_MODEL", "").strip()
 
 
 def offered_models() -> list[str]:
-    """Return the names in `MMDEMO_MODELS` (comma-separated); empty means every registered model."""
+    """Return the names and paths in `MMDEMO_MODELS`, comma-separated; empty where it is not set."""
     return [name.strip() for name in os.environ.get("MMDEMO_MODELS", "").split(",") if name.strip()]
 
 

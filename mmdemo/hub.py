@@ -1,0 +1,387 @@
+"""Weights from a model hub: found in its cache, else fetched once, with progress and resumption.
+
+huggingface_hub knows the addresses, the credentials and the layout of the cache, in which other
+programs find the files too. The bytes are read here, because its own downloads keep nothing of an
+interrupted attempt: each writes to a name of its own (its pull request 4228), and 3.5 GB over a
+hotel's network would never arrive.
+
+It reads HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE when it is imported, so it is imported late.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mmdemo.errors import DownloadError, MMDemoError
+from mmdemo.progress import Meter, Report, size_text
+
+_CHUNK = 256 * 1024
+_ATTEMPTS = 4  # in a row without a single byte: half a minute
+
+
+@dataclass(frozen=True)
+class HubFiles:
+    """Files of one repository.
+
+    Attributes:
+        repo: `owner/name`.
+        names: the files that are needed, and no others.
+    """
+
+    repo: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of the hub that is not in the cache yet.
+
+    Attributes:
+        repo: `owner/name`.
+        name: the file's name there.
+        commit: the version of the repository.
+        etag: the file's own version; SHA-256 of the content where the file is large.
+        size: bytes, or None where the server does not say.
+        blob: where the cache keeps the content.
+        lock: what the library locks while it writes the content.
+    """
+
+    repo: str
+    name: str
+    commit: str
+    etag: str
+    size: int | None
+    blob: Path
+    lock: Path
+
+    @property
+    def partial(self) -> Path:
+        """Where the content grows while it arrives."""
+        return self.blob.with_name(f"{self.etag}.incomplete")
+
+    @property
+    def here(self) -> int:
+        """Return how many bytes have arrived, now or in an earlier attempt."""
+        for path in (self.blob, self.partial):
+            if path.is_file():
+                return path.stat().st_size
+        return 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a download will fetch.
+
+    Attributes:
+        name: the model, for messages.
+        files: those that are not in the cache.
+    """
+
+    name: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def total(self) -> int:
+        """Return the bytes of all the files."""
+        return sum(file.size or 0 for file in self.files)
+
+    @property
+    def here(self) -> int:
+        """Return the bytes that an earlier attempt left here."""
+        return sum(file.here for file in self.files)
+
+
+def cached(groups: Sequence[HubFiles]) -> tuple[Path, ...] | None:
+    """Find files in the hub's cache, without a network.
+
+    Returns:
+        The folder with the first group's files, then each file of the others; None where one is
+        missing.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found: list[Path] = []
+    for group in groups:
+        paths = [try_to_load_from_cache(group.repo, name) for name in group.names]
+        files = [Path(path) for path in paths if isinstance(path, str)]
+        if len(files) < len(paths):
+            return None
+        found += files if found else [files[0].parent]
+    return tuple(found)
+
+
+def plan(name: str, groups: Sequence[HubFiles]) -> Plan:
+    """Ask the hub which files are missing here, and how large they are.
+
+    Args:
+        name: the model, for messages.
+        groups: the files it needs.
+
+    Raises:
+        DownloadError: the hub cannot be reached, or does not have a file.
+    """
+    with _explained(name):
+        return Plan(
+            name,
+            tuple(
+                _ask(group.repo, file)
+                for group in groups
+                for file in group.names
+                if cached([HubFiles(group.repo, (file,))]) is None
+            ),
+        )
+
+
+def fetch(wanted: Plan, report: Report, stop: threading.Event | None = None) -> None:
+    """Fetch what a plan lists into the hub's cache.
+
+    Args:
+        wanted: from `plan`.
+        report: called a few times a second.
+        stop: set it from another thread to stop soon; what has arrived is kept.
+
+    Raises:
+        DownloadError: the disk is too small, the connection broke for good, or it was stopped.
+    """
+    stop = stop or threading.Event()
+    _check_disk(wanted)
+    meter = Meter(wanted.here, wanted.total, report)
+    for file in wanted.files:
+        with _explained(wanted.name, wanted):
+            _fetch(file, meter, stop)
+            _enter(file)
+
+
+def _ask(repo: str, name: str) -> RemoteFile:
+    """Ask the hub for a file's version and size: one HEAD request."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import FileMetadataError
+    from huggingface_hub.file_download import repo_folder_name
+
+    # Credentials are found by the library: a token in HF_TOKEN or its file, where there is one.
+    facts = get_hf_file_metadata(hf_hub_url(repo, name))
+    # The version becomes a file name, and a mirror may say anything.
+    if not facts.commit_hash or not re.fullmatch(r"\w[\w.-]*", facts.etag or ""):
+        raise FileMetadataError(f"no version of {repo}/{name}")
+    cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
+    etag = str(facts.etag)
+    return RemoteFile(
+        repo,
+        name,
+        facts.commit_hash,
+        etag,
+        facts.size,
+        blob=cache / folder / "blobs" / etag,
+        lock=cache / ".locks" / folder / f"{etag}.lock",
+    )
+
+
+def _fetch(file: RemoteFile, meter: Meter, stop: threading.Event) -> None:
+    """Bring one file's content into the cache, going on where an earlier attempt stopped."""
+    from huggingface_hub.utils import WeakFileLock
+
+    if file.size is None:
+        return  # `_enter` fetches it: only small files come without their size
+    for path in (file.blob, file.lock):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # Another process may be fetching the same file. Not blocking for good: one can stop.
+        while True:
+            try:
+                stack.enter_context(WeakFileLock(file.lock, timeout=1.0))
+                break
+            except TimeoutError:
+                _check_stop(stop)
+        before = file.here
+        if not file.blob.exists():
+            _complete(file, meter, stop)
+            _check_content(file)
+            file.partial.replace(file.blob)
+        elif before < file.size:
+            meter.add(file.size - before)
+
+
+def _complete(file: RemoteFile, meter: Meter, stop: threading.Event) -> None:
+    """Read from the hub until the partial file is whole, over several connections if need be."""
+    failures = 0
+    while (here := file.here) < (file.size or 0):
+        _check_stop(stop)
+        try:
+            _stream(file, here, meter, stop)
+        except Exception as error:  # the HTTP client's own: httpx or httpx2, by version
+            if not _may_pass(error) or failures >= _ATTEMPTS:
+                raise
+        failures = 0 if file.here > here else failures + 1
+        stop.wait(2.0**failures - 1.0)
+
+
+def _stream(file: RemoteFile, start: int, meter: Meter, stop: threading.Event) -> None:
+    """Append to the partial file what one connection gives, from byte `start` on."""
+    from huggingface_hub import constants, get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    headers = build_hf_headers() | {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
+    url = hf_hub_url(file.repo, file.name, revision=file.commit)
+    session, patience = get_session(), constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with session.stream("GET", url, headers=headers, timeout=patience) as answer:
+        hf_raise_for_status(answer)
+        with file.partial.open("ab") as target:
+            if answer.status_code != 206 and start:  # this server sends whole files only
+                target.truncate(0)
+                meter.add(-start)
+            for chunk in answer.iter_bytes(_CHUNK):
+                target.write(chunk)
+                meter.add(len(chunk))
+                _check_stop(stop)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Say whether trying again may help: the line broke, or the server was busy."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 429) or error.response.status_code >= 500
+    # The disk, or the network forbidden by a setting; our own errors mean what they say.
+    return not isinstance(error, OSError | MMDemoError)
+
+
+def _check_content(file: RemoteFile) -> None:
+    """Compare a whole file with the SHA-256 that names it, where it is named so."""
+    if not re.fullmatch(r"[0-9a-f]{64}", file.etag):
+        return
+    digest = hashlib.sha256()
+    with file.partial.open("rb") as content:
+        while chunk := content.read(2**20):
+            digest.update(chunk)
+    if digest.hexdigest() != file.etag:
+        file.partial.unlink()
+        raise DownloadError(
+            f"{file.name} arrived damaged and was deleted. Start the download again.",
+            "arrived_damaged",
+            file=file.name,
+        )
+
+
+def _enter(file: RemoteFile) -> None:
+    """Give the content its name in the cache; the library finds it there and fetches nothing."""
+    from huggingface_hub import hf_hub_download
+
+    hf_hub_download(file.repo, file.name)
+
+
+def _check_stop(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise DownloadError(
+            "The download was stopped. Start it again to go on: what has arrived is kept.",
+            "download_stopped",
+        )
+
+
+def _check_disk(wanted: Plan) -> None:
+    needed = wanted.total - wanted.here
+    for file in wanted.files[:1]:
+        place = next(parent for parent in file.blob.parents if parent.is_dir())
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            raise _disk_full(wanted.name, needed, free)
+
+
+def _disk_full(name: str, needed: int, free: int) -> DownloadError:
+    needs, has = size_text(needed), size_text(free)
+    return DownloadError(
+        f"{name} needs {needs} more on the disk of the model cache, where {has} are free. "
+        "Free some space, or set HF_HOME to a folder on a larger disk.",
+        "disk_full",
+        name=name,
+        needed=needs,
+        free=has,
+    )
+
+
+@contextmanager
+def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
+    """Turn what goes wrong between here and the hub into a sentence.
+
+    Args:
+        name: the model.
+        wanted: what is being fetched, once it is known.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        yield
+    except MMDemoError:
+        raise
+    except OfflineModeIsEnabled as error:
+        raise _offline(name, "HF_HUB_OFFLINE forbids to fetch it", "offline_setting") from error
+    except HfHubHTTPError as error:
+        raise _refused(name, error.response.status_code) from error
+    except LocalEntryNotFoundError as error:
+        raise _broken_off(name, wanted) from error
+    except OSError as error:
+        if wanted is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(name, wanted.total - wanted.here, 0) from error
+        raise _unusable(name) from error
+    except Exception as error:  # the HTTP client's own: httpx or httpx2, by version
+        raise _broken_off(name, wanted) from error
+
+
+def _host() -> str:
+    from huggingface_hub import constants
+
+    return urlsplit(constants.ENDPOINT).netloc or constants.ENDPOINT
+
+
+def _offline(name: str, reason: str, code: str) -> DownloadError:
+    return DownloadError(
+        f"{name} is not on this machine and {reason}: run 'python -m mmdemo download {name}' ahead "
+        "of time where there is a network, set HF_ENDPOINT to a mirror, or put a local directory "
+        "with its files into MMDEMO_MODELS.",
+        code,
+        name=name,
+        host=_host(),
+    )
+
+
+def _broken_off(name: str, wanted: Plan | None) -> DownloadError:
+    if wanted is None or not wanted.here:
+        return _offline(name, f"{_host()} cannot be reached", "offline")
+    here, total = size_text(wanted.here), size_text(wanted.total)
+    return DownloadError(
+        f"The download of {name} broke off; {here} of {total} are kept. Check the connection and "
+        "start it again: it goes on where it stopped.",
+        "broken_off",
+        name=name,
+        here=here,
+        total=total,
+    )
+
+
+def _refused(name: str, status: int) -> DownloadError:
+    return DownloadError(
+        f"{_host()} answered {status} instead of the files of {name}. Try again later, or check "
+        "HF_ENDPOINT and, where the hub wants to know who asks, HF_TOKEN.",
+        "hub_refused",
+        name=name,
+        host=_host(),
+        status=status,
+    )
+
+
+def _unusable(name: str) -> DownloadError:
+    return DownloadError(
+        f"The files of {name} could not be fetched: {_host()} does not answer as a model hub does, "
+        "or the model cache cannot be written. Check HF_ENDPOINT and HF_HOME.",
+        "hub_unusable",
+        name=name,
+        host=_host(),
+    )

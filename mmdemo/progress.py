@@ -1,0 +1,107 @@
+"""How far a download is: counted, reported, and put into words."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+_REPORT_EVERY = 0.2  # seconds
+_SPEED_OVER = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a download is.
+
+    Attributes:
+        done: bytes that are here, those of earlier attempts included.
+        total: bytes in all.
+        speed: bytes a second over the last ten seconds; 0 before there is a measure.
+    """
+
+    done: int
+    total: int
+    speed: float
+
+    @property
+    def remaining(self) -> float | None:
+        """Return the seconds that are left at this speed, or None while it is unknown."""
+        return (self.total - self.done) / self.speed if self.speed > 0 else None
+
+    def __str__(self) -> str:
+        """Return one line, such as `45 %   354 MB of 788 MB   12.3 MB/s   0:35 left`."""
+        share = 100 * self.done // max(self.total, 1)
+        left = "" if self.remaining is None else f"   {clock(self.remaining)} left"
+        here = f"{size_text(self.done)} of {size_text(self.total)}"
+        return f"{share:3d} %   {here}   {size_text(self.speed)}/s{left}"
+
+
+Report: TypeAlias = Callable[[Progress], None]
+
+
+class Meter:
+    """Counts bytes and reports them, with their speed, a few times a second."""
+
+    def __init__(self, done: int, total: int, report: Report) -> None:
+        """Start with what an earlier attempt left.
+
+        Args:
+            done: bytes that are here already.
+            total: bytes in all.
+            report: called at once, and then a few times a second.
+        """
+        self._done, self._total, self._report = done, total, report
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), self._done)])
+        self._reported = 0.0
+        report(Progress(self._done, self._total, 0.0))
+
+    def add(self, count: int) -> None:
+        """Count bytes that arrived; less than 0 for some that were lost again."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._reported < _REPORT_EVERY and self._done < self._total:
+            return
+        self._reported = now
+        self._samples.append((now, self._done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > _SPEED_OVER:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        speed = (self._done - before) / max(now - then, 1e-3)
+        self._report(Progress(self._done, self._total, max(speed, 0.0)))
+
+
+def print_progress(progress: Progress) -> None:
+    """Keep one line on stderr up to date, where it is a terminal; else write the last one."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{progress}\x1b[K")
+    if progress.done >= progress.total:
+        sys.stderr.write("\n" if sys.stderr.isatty() else f"{progress}\n")
+    sys.stderr.flush()
+
+
+def size_text(size: float) -> str:
+    """Return bytes in a unit that reads well, of powers of ten as disks have it.
+
+    >>> size_text(787_500_000), size_text(3.49e9)
+    ('788 MB', '3.5 GB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            value = size / factor
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds.
+
+    >>> clock(35), clock(3725)
+    ('0:35', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

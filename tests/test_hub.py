@@ -1,0 +1,212 @@
+"""Downloads, against a hub on this machine; each in a process of its own, as the library wants."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mmdemo.hub import Plan, RemoteFile
+from mmdemo.progress import Meter, Progress, clock, size_text
+from tests.conftest import ROOT
+from tests.hub_server import Hub, serve
+
+NAME = "visualized-bge-base-en"
+WEIGHTS = "BAAI/bge-visualized/Visualized_base_en_v1.5.pth"
+SIZE = 3_000_000
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    text_encoder = "BAAI/bge-base-en-v1.5"
+    files = {
+        f"{text_encoder}/config.json": b'{"model_type": "bert"}',
+        f"{text_encoder}/tokenizer.json": b"{}" * 100,
+        f"{text_encoder}/tokenizer_config.json": b"{}",
+        f"{text_encoder}/model.safetensors": b"not needed",
+        WEIGHTS: bytes(range(256)) * (SIZE // 256),
+    }
+    with serve(files) as hub:
+        yield hub
+
+
+@pytest.fixture
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return plain | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+
+
+@pytest.fixture
+def mmdemo(environment: dict[str, str]) -> Run:
+    """Return a function that runs the command line; `code` runs first, in the same process."""
+
+    def run(*arguments: str, code: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        program = f"import sys; from mmdemo.__main__ import main; {code}\nsys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            cwd=ROOT,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def weights(environment: dict[str, str]) -> bytes:
+    (found,) = Path(environment["HF_HOME"]).glob(f"hub/models--*/snapshots/*/{Path(WEIGHTS).name}")
+    return found.read_bytes()
+
+
+def partial(environment: dict[str, str]) -> int:
+    """Return how many bytes of the checkpoint an interrupted download left."""
+    files = list(Path(environment["HF_HOME"]).glob("hub/models--*visualized/blobs/*.incomplete"))
+    return files[0].stat().st_size if files else 0
+
+
+def test_what_is_needed_is_fetched_once_and_found_again(
+    hub: Hub, mmdemo: Run, environment: dict[str, str]
+) -> None:
+    done = mmdemo("download", NAME)
+    assert done.returncode == 0, done.stderr
+    assert f"{NAME} (MIT) takes 3.0 MB on disk." in done.stdout
+    assert "100 %   3.0 MB of 3.0 MB" in done.stderr
+    assert weights(environment) == hub.files[WEIGHTS]
+    fetched = [name for name, _ in hub.fetched]
+    assert sorted(fetched) == sorted(name for name in hub.files if "safetensors" not in name)
+    for more in ({}, {"HF_HUB_OFFLINE": "1"}):
+        again = mmdemo("download", NAME, **more)
+        assert "already; nothing to download" in again.stdout
+    assert len(hub.fetched) == len(fetched)
+    assert "3510.0 MB  multilingual   not downloaded" in mmdemo("models").stdout
+    assert "en             on this machine" in mmdemo("models").stdout.splitlines()[1]
+
+
+def test_a_download_that_was_killed_goes_on_where_it_stopped(
+    hub: Hub, mmdemo: Run, environment: dict[str, str]
+) -> None:
+    hub.pause = 0.05
+    command = [sys.executable, "-m", "mmdemo", "download", NAME]
+    killed = subprocess.Popen(command, cwd=ROOT, env=environment)
+    while partial(environment) < SIZE // 4 and killed.poll() is None:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    kept = partial(environment)
+    assert 0 < kept < SIZE
+    hub.pause = 0.0
+    done = mmdemo("download", NAME)
+    assert done.returncode == 0, done.stderr
+    assert f"of which {size_text(kept)} are here already" in done.stdout
+    assert hub.fetched[-1] == (WEIGHTS, kept)
+    assert weights(environment) == hub.files[WEIGHTS]
+
+
+def test_a_broken_connection_is_taken_up_again(
+    hub: Hub, mmdemo: Run, environment: dict[str, str]
+) -> None:
+    hub.break_after = [1_000_000, 500_000]
+    done = mmdemo("download", NAME)
+    assert done.returncode == 0, done.stderr
+    starts = [start for name, start in hub.fetched if name == WEIGHTS]
+    assert len(starts) == 3
+    assert starts == sorted(set(starts))
+    assert weights(environment) == hub.files[WEIGHTS]
+
+
+def test_a_server_without_ranges_sends_the_file_again(
+    hub: Hub, mmdemo: Run, environment: dict[str, str]
+) -> None:
+    hub.break_after, hub.ranges = [1_000_000], False
+    assert mmdemo("download", NAME).returncode == 0
+    assert weights(environment) == hub.files[WEIGHTS]
+
+
+def test_a_connection_that_breaks_for_good_is_explained(
+    hub: Hub, mmdemo: Run, environment: dict[str, str]
+) -> None:
+    hub.break_after = [1_000_000] + [0] * 9
+    done = mmdemo("download", NAME, code="import mmdemo.hub; mmdemo.hub._ATTEMPTS = 0")
+    assert done.returncode == 1
+    assert "broke off; " in done.stderr
+    assert "it goes on where it stopped" in done.stderr
+    assert partial(environment) > 0
+
+
+def test_damage_is_noticed(hub: Hub, mmdemo: Run, environment: dict[str, str]) -> None:
+    hub.break_after = [1_000_000] + [0] * 9
+    mmdemo("download", NAME, code="import mmdemo.hub; mmdemo.hub._ATTEMPTS = 0")
+    (file,) = Path(environment["HF_HOME"]).glob("hub/models--*visualized/blobs/*.incomplete")
+    file.write_bytes(b"x" + file.read_bytes()[1:])
+    hub.break_after = []
+    done = mmdemo("download", NAME)
+    assert "arrived damaged and was deleted" in done.stderr
+    assert mmdemo("download", NAME).returncode == 0
+    assert weights(environment) == hub.files[WEIGHTS]
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(hub: Hub, mmdemo: Run) -> None:
+    hub.claims[WEIGHTS] = 10**16
+    done = mmdemo("download", NAME)
+    assert done.returncode == 1
+    assert f"{NAME} needs {size_text(10**16)} more on the disk of the model cache" in done.stderr
+    assert "set HF_HOME" in done.stderr
+    assert hub.fetched == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "127.0.0.1:9 cannot be reached"),
+        ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE forbids to fetch it"),
+    ],
+)
+def test_without_a_network_one_sentence_names_three_ways_out(
+    mmdemo: Run, opening: tuple[Path, Path, str], settings: dict[str, str], reason: str
+) -> None:
+    first, second, text = opening
+    comparison = ["compare", str(first), str(second), text]
+    for command in (["download", NAME], [*comparison, "--model", NAME]):
+        done = mmdemo(*command, **settings)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        for part in (reason, f"python -m mmdemo download {NAME}", "HF_ENDPOINT", "MMDEMO_MODELS"):
+            assert part in done.stderr
+    assert mmdemo(*comparison, **settings).returncode == 0
+
+
+def test_a_hub_without_the_file_is_explained(hub: Hub, mmdemo: Run) -> None:
+    del hub.files[WEIGHTS]
+    done = mmdemo("download", NAME)
+    assert "answered 404 instead of the files of visualized-bge-base-en" in done.stderr
+
+
+def test_a_server_that_is_no_hub_is_explained(mmdemo: Run, app_url: str) -> None:
+    done = mmdemo("download", NAME, HF_ENDPOINT=app_url)
+    assert done.returncode == 1
+    assert "HF_ENDPOINT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_progress_counts_what_is_here_and_what_arrives(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    meter = Meter(30, 100, seen.append)
+    for _ in range(7):
+        meter.add(10)
+    assert (seen[0].done, seen[0].speed, seen[0].remaining) == (30, 0, None)
+    assert (seen[-1].done, seen[-1].total) == (100, 100)
+    assert seen[-1].remaining == 0
+    file = RemoteFile("a/b", "c", "d", "e", 9, tmp_path / "e", tmp_path / "lock")
+    file.partial.write_bytes(b"1234")
+    assert (Plan("x", (file,)).total, Plan("x", (file,)).here) == (9, 4)
+    line = str(Progress(354_000_000, 788_000_000, 12_300_000))
+    assert line == " 44 %   354 MB of 788 MB   12.3 MB/s   0:35 left"
+    assert [clock(3725), size_text(3.49e9), size_text(12)] == ["1:02:05", "3.5 GB", "12 B"]
