@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -61,6 +62,23 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
     Raises:
         PictureError: not a picture that can be read, damaged, or over a limit.
     """
+    # A copy, because the opened picture loses its file, and with it its metadata.
+    return _opened(source, bounds, lambda picture: to_rgb(picture).copy())
+
+
+def open_unchanged(source: str | Path | bytes, bounds: Limits | None = None) -> Image.Image:
+    """Open a picture file in the mode it is stored in, neither turned nor put on white.
+
+    For numbers that others computed without any of that. The limits and errors of `open_image`.
+    """
+    return _opened(source, bounds, Image.Image.copy)
+
+
+def _opened(
+    source: str | Path | bytes,
+    bounds: Limits | None,
+    read: Callable[[Image.Image], Image.Image],
+) -> Image.Image:
     bounds = bounds or limits()
     data = _read(source, bounds)
     try:
@@ -68,8 +86,7 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
             _check_size(picture, bounds)
             picture.seek(0)
             picture.load()
-            # A copy, because the opened picture loses its file, and with it its metadata.
-            return to_rgb(picture).copy()
+            return read(picture)
     except PictureError:
         raise
     except Image.UnidentifiedImageError as error:

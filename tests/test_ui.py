@@ -18,7 +18,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
-from mmdemo.ui import app, similarity_handlers, views
+from mmdemo.ui import app, model_views, similarity_handlers, views
 from mmdemo.ui.text import ERRORS_ZH, TEXT, say
 from tests.conftest import ROOT
 
@@ -157,7 +157,7 @@ def test_details_hold_ten_values_of_each_vector(result: Comparison) -> None:
 
 
 def test_facts_tell_what_a_model_can_do() -> None:
-    markup = views.facts(MODELS["mini"], "en")
+    markup = model_views.facts(MODELS["mini"], "en")
     for fact in ("✓ text", "✓ image", "weighted sum", "384", "MB", "English", "on this machine"):
         assert fact in markup
 

@@ -10,9 +10,9 @@ import gradio as gr
 
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
-from mmdemo.registry import load_encoder
-from mmdemo.settings import default_model, limits
-from mmdemo.ui import similarity_tab
+from mmdemo.registry import find_offered, load_encoder
+from mmdemo.settings import limits
+from mmdemo.ui import downloads, similarity_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.text import LANGUAGES, Language
@@ -85,7 +85,12 @@ def launch() -> None:
 
 
 def _warm_up() -> None:
+    spec = find_offered()
+    if not spec.on_this_machine:
+        downloads.start(spec).wait()  # not `load_encoder`'s own, so that the page shows it
+        if not spec.on_this_machine:
+            return  # the page says why
     try:
-        load_encoder(default_model()).encode("a first text")
+        load_encoder(spec).encode("a first text")
     except MMDemoError as error:
         log.warning("%s", error)  # the page says the same to whoever uses the model

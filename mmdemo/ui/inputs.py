@@ -6,13 +6,16 @@ import base64
 import binascii
 from abc import ABCMeta
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
+Upload: TypeAlias = str | bytes
+"""What `PictureInput` hands over: a path, or bytes."""
 
-def _unread(component: gr.Image, payload: ImageData | None) -> str | bytes | None:
+
+def _unread(component: gr.Image, payload: ImageData | None) -> Upload | None:
     """Return the file exactly as it was uploaded: its path, or its bytes; None without one."""
     if payload is None:
         return None

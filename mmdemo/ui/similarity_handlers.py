@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 from html import escape
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import gradio as gr
 from PIL import Image
 
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.base import Encoder
-from mmdemo.errors import MMDemoError, TextError
+from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
-from mmdemo.registry import find_model, load_encoder, offered
+from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
 from mmdemo.ui import views
+from mmdemo.ui.inputs import Upload
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
-
-Upload: TypeAlias = str | bytes
-"""What `PictureInput` hands over: a path, or bytes."""
 
 
 class Results(NamedTuple):
@@ -36,7 +34,6 @@ class Results(NamedTuple):
     matrix2: Any
     matrix2_heading: Any
     details: Any
-    facts: Any
 
 
 def run(
@@ -56,7 +53,7 @@ def run(
             return _only_message(_missing(image1, image2, language), language)
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
-        encoder = load_encoder(model)
+        encoder = _load(find_offered(model), language)
         results = [
             _compare(encoder, first, second, given, key, language)
             for given, key in ((text, "text_label"), (other, "other_label"))
@@ -68,23 +65,23 @@ def run(
         log.exception("A comparison failed")
         return _only_message(say(language, "unexpected"), language)
     second_text = results[1] if len(results) > 1 else None
+    lowest = min(float(result.matrix.min()) for result in results)
     return Results(
         message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
         bars=views.bars(encoder.name, results, language),
         readings=views.readings(results, encoder.fusion_weights, language),
-        matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language),
+        matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language, lowest),
         matrix1_heading=gr.update(
             value=views.matrix_heading(results[0], language), visible=second_text is not None
         ),
         column2=gr.update(visible=second_text is not None),
         matrix2=(
-            views.heatmap(encoder.name, second_text.matrix, (first, second), language)
+            views.heatmap(encoder.name, second_text.matrix, (first, second), language, lowest)
             if second_text
             else gr.skip()
         ),
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
         details=views.details(results, language),
-        facts=views.facts(find_model(model), language),
     )
 
 
@@ -117,7 +114,7 @@ def compare_endpoint(
             raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
         first = _open(image1, "image1_label", "en")
         second = _open(image2, "image2_label", "en")
-        return compare(load_encoder(model), first, second, text).to_dict()
+        return compare(_load(find_offered(model), "en"), first, second, text).to_dict()
     except MMDemoError as error:
         raise gr.Error(str(error), print_exception=False) from error
 
@@ -132,7 +129,7 @@ def example_samples(language: Language, model: str) -> list[list[str]]:
 
     The text is in the page's language where the model reads it, else in English.
     """
-    readable = find_model(model).languages
+    readable = find_offered(model).languages
     spoken = language if {language, "multilingual"} & set(readable) else "en"
     return [[*map(str, row.paths), row.text(spoken)] for row in examples()]
 
@@ -145,6 +142,13 @@ def show_example(index: int, language: Language, model: str) -> list[str]:
 def list_examples(language: Language, model: str) -> Any:
     """Return an update that shows the ready-made comparisons in another language."""
     return gr.Dataset(samples=example_samples(language, model))
+
+
+def _load(spec: ModelSpec, language: Language) -> Encoder:
+    """Return the encoder; nothing is fetched, because everybody else would wait for it."""
+    if not spec.on_this_machine:
+        raise ModelError(say(language, "not_here", title=spec.title))
+    return load_encoder(spec)
 
 
 def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:

@@ -11,12 +11,12 @@ from gradio.components import Component
 
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image
-from mmdemo.registry import find_model, offered
+from mmdemo.ui import course, model_choice, views
 from mmdemo.ui import similarity_handlers as handlers
-from mmdemo.ui import views
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
+from mmdemo.ui.model_choice import ModelChoice
 from mmdemo.ui.similarity_handlers import Results
 from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, say
 
@@ -34,9 +34,11 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
     opening = examples()[0]
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
-            inputs, facts, message = _build_inputs(localiser, language, opening)
+            choice = model_choice.build(localiser, language)
+            inputs, message = _build_inputs(localiser, language, choice, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
-            outputs = _build_results(localiser, str(inputs.model.value), opening, facts, message)
+            outputs = _build_results(localiser, str(inputs.model.value), opening, message)
+            course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
     sources = [*inputs, language]
     event: dict[str, Any] = {
         "fn": handlers.run,
@@ -47,11 +49,12 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
         **QUIET,
         **CONCURRENCY,
     }
-    gr.on([component.change for component in sources], **event)
+    gr.on([component.change for component in (*sources, choice.arrived)], **event)
     _build_endpoints(inputs)
 
     def first_comparison(page: gr.Blocks) -> None:
         page.load(**event)
+        choice.first_look(page)
 
     return first_comparison
 
@@ -67,16 +70,8 @@ class Inputs(NamedTuple):
 
 
 def _build_inputs(
-    localiser: Localiser, language: gr.Radio, opening: Example
-) -> tuple[Inputs, gr.HTML, gr.HTML]:
-    choices = offered()
-    chosen = find_model() if find_model() in choices else choices[0]
-    with gr.Group():
-        model = gr.Dropdown(
-            [(spec.title, spec.name) for spec in choices], value=chosen.name, interactive=True
-        )
-        facts = gr.HTML(views.facts(chosen, "en"), elem_id="facts", padding=False)
-    localiser.add(model, label="model_label")
+    localiser: Localiser, language: gr.Radio, choice: ModelChoice, opening: Example
+) -> tuple[Inputs, gr.HTML]:
     with gr.Row():
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
@@ -92,10 +87,10 @@ def _build_inputs(
     localiser.add(other, label="other_label", placeholder="other_placeholder")
     _build_chips(SAMPLE_OTHERS, other, clear=localiser)
     message = gr.HTML(views.message(say("en", "loading"), stale=False), padding=False)
-    _build_examples(localiser, language, model, [image1, image2, text])
+    _build_examples(localiser, language, choice.model, [image1, image2, text])
     pictures = [image1, image2]
     swap.click(lambda first, second: (second, first), pictures, pictures, **QUIET)
-    return Inputs(image1, image2, text, other, model), facts, message
+    return Inputs(image1, image2, text, other, choice.model), message
 
 
 def _picture(path: str) -> gr.Image:
@@ -146,9 +141,7 @@ def _build_examples(
     gr.on([language.change, model.change], handlers.list_examples, chosen, dataset, **QUIET)
 
 
-def _build_results(
-    localiser: Localiser, model: str, opening: Example, facts: gr.HTML, message: gr.HTML
-) -> Results:
+def _build_results(localiser: Localiser, model: str, opening: Example, message: gr.HTML) -> Results:
     pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
@@ -185,7 +178,6 @@ def _build_results(
         matrix2=matrix2,
         matrix2_heading=matrix2_heading,
         details=details,
-        facts=facts,
     )
 
 

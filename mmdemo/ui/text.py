@@ -51,19 +51,69 @@ TEXT: dict[str, dict[Language, str]] = {
     "dimensions": {"en": "{dim} dimensions", "zh": "{dim} 维"},
     "language_en": {"en": "English", "zh": "英语"},
     "language_multilingual": {"en": "many languages", "zh": "多语言"},
+    # Getting a model
+    "model_to_download": {
+        "en": "{title} · {size} download · {licence}",
+        "zh": "{title} · 需下载 {size} · {licence}",
+    },
+    "download_cost": {
+        "en": "Not on this machine: a download of {size}, once. Licence: {licence}.",
+        "zh": "不在本机：需一次性下载 {size}。许可证：{licence}。",
+    },
+    "download_asking": {
+        "en": "Asking the model hub for {size}…",
+        "zh": "正在向模型库请求 {size}……",
+    },
+    "download_start_line": {"en": "{done} of {total}", "zh": "{done} / {total}"},
+    "download_line": {
+        "en": "{done} of {total} · {speed}/s · {left} left. You can leave; it goes on.",
+        "zh": "{done} / {total} · {speed}/s · 剩余 {left}。可以离开，下载会继续。",
+    },
+    "download_done": {"en": "Downloaded.", "zh": "下载完成。"},
+    "download_stop": {"en": "Stop the download", "zh": "停止下载"},
+    "download_start": {"en": "Download", "zh": "下载"},
+    "not_here": {
+        "en": "{title} is not on this machine yet.",
+        "zh": "{title} 尚未下载到本机。",
+    },
+    # The course
+    "course_heading": {"en": "Reproduce the course's numbers", "zh": "重现课程中的数值"},
+    "course_what": {
+        "en": "Upload the course's datawhale01.png as image 1 and datawhale02.png as image 2; they "
+        "are not ours to ship. The text is the course's own.",
+        "zh": "请上传课程的 datawhale01.png 作为图片 1、datawhale02.png 作为图片 2"
+        "（我们无权附带）。文本使用课程中的原文。",
+    },
+    "course_button": {"en": "Compute the four similarities", "zh": "计算四种相似度"},
+    "course_pictures": {
+        "en": "Two pictures are needed: the course's, as image 1 and image 2.",
+        "zh": "需要两张图片：把课程的图片放到图片 1 和图片 2。",
+    },
+    "course_pair": {"en": "pair", "zh": "配对"},
+    "course_published": {"en": "published", "zh": "公布值"},
+    "course_here": {"en": "here", "zh": "本机"},
+    "course_difference": {"en": "difference", "zh": "差值"},
+    "course_note": {
+        "en": "Text: “{text}”. ✓ means the same within {tolerance}. The pictures are read as the "
+        "reference does it, in the mode of their file; above, they are read as a person sees them, "
+        "so a transparent or palette picture may give other numbers there.",
+        "zh": "文本：“{text}”。✓ 表示差值不超过 {tolerance}。这里按参考实现的方式读取图片，"
+        "保留文件自身的模式；上方则按人眼所见读取，因此透明或调色板图片的数值可能不同。",
+    },
     # Results
     "results_heading": {"en": "Four similarities", "zh": "四种相似度"},
     "bars_caption": {
-        "en": "Cosine of each pair; fused means an image and the text embedded together. The "
-        "grey band below a bar holds 90 % of unrelated pairs of the same kind; the tick is their "
-        "median.",
-        "zh": "每一对向量的余弦；融合指图片与文本一起嵌入。"
-        "条形下方的灰带是同类无关配对中间的 90 %，竖线是其中位数。",
+        "en": "Cosine of each pair; fused means an image and the text embedded together.",
+        "zh": "每一对向量的余弦；融合指图片与文本一起嵌入。",
     },
     "bars_caption_two": {
-        "en": "Solid: “{text}”. Pale: “{other}”. The grey band holds 90 % of unrelated pairs of "
-        "the same kind; the tick is their median.",
-        "zh": "深色：“{text}”。浅色：“{other}”。灰带是同类无关配对中间的 90 %，竖线是其中位数。",
+        "en": "Solid: “{text}”. Pale: “{other}”.",
+        "zh": "深色：“{text}”。浅色：“{other}”。",
+    },
+    "bars_band": {
+        "en": "The grey band below a bar holds 90 % of unrelated pairs of the same kind; the tick "
+        "is their median.",
+        "zh": "条形下方的灰带是同类无关配对中间的 90 %，竖线是其中位数。",
     },
     "matrix_heading": {"en": "Everything with everything", "zh": "两两之间"},
     "matrix_caption": {
@@ -212,6 +262,10 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "{model} 只学过英语，而这段文本有 {share} % 的字符属于其他文字，"
         "涉及文本的数值意义不大。",
     },
+    "note_native": {
+        "en": "Fused here is the model's own: it reads image and text together.",
+        "zh": "这里的融合是模型自身的：图片与文本由它一起读取。",
+    },
     "note_weighted": {
         "en": "Fused here is a weighted sum ({image} image, {text} text), so i2it and t2it both "
         "follow the cosine of image 1 and the text.",
@@ -262,6 +316,23 @@ ERRORS_ZH: dict[str, str] = {
     "zip": "这是 ZIP 或 Office 文件，请取出其中的图片。可接受：{accepted}。",
     "heic": "这是 HEIC 照片，请导出或分享为 JPEG。可接受：{accepted}。",
     "not_picture": "该文件不是可读取的图片。可接受：{accepted}。",
+    "offline": "{name} 不在本机，也无法连接 {host}：请在有网络时预先运行 "
+    "python -m mmdemo download {name}，或把 HF_ENDPOINT 设为镜像，"
+    "或在 MMDEMO_MODELS 中填写含有其文件的本地目录。",
+    "offline_setting": "{name} 不在本机，而 HF_HUB_OFFLINE 禁止下载：请在有网络时预先运行 "
+    "python -m mmdemo download {name}，或把 HF_ENDPOINT 设为镜像，"
+    "或在 MMDEMO_MODELS 中填写含有其文件的本地目录。",
+    "broken_off": "{name} 的下载中断了，已保留 {here}（共 {total}）。"
+    "请检查网络后重新开始，会从中断处继续。",
+    "hub_refused": "{host} 对 {name} 的文件返回了 {status}。请稍后重试，"
+    "或检查 HF_ENDPOINT，必要时检查 HF_TOKEN。",
+    "hub_unusable": "无法下载 {name}：{host} 不像模型库那样应答，或模型缓存不可写。"
+    "请检查 HF_ENDPOINT 与 HF_HOME。",
+    "disk_full": "{name} 还需要模型缓存所在磁盘的 {needed}，而可用空间只有 {free}。"
+    "请清理空间，或把 HF_HOME 设为更大磁盘上的文件夹。",
+    "arrived_damaged": "{file} 传输时损坏，已删除。请重新下载。",
+    "download_stopped": "下载已停止。已下载的部分会保留，重新开始即可继续。",
+    "download_failed": "下载失败，原因见日志。",
     "text_empty": "文本是空的，请至少输入一个词。",
     "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
 }

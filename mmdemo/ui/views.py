@@ -19,38 +19,10 @@ from mmdemo.compare import LABELS, PAIRS, Comparison, PairKind
 from mmdemo.errors import MMDemoError
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
-from mmdemo.registry import ModelSpec
-from mmdemo.types import Modality
 from mmdemo.ui.text import ERRORS_ZH, Language, say
 
 # Percentiles at which the wording changes; conventional quartile and 5 % cuts.
 _WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
-
-# The values of `fusion` under which the page must say that fusing was done afterwards.
-_LATE_FUSION = ("weighted", "averaged")
-
-
-def facts(spec: ModelSpec, language: Language) -> str:
-    """Return what a model can do, its size, languages, and whether it is on this machine."""
-    able: tuple[tuple[Modality, str], ...] = (
-        ("text", say(language, "can_text")),
-        ("image", say(language, "can_image")),
-        ("fused", f"{say(language, 'can_fused')} ({say(language, f'fusion_{spec.fusion}')})"),
-    )
-    items = [
-        f'<li class="yes">✓ {label}</li>' if modality in spec.modalities else f"<li>✗ {label}</li>"
-        for modality, label in able
-    ]
-    where = "on_machine" if spec.on_this_machine else "not_on_machine"
-    plain = (
-        say(language, "dimensions", dim=spec.dim),
-        f"{spec.size_mb:.0f} MB",
-        ", ".join(say(language, f"language_{code}") for code in spec.languages),
-        say(language, where),
-        spec.licence,
-    )
-    items += [f"<li>{escape(text)}</li>" for text in plain]
-    return f'<ul class="mm-facts">{"".join(items)}</ul>'
 
 
 def message(text: str, *, stale: bool) -> str:
@@ -94,10 +66,10 @@ def _bars_caption(
         caption = say(language, "bars_caption")
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
-    fusion = results[0].fusion
-    if fusion in _LATE_FUSION:
-        note = say(language, f"note_{fusion}", image=weights[0], text=weights[1])
-        caption = _joined(language, caption, note)
+    if background(results[0].model):
+        caption = _joined(language, caption, say(language, "bars_band"))
+    note = say(language, f"note_{results[0].fusion}", image=weights[0], text=weights[1])
+    caption = _joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
 
 
@@ -119,7 +91,8 @@ def awaited_readings(language: Language) -> str:
         _card_frame(kind, '<span class="value">…</span>', '<p class="meaning"></p>', language)
         for kind in PAIRS
     )
-    caption = f'<p class="mm-caption">{say(language, "bars_caption")}</p>'
+    how = _joined(language, say(language, "bars_caption"), say(language, "bars_band"))
+    caption = f'<p class="mm-caption">{how}</p>'
     return f'{caption}<div class="mm-cards">{cards}</div>'
 
 
@@ -151,16 +124,25 @@ def heatmap(
     matrix: NDArray[np.float32] | None,
     pictures: tuple[Image.Image, Image.Image],
     language: Language,
+    lowest: float = 0.0,
 ) -> go.Figure:
-    """Draw the matrix with thumbnails on its axes; without one, as before the first, its frame."""
+    """Draw the matrix with thumbnails on its axes; without one, as before the first, its frame.
+
+    Args:
+        model: name of the model.
+        matrix: float32 [5, 5], or None.
+        pictures: the two that were compared.
+        language: of the labels.
+        lowest: cosine at the light end of the colour scale, for a model without a background set.
+    """
     known = background(model)
     if matrix is None:
         matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
     one, two = map(thumbnail_uri, pictures)
     icons = [_svg(_LETTER), one, two, _fused_icon(one), _fused_icon(two)]
     labels = [say(language, f"label_{label}") for label in LABELS]
-    # The light end of the scale belongs to the model, so that two texts share one scale.
-    lowest = known.quantile("i2i", 1.0) if known else float(matrix.min(initial=0.0))
+    if known:  # the light end of the scale belongs to the model
+        lowest = known.quantile("i2i", 1.0)
     return similarity_heatmap(matrix, labels, icons, lowest)
 
 

@@ -1,0 +1,99 @@
+"""The section "Reproduce the course's numbers", for the model that the course uses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from html import escape
+
+import gradio as gr
+
+from mmdemo.errors import MMDemoError
+from mmdemo.images import open_unchanged
+from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
+from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder
+from mmdemo.ui import views
+from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.inputs import Upload
+from mmdemo.ui.localise import Localiser
+from mmdemo.ui.text import Language, say
+
+log = logging.getLogger(__name__)
+
+
+def build(
+    localiser: Localiser, language: gr.Radio, model: gr.Dropdown, pictures: list[gr.Image]
+) -> None:
+    """Lay out the section and wire it; it is in sight for the course's model alone."""
+    with gr.Group(visible=fits(find_offered(str(model.value))), elem_id="course") as section:
+        heading = gr.HTML(elem_classes="mm-heading", padding=False)
+        localiser.add_html(heading, "<h2>{course_heading}</h2><p>{course_what}</p>")
+        button = gr.Button(size="sm")
+        localiser.add(button, value="course_button")
+        answer = gr.HTML(elem_id="course-table", padding=False)
+    button.click(run, [*pictures, model, language], answer, **QUIET, **CONCURRENCY)
+    model.change(lambda name: gr.update(visible=fits(find_offered(name))), model, section, **QUIET)
+    # A table of other pictures, another model or in another language would mislead.
+    changes = [component.change for component in (*pictures, model, language)]
+    gr.on(changes, lambda: "", None, answer, **QUIET)
+
+
+def fits(spec: ModelSpec) -> bool:
+    """Say whether a model is the course's: Visualized-BGE base-en, from the hub or a directory."""
+    course = MODELS[COURSE[0].model]
+    return (spec.architecture, spec.languages) == (course.architecture, course.languages)
+
+
+def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> str:
+    """Compute the course's four similarities with these pictures; return a table, or why not."""
+    try:
+        spec = find_offered(model)
+        if image1 is None or image2 is None:
+            return _message(say(language, "course_pictures"))
+        if not spec.on_this_machine:
+            return _message(say(language, "not_here", title=escape(spec.title)))
+        opened = map(open_unchanged, (image1, image2))
+        pictures = dict(zip(COURSE_PICTURES, opened, strict=True))
+        values = reproduce(load_encoder(spec), COURSE, pictures)
+    except MMDemoError as error:
+        return _message(escape(views.error_message(error, language)))
+    except Exception:
+        log.exception("The course's numbers could not be computed")
+        return _message(say(language, "unexpected"))
+    return table(values, language)
+
+
+def table(values: Sequence[float], language: Language) -> str:
+    """Return the published values beside ours, with the difference and whether they are the same.
+
+    Args:
+        values: ours, in the order of `COURSE`.
+        language: of the headings.
+    """
+    heads = ("pair", "published", "here", "difference")
+    head = "".join(f"<th>{say(language, f'course_{name}')}</th>" for name in heads)
+    rows = "".join(
+        f'<tr data-pair="{pair.name}" data-value="{value:.6f}">'
+        f"<th><code>{pair.name}</code> {say(language, f'kind_{pair.name}')}</th>"
+        f"<td>{pair.value:.4f}</td><td>{value:.4f}</td><td>{_verdict(value - pair.value)}</td></tr>"
+        for pair, value in zip(COURSE, values, strict=True)
+    )
+    note = say(language, "course_note", text=escape(COURSE_TEXT), tolerance=TOLERANCE)
+    return (
+        f'<div class="mm-table mm-course"><table><tr>{head}</tr>{rows}</table></div>'
+        f'<p class="mm-caption">{note}</p>'
+    )
+
+
+def _verdict(difference: float) -> str:
+    """Return a difference with its sign, and a tick or a cross."""
+    same = abs(difference) <= TOLERANCE
+    sign = "+" if difference >= 0 else "−"
+    return (
+        f'{sign}{abs(difference):.4f} <span class="{"yes" if same else "no"}">'
+        f"{'✓' if same else '✗'}</span>"
+    )
+
+
+def _message(text: str) -> str:
+    return views.message(text, stale=False)

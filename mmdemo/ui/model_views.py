@@ -1,0 +1,71 @@
+"""A model as the page shows it: what it can do, and its way to this machine."""
+
+from __future__ import annotations
+
+from html import escape
+
+from mmdemo.progress import clock, size_text
+from mmdemo.registry import ModelSpec
+from mmdemo.types import Modality
+from mmdemo.ui.downloads import Download
+from mmdemo.ui.text import Language, say
+from mmdemo.ui.views import error_message
+
+
+def facts(spec: ModelSpec, language: Language) -> str:
+    """Return what a model can do, its size, languages, and whether it is on this machine."""
+    able: tuple[tuple[Modality, str], ...] = (
+        ("text", say(language, "can_text")),
+        ("image", say(language, "can_image")),
+        ("fused", f"{say(language, 'can_fused')} ({say(language, f'fusion_{spec.fusion}')})"),
+    )
+    items = [
+        f'<li class="yes">✓ {label}</li>' if modality in spec.modalities else f"<li>✗ {label}</li>"
+        for modality, label in able
+    ]
+    where = "on_machine" if spec.on_this_machine else "not_on_machine"
+    plain = (
+        say(language, "dimensions", dim=spec.dim),
+        model_size(spec),
+        ", ".join(say(language, f"language_{code}") for code in spec.languages),
+        say(language, where),
+        spec.licence,
+    )
+    items += [f"<li>{escape(text)}</li>" for text in plain if text]
+    return f'<ul class="mm-facts">{"".join(items)}</ul>'
+
+
+def model_size(spec: ModelSpec) -> str:
+    """Return what a model takes on disk."""
+    return size_text(spec.size_mb * 1e6)
+
+
+def download(spec: ModelSpec, running: Download | None, language: Language) -> str:
+    """Return how far the download of a model is, why it ended, or what it would cost."""
+    if running is None:
+        return _box(say(language, "download_cost", size=model_size(spec), licence=spec.licence))
+    if not running.running:
+        reason = running.error and error_message(running.error, language)
+        return _box(escape(reason or say(language, "download_done")))
+    progress = running.progress
+    if progress is None:
+        return _box(say(language, "download_asking", size=model_size(spec)))
+    share = 100.0 * progress.done / max(progress.total, 1)
+    left = "" if progress.remaining is None else clock(progress.remaining)
+    line = say(
+        language,
+        "download_line" if left else "download_start_line",
+        done=size_text(progress.done),
+        total=size_text(progress.total),
+        speed=size_text(progress.speed),
+        left=left,
+    )
+    bar = (
+        f'<div class="mm-progress" role="progressbar" aria-label="{escape(spec.title)}" '
+        f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
+    )
+    return f'{bar}<p class="mm-download">{line}</p>'
+
+
+def _box(text: str) -> str:
+    return f'<p class="mm-download" role="status">{text}</p>'
