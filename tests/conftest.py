@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER, examples
 
 ROOT = Path(__file__).resolve().parent.parent
+TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
+"""A small random Visualized-BGE in the layout of the official files."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,13 +76,27 @@ def file_bytes() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the app as a user does, in its own process, and return its address."""
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "GRADIO_SERVER_NAME": "127.0.0.1"}
+    with running_app(tmp_path_factory.mktemp("app")) as address:
+        yield address
+
+
+@contextmanager
+def running_app(folder: Path, *command: str, **settings: str) -> Iterator[str]:
+    """Start the app in its own process and give its address.
+
+    Args:
+        folder: for its log, and for its own cache of the model hub.
+        command: what Python runs; by default `app.py`.
+        settings: environment variables.
+    """
+    log = folder / "log.txt"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MMDEMO_")}
+    own = {"PYTHONUNBUFFERED": "1", "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HOME": str(folder)}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *(command or ["app.py"])],
             cwd=ROOT,
-            env=environment,
+            env=plain | own | settings,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -25,7 +25,7 @@ def build(
     localiser: Localiser, language: gr.Radio, model: gr.Dropdown, pictures: list[gr.Image]
 ) -> None:
     """Lay out the section and wire it; it is in sight for the course's model alone."""
-    with gr.Group(visible=fits(find_offered(str(model.value))), elem_id="course") as section:
+    with gr.Column(visible=fits(find_offered(str(model.value))), elem_id="course") as section:
         heading = gr.HTML(elem_classes="mm-heading", padding=False)
         localiser.add_html(heading, "<h2>{course_heading}</h2><p>{course_what}</p>")
         button = gr.Button(size="sm")

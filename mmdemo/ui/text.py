@@ -152,7 +152,7 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "第二个文本：高于 {percent}。",
     },
     "no_background": {
-        "en": "This model has no background set yet, so there is no percentile.",
+        "en": "There is no background set of this model yet, so no percentiles.",
         "zh": "该模型还没有背景集，因此没有百分位。",
     },
     # What a percentile means for each pair kind: below 25, 25 to 75, 75 to 95, above

@@ -66,8 +66,8 @@ def _bars_caption(
         caption = say(language, "bars_caption")
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
-    if background(results[0].model):
-        caption = _joined(language, caption, say(language, "bars_band"))
+    known = background(results[0].model)
+    caption = _joined(language, caption, say(language, "bars_band" if known else "no_background"))
     note = say(language, f"note_{results[0].fusion}", image=weights[0], text=weights[1])
     caption = _joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
@@ -206,7 +206,7 @@ def _card_frame(kind: PairKind, values: str, meaning: str, language: Language) -
 def _meaning(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:
     known = background(results[0].model)
     if known is None:
-        return f"<p>{say(language, 'no_background')}</p>"
+        return ""  # the caption says it once
     percent = results[0].percentiles[kind]
     level = next(level for cut, level in _WORDING if percent >= cut)
     rank = say(language, "percentile", percent=_percent(percent), pairs=f"{known.pairs[kind]:,}")

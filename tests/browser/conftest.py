@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -52,11 +53,18 @@ def size(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def visit(chromium: Browser, app_url: str, size: str) -> Iterator[Visit]:
     """Open the app and wait for its first comparison."""
+    with visiting(chromium, app_url, size) as visit:
+        yield visit
+
+
+@contextmanager
+def visiting(chromium: Browser, address: str, size: str) -> Iterator[Visit]:
+    """Open an address as somebody of their own, and wait for the first comparison."""
     context = chromium.new_context(viewport=SIZES[size], locale="en-GB")
     visit = Visit(context.new_page())
     visit.page.on("request", lambda request: visit.requests.append(request.url))
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    visit.page.goto(app_url)
+    visit.page.goto(address)
     visit.page.locator(".mm-card [data-score]").first.wait_for(timeout=120_000)
     yield visit
     context.close()

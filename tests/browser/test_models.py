@@ -1,0 +1,180 @@
+"""Choosing a model: one on this machine, one that cannot be reached, one that has to come first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from mmdemo import compare, load_encoder
+from mmdemo.compare import PAIRS
+from mmdemo.images import open_unchanged
+from mmdemo.published import COURSE, COURSE_PICTURES, reproduce
+from tests.browser.conftest import Visit, visiting
+from tests.browser.test_similarity import read_scores, type_text, upload, wait_for
+from tests.conftest import TINY, running_app
+from tests.hub_server import Hub, serve
+
+pytestmark = pytest.mark.browser
+
+PICTURES = (
+    TINY.parent / "images/portrait_rgba.png",
+    TINY.parent / "images/palette.png",
+)
+"""Two that the reference reads otherwise than a person sees them."""
+
+# The app with one more model: the tiny one, as if it lay on the hub.
+WITH_TINY = """
+import sys
+import mmdemo.registry as registry
+from mmdemo.__main__ import main
+from mmdemo.hub import HubFiles
+
+files = ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
+tiny = registry.ModelSpec(
+    name="tiny", title="Tiny", architecture="visualized_bge:VisualizedBGEEncoder", source="hub:t",
+    modalities=("text", "image", "fused"), fusion="native", dim=64, languages=("en",), size_mb=1,
+    licence="MIT", hub=(HubFiles("t/text", files), HubFiles("t/all", ("Visualized_tiny.pth",))),
+)
+registry.MODELS = {**registry.MODELS, "tiny": tiny}
+sys.exit(main(["serve"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def offline_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the app with the tiny model in a directory, and a hub that nobody answers for."""
+    models = f"mini,{TINY},visualized-bge-base-en"
+    folder = tmp_path_factory.mktemp("offline")
+    with running_app(folder, MMDEMO_MODELS=models, HF_ENDPOINT="http://127.0.0.1:9") as address:
+        yield address
+
+
+@pytest.fixture
+def offline(chromium: Browser, offline_app: str, size: str) -> Iterator[Visit]:
+    with visiting(chromium, offline_app, size) as visit:
+        yield visit
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    files = {f"t/text/{path.name}": path.read_bytes() for path in TINY.iterdir()}
+    checkpoint = (TINY / "Visualized_tiny_bert.pth").read_bytes()
+    with serve(files | {"t/all/Visualized_tiny.pth": checkpoint}) as hub:
+        yield hub
+
+
+def pick(page: Page, title: str, label: str = "Model") -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=re.compile(re.escape(title))).click()
+
+
+def test_a_local_directory_gives_the_librarys_numbers(
+    offline: Visit, opening: tuple[Path, Path, str]
+) -> None:
+    page = offline.page
+    pick(page, TINY.name)
+    type_text(page, "a red car")
+    expected = compare(load_encoder(TINY), *opening[:2], "a red car")
+    wait_for(page, expected.scores)
+    assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
+    expect(page.locator("[data-percentile]")).to_have_count(0)
+    expect(page.locator("#readings")).to_contain_text("no background set of this model")
+    expect(page.locator("#readings")).to_contain_text("Fused here is the model's own")
+    expect(page.locator("#facts")).to_contain_text("(native)")
+    expect(page.locator("#facts")).to_contain_text("64 dimensions")
+    type_text(page, "a red car " * 60)
+    expect(page.locator(".mm-message")).to_contain_text(re.compile(r"Only the first 32 of the"))
+    assert str(TINY.parent) not in page.content()
+    assert offline.errors == []
+
+
+def test_the_courses_numbers_beside_ours(offline: Visit) -> None:
+    page = offline.page
+    expect(page.locator("#course-table")).to_have_count(0)
+    pick(page, TINY.name)
+    for index, path in enumerate(PICTURES):
+        upload(page, index, path)
+    encoder = load_encoder(TINY)
+    type_text(page, "a logo")
+    wait_for(page, compare(encoder, *PICTURES, "a logo").scores)
+    page.get_by_role("button", name="Compute the four similarities").click()
+    rows = page.locator("#course-table tr[data-pair]")
+    expect(rows).to_have_count(len(COURSE))
+    opened = dict(zip(COURSE_PICTURES, map(open_unchanged, PICTURES), strict=True))
+    values = reproduce(encoder, COURSE, opened)
+    for index, (pair, value) in enumerate(zip(COURSE, values, strict=True)):
+        row = rows.nth(index)
+        assert float(row.get_attribute("data-value") or "") == pytest.approx(value, abs=1e-5)
+        tick = "✓" if abs(value - pair.value) <= 0.0005 else "✗"
+        for text in (pair.name, f"{pair.value:.4f}", f"{value:.4f}", tick):
+            expect(row).to_contain_text(text)
+    page.get_by_role("button", name="Swap images").click()
+    expect(rows).to_have_count(0)
+    page.get_by_label("中文").check()
+    expect(page.get_by_role("heading", name="重现课程中的数值")).to_be_visible()
+    page.get_by_role("button", name="计算四种相似度").click()
+    expect(page.locator("#course-table")).to_contain_text("公布值")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_a_network_one_sentence_and_nothing_is_lost(offline: Visit) -> None:
+    page = offline.page
+    before = read_scores(page)
+    page.get_by_label("Model", exact=True).click()
+    option = page.get_by_role("option", name="Visualized-BGE base-en")
+    expect(option).to_have_text(re.compile("788 MB download · MIT"))
+    option.click()
+    why = page.locator("#download")
+    for part in (
+        "127.0.0.1:9 cannot be reached",
+        "mmdemo download",
+        "HF_ENDPOINT",
+        "MMDEMO_MODELS",
+    ):
+        expect(why).to_contain_text(part)
+    expect(page.locator(".mm-message.stale")).to_contain_text("is not on this machine yet")
+    assert read_scores(page) == before
+    page.get_by_label("中文").check()
+    expect(why).to_contain_text("也无法连接 127.0.0.1:9")
+    pick(page, "mini", "模型")
+    expect(page.locator(".mm-message.stale")).to_have_count(0)
+    expect(why).to_be_hidden()
+    page.get_by_label("文本", exact=True).fill("blue whale")
+    expect(page.locator('[data-kind="t2it"] .value').first).not_to_have_text(
+        f"{before['t2it']:.3f}"
+    )
+
+
+def test_a_model_comes_while_others_work(
+    chromium: Browser, hub: Hub, tmp_path: Path, size: str, opening: tuple[Path, Path, str]
+) -> None:
+    settings = {"MMDEMO_MODELS": "mini,tiny", "HF_ENDPOINT": hub.address}
+    hub.pause = 0.4
+    with (
+        running_app(tmp_path, "-c", WITH_TINY, **settings) as address,
+        visiting(chromium, address, size) as one,
+        visiting(chromium, address, size) as two,
+    ):
+        pick(one.page, "Tiny")
+        state = one.page.locator("#download")
+        expect(state.get_by_role("progressbar")).to_be_visible()
+        expect(state).to_contain_text(re.compile(r"kB of 1\.\d MB · .+/s · \d+:\d\d left"))
+        type_text(two.page, "blue whale")
+        wait_for(two.page, compare(load_encoder("mini"), *opening[:2], "blue whale").scores)
+        one.page.get_by_role("button", name="Stop the download").click()
+        expect(state).to_contain_text("what has arrived is kept")
+        hub.pause = 0.0
+        one.page.get_by_role("button", name="Download", exact=True).click()
+        expected = compare(load_encoder(TINY), *opening)
+        wait_for(one.page, expected.scores)
+        expect(state).to_be_hidden()
+        expect(one.page.locator("#facts")).to_contain_text("on this machine")
+        assert list(expected.scores) == list(PAIRS)
+        assert one.errors == two.errors == []
+    starts = [start for name, start in hub.fetched if name.endswith(".pth")]
+    assert len(starts) == 2
+    assert starts[1] > 0
