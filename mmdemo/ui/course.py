@@ -33,9 +33,10 @@ def build(
         answer = gr.HTML(elem_id="course-table", padding=False)
     button.click(run, [*pictures, model, language], answer, **QUIET, **CONCURRENCY)
     model.change(lambda name: gr.update(visible=fits(find_offered(name))), model, section, **QUIET)
-    # A table of other pictures, another model or in another language would mislead.
+    # A table of other pictures, another model or in another language would mislead. Cleared in the
+    # browser: by way of the server, it could come after a new table.
     changes = [component.change for component in (*pictures, model, language)]
-    gr.on(changes, lambda: "", None, answer, **QUIET)
+    gr.on(changes, None, None, answer, js="() => ''", **QUIET)
 
 
 def fits(spec: ModelSpec) -> bool:

@@ -35,7 +35,9 @@ def build(localiser: Localiser, language: gr.Radio) -> ModelChoice:
     """Lay out the choice and wire it."""
     chosen = find_offered()
     with gr.Group():
-        model = gr.Dropdown(handlers.choices("en"), value=chosen.name, interactive=True)
+        model = gr.Dropdown(
+            handlers.choices("en"), value=chosen.name, interactive=True, elem_id="model"
+        )
         facts = gr.HTML(model_views.facts(chosen, "en"), elem_id="facts", padding=False)
         download = gr.HTML(visible=False, elem_id="download", padding=False)
         button = gr.Button(visible=False, size="sm", elem_id="download-button")
