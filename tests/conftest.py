@@ -27,6 +27,13 @@ TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that fetch gigabytes, unless they are asked for."""
+    if "weights" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("weights")])
+        items[:] = [item for item in items if not item.get_closest_marker("weights")]
+
+
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own settings out of the tests."""

@@ -10,7 +10,7 @@ import pytest
 
 from mmdemo import compare, load_encoder
 from mmdemo.__main__ import main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY
 
 
 def test_compare_prints_the_numbers_of_the_library(two_pictures: tuple[Path, Path]) -> None:
@@ -47,6 +47,23 @@ def test_a_wrong_setting_stops_the_app_with_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_local_directory_can_be_named(
+    two_pictures: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = map(str, two_pictures)
+    for path in (TINY, TINY / "Visualized_tiny_bert.pth"):
+        command = ["compare", first, second, "a bird " * 30, "--model", str(path)]
+        assert main([*command, "--json"]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        expected = compare(load_encoder(TINY), first, second, "a bird " * 30)
+        assert printed["scores"] == pytest.approx(expected.scores, abs=1e-5)
+        assert printed["percentiles"] == {}
+        assert main(command) == 0
+        table = capsys.readouterr().out
+        assert "has no background set yet" in table
+        assert "Note: Only the first 32 of the text's" in table
+
+
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -57,8 +74,9 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_download_of_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["download", "mini"]) == 0
-    assert "nothing to download" in capsys.readouterr().out
+    for name in ("mini", str(TINY)):
+        assert main(["download", name]) == 0
+        assert "nothing to download" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

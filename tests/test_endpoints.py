@@ -14,6 +14,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from mmdemo import MODELS, compare, load_encoder
+from tests.conftest import TINY, running_app
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,28 @@ def test_bad_input_gets_a_clear_message(
         assert str(tmp_path) not in str(caught.value)
     # The app stays up.
     assert client.predict(good, good, "x", "mini", api_name="/compare")["dim"] == 384
+
+
+def test_only_models_on_offer_and_here_are_used(
+    tmp_path_factory: pytest.TempPathFactory, two_pictures: tuple[Path, Path]
+) -> None:
+    first, second = map(handle_file, two_pictures)
+    models = f"mini,{TINY},visualized-bge-m3"
+    with running_app(tmp_path_factory.mktemp("models"), MMDEMO_MODELS=models) as address:
+        client = Client(address, verbose=False)
+        told = client.predict(api_name="/models")
+        assert [row["name"] for row in told] == ["mini", f"local:{TINY.name}", "visualized-bge-m3"]
+        assert [row["on_this_machine"] for row in told] == [True, True, False]
+        assert str(TINY.parent) not in json.dumps(told)
+        answer = client.predict(first, second, "x", f"local:{TINY.name}", api_name="/compare")
+        expected = compare(load_encoder(TINY), *two_pictures, "x")
+        assert answer["scores"] == pytest.approx(expected.scores, abs=1e-5)
+        assert answer["percentiles"] == {}
+        with pytest.raises(AppError, match="Visualized-BGE m3 is not on this machine yet"):
+            client.predict(first, second, "x", "visualized-bge-m3", api_name="/compare")
+        for path in (str(TINY), str(TINY / "Visualized_tiny_bert.pth"), "visualized-bge-base-en"):
+            with pytest.raises(AppError, match="not in the list of choices"):
+                client.predict(first, second, "x", path, api_name="/compare")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmdemo.errors import PictureError
-from mmdemo.images import as_image, open_image, shown_by_browsers, thumbnail_uri, to_rgb
+from mmdemo.images import (
+    as_image,
+    open_image,
+    open_unchanged,
+    shown_by_browsers,
+    thumbnail_uri,
+    to_rgb,
+)
 from mmdemo.settings import Limits
 
 Encode = Callable[..., bytes]
@@ -215,6 +222,20 @@ def test_something_else_entirely() -> None:
 def test_a_picture_in_memory_is_taken_as_it_is(gradient: Image.Image) -> None:
     assert as_image(gradient) is gradient
     assert to_rgb(gradient) is gradient
+
+
+def test_unchanged_is_in_the_mode_of_the_file(file_bytes: Encode, gradient: Image.Image) -> None:
+    layer = gradient.convert("RGBA")
+    layer.putalpha(90)
+    for picture, format in ((layer, "PNG"), (gradient.quantize(8), "PNG"), (gradient, "PNG")):
+        opened = open_unchanged(file_bytes(picture, format))
+        assert opened.mode == picture.mode
+        assert opened.tobytes() == picture.tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert open_unchanged(file_bytes(gradient, "JPEG", exif=exif)).size == gradient.size
+    with pytest.raises(PictureError, match="at most"):
+        open_unchanged(file_bytes(gradient, "PNG"), Limits(pixels=100))
 
 
 def test_what_browsers_cannot_show(gradient: Image.Image, file_bytes: Encode) -> None:

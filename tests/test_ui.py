@@ -11,16 +11,19 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from mmdemo import MODELS, compare
+from mmdemo import MODELS, compare, load_encoder
 from mmdemo.compare import PAIRS, Comparison
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
-from mmdemo.ui import app, model_views, similarity_handlers, views
+from mmdemo.progress import Progress
+from mmdemo.published import COURSE, COURSE_TEXT
+from mmdemo.registry import find_model
+from mmdemo.ui import app, course, model_views, similarity_handlers, views
 from mmdemo.ui.text import ERRORS_ZH, TEXT, say
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY
 
 HOSTILE = "<img src=x onerror=alert(1)> {0.__class__} %{x} & “quotes”"
 
@@ -160,6 +163,60 @@ def test_facts_tell_what_a_model_can_do() -> None:
     markup = model_views.facts(MODELS["mini"], "en")
     for fact in ("✓ text", "✓ image", "weighted sum", "384", "MB", "English", "on this machine"):
         assert fact in markup
+
+
+def test_a_model_without_background_set_says_so_once(opening: tuple[Path, Path, str]) -> None:
+    tiny = compare(load_encoder(TINY), *opening)
+    for language in ("en", "zh"):
+        markup = views.readings([tiny, tiny], (0.5, 0.5), language)
+        assert markup.count(say(language, "no_background")) == 1
+        assert say(language, "note_native") in markup
+        assert say(language, "bars_band") not in markup
+        assert "data-percentile" not in markup
+    assert "shapes" not in views.bars(tiny.model, [tiny], "en").to_dict()["layout"]
+    pictures = open_image(opening[0]), open_image(opening[1])
+    lowest = float(tiny.matrix.min())
+    figure = views.heatmap(tiny.model, tiny.matrix, pictures, "en", lowest).to_dict()
+    assert figure["data"][0]["zmin"] == pytest.approx(lowest)
+
+
+def test_a_download_in_both_languages() -> None:
+    spec = MODELS["visualized-bge-base-en"]
+    progress = Progress(354_000_000, 788_000_000, 12_300_000)
+    for language, left in (("en", "0:35 left"), ("zh", "剩余 0:35")):
+        markup = model_views.progress_bar(spec, progress, language)
+        assert f"354 MB {'of' if language == 'en' else '/'} 788 MB · 12.3 MB/s · {left}" in markup
+        assert 'aria-valuenow="45"' in markup
+        cost = model_views.download(spec, None, language)
+        assert "788\u00a0MB" in cost or "788 MB" in cost
+        assert "MIT" in cost
+
+
+def test_the_courses_table() -> None:
+    values = [COURSE[0].value + 0.0004, COURSE[1].value - 0.0006, 0.5, COURSE[3].value]
+    for language in ("en", "zh"):
+        markup = course.table(values, language)
+        rows = re.findall(r"<tr data-pair.*?</tr>", markup)
+        assert ["✓" in row for row in rows] == [True, False, False, True]
+        assert ["✗" in row for row in rows] == [False, True, True, False]
+        assert "+0.0004" in rows[0]
+        assert "−0.0006" in rows[1]
+        assert COURSE_TEXT in markup
+    assert course.fits(MODELS["visualized-bge-base-en"])
+    assert course.fits(find_model(TINY))
+    assert not course.fits(MODELS["visualized-bge-m3"])
+    assert not course.fits(MODELS["mini"])
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [((None, b""), "Two pictures are needed"), ((b"no picture", b""), "not a picture")],
+)
+def test_bad_pictures_for_the_course_are_explained(
+    monkeypatch: pytest.MonkeyPatch, images: tuple[bytes | None, bytes], says: str
+) -> None:
+    monkeypatch.setenv("MMDEMO_MODELS", str(TINY))
+    assert says in course.run(*images, f"local:{TINY.name}", "en")
 
 
 @pytest.mark.parametrize(

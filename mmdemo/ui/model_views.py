@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from mmdemo.progress import clock, size_text
+from mmdemo.progress import Progress, clock, size_text
 from mmdemo.registry import ModelSpec
 from mmdemo.types import Modality
 from mmdemo.ui.downloads import Download
@@ -47,9 +47,13 @@ def download(spec: ModelSpec, running: Download | None, language: Language) -> s
     if not running.running:
         reason = running.error and error_message(running.error, language)
         return _box(escape(reason or say(language, "download_done")))
-    progress = running.progress
-    if progress is None:
+    if running.progress is None:
         return _box(say(language, "download_asking", size=model_size(spec)))
+    return progress_bar(spec, running.progress, language)
+
+
+def progress_bar(spec: ModelSpec, progress: Progress, language: Language) -> str:
+    """Return a bar, and below it bytes, speed and remaining time."""
     share = 100.0 * progress.done / max(progress.total, 1)
     left = "" if progress.remaining is None else clock(progress.remaining)
     line = say(

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mmdemo import MODELS, load_encoder
+from mmdemo.errors import ModelError
+from mmdemo.registry import find_model, find_offered, offered
+from tests.conftest import ROOT, TINY
+from tests.hub_server import COMMIT, serve
+
+CHECKPOINT = TINY / "Visualized_tiny_bert.pth"
+XLMR = TINY.parent / "xlmr-bge-m3"
+
+
+def test_what_is_registered() -> None:
+    assert list(MODELS) == ["mini", "visualized-bge-base-en", "visualized-bge-m3"]
+    for name in list(MODELS)[1:]:
+        spec = MODELS[name]
+        assert (spec.fusion, spec.licence) == ("native", "MIT")
+        assert [file for group in spec.hub for file in group.names][-1].startswith("Visualized_")
+
+
+@pytest.mark.parametrize(("folder", "languages"), [(TINY, ("en",)), (XLMR, ("multilingual",))])
+def test_a_directory_is_recognised(folder: Path, languages: tuple[str, ...]) -> None:
+    spec = find_model(folder)
+    assert (spec.name, spec.dim, spec.languages) == (f"local:{folder.name}", 64, languages)
+    encoder = load_encoder(folder)
+    assert (encoder.name, encoder.dim) == (spec.name, 64)
+    assert encoder.languages == spec.languages
+    assert encoder.modalities == set(spec.modalities)
+    assert spec.on_this_machine
+
+
+def test_one_object_however_it_is_reached(tmp_path: Path) -> None:
+    linked = tmp_path / TINY.name
+    linked.symlink_to(TINY)
+    ways = [TINY, str(TINY), CHECKPOINT, str(CHECKPOINT), linked, find_model(TINY)]
+    with ThreadPoolExecutor(len(ways)) as pool:
+        encoders = list(pool.map(load_encoder, ways))
+    assert len(set(map(id, encoders))) == 1
+    copy = shutil.copytree(TINY, tmp_path / "elsewhere" / TINY.name)
+    assert load_encoder(copy) is not encoders[0]
+
+
+def test_of_two_formats_safetensors_is_taken(tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "Visualized_tiny_bert.safetensors").touch()
+    assert find_model(tmp_path).local[1].suffix == ".safetensors"
+    assert find_model(tmp_path / CHECKPOINT.name).local[1].suffix == ".pth"
+
+
+def test_what_is_wrong_with_a_path_is_said(tmp_path: Path) -> None:
+    def refused(path: Path | str) -> str:
+        with pytest.raises(ModelError) as caught:
+            load_encoder(path)
+        assert str(tmp_path) not in str(caught.value)
+        return str(caught.value)
+
+    assert "There is no model at 'nowhere'" in refused(tmp_path / "nowhere")
+    assert "no readable config.json" in refused(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    assert "no readable config.json" in refused(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    assert "holds a model (llama) that cannot be shown here" in refused(tmp_path)
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    shutil.copy(CHECKPOINT, tmp_path / "Visualized_other.pth")
+    assert "several checkpoints: Visualized_other, Visualized_tiny_bert" in refused(tmp_path)
+    assert load_encoder(tmp_path / "Visualized_other.pth").dim == 64
+    assert "neither a directory" in refused(tmp_path / "vocab.txt")
+    assert "Did you mean 'visualized-bge-m3'?" in refused("visualised-bge-m3")
+
+
+def test_the_page_offers_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [spec.name for spec in offered()] == list(MODELS)
+    monkeypatch.setenv("MMDEMO_MODELS", f"mini, {TINY}, {CHECKPOINT}")
+    assert [spec.name for spec in offered()] == ["mini", f"local:{TINY.name}"]
+    assert find_offered().name == "mini"
+    monkeypatch.setenv("MMDEMO_MODEL", str(XLMR))
+    assert [spec.name for spec in offered()][-1] == f"local:{XLMR.name}"
+    assert find_offered().name == f"local:{XLMR.name}"
+    for name in (str(TINY), "visualized-bge-m3", "../bert-bge-base-en-v1.5"):
+        with pytest.raises(ModelError, match="There is no model"):
+            find_offered(name)
+
+
+def test_two_directories_of_one_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(TINY, tmp_path / TINY.name)
+    monkeypatch.setenv("MMDEMO_MODELS", f"{TINY},{copy}")
+    with pytest.raises(ModelError, match=f"called '{TINY.name}'. Rename"):
+        offered()
+
+
+def test_a_description_tells_no_paths() -> None:
+    told = json.dumps(find_model(TINY).to_dict())
+    assert str(TINY) not in told
+    assert "pth" not in told
+    assert '"source": "local"' in told
+
+
+FROM_THE_HUB = """
+from dataclasses import replace
+from mmdemo import MODELS, load_encoder
+from mmdemo.hub import HubFiles
+files = ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
+groups = HubFiles("t/text", files), HubFiles("t/all", ("Visualized_tiny.pth",))
+spec = replace(MODELS["visualized-bge-base-en"], name="tiny", hub=groups)
+seen = []
+encoder = load_encoder(spec, progress=seen.append)
+assert load_encoder(spec) is encoder and spec.on_this_machine
+print(len(seen) > 1, encoder.encode("a red car")[0].tolist())
+"""
+
+
+def test_load_encoder_fetches_what_is_not_here(tmp_path: Path) -> None:
+    files = {f"t/text/{path.name}": path.read_bytes() for path in TINY.iterdir()}
+    expected = load_encoder(TINY).encode("a red car")[0]
+    home = tmp_path / "home"
+    with serve(files | {"t/all/Visualized_tiny.pth": CHECKPOINT.read_bytes()}) as hub:
+        environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(home)}
+        assert vector(environment) == (True, pytest.approx(expected.tolist(), abs=1e-5))
+    # A cache that was copied from another machine does as well, without a network.
+    snapshot = home / "hub/models--t--text/snapshots" / COMMIT
+    assert (snapshot / "config.json").exists()
+    shutil.move(home, tmp_path / "copied")
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "copied")}
+    assert vector(environment) == (False, pytest.approx(expected.tolist(), abs=1e-5))
+
+
+def vector(environment: dict[str, str]) -> tuple[bool, list[float]]:
+    """Load the model in a process of its own: whether something was fetched, and a vector."""
+    command = [sys.executable, "-c", FROM_THE_HUB]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    fetched, _, numbers = done.stdout.partition(" ")
+    return fetched == "True", json.loads(numbers)
