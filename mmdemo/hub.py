@@ -255,14 +255,15 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _check_content(file: RemoteFile) -> None:
-    """Compare a whole file with the SHA-256 that names it, where it is named so."""
-    if not re.fullmatch(r"[0-9a-f]{64}", file.etag):
-        return
-    digest = hashlib.sha256()
-    with file.partial.open("rb") as content:
-        while chunk := content.read(2**20):
-            digest.update(chunk)
-    if digest.hexdigest() != file.etag:
+    """Compare a whole file with its size, and with the SHA-256 that names it where one does."""
+    same = file.partial.stat().st_size == file.size
+    if same and re.fullmatch(r"[0-9a-f]{64}", file.etag):
+        digest = hashlib.sha256()
+        with file.partial.open("rb") as content:
+            while chunk := content.read(2**20):
+                digest.update(chunk)
+        same = digest.hexdigest() == file.etag
+    if not same:
         file.partial.unlink()
         raise DownloadError(
             f"{file.name} arrived damaged and was deleted. Start the download again.",

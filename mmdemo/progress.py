@@ -77,7 +77,8 @@ class Meter:
 def print_progress(progress: Progress) -> None:
     """Keep one line on stderr up to date, where it is a terminal; else write the last one."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{progress}\x1b[K")
+        # Clear the rest, then go back: what is written next takes the line's place.
+        sys.stderr.write(f"{progress}\x1b[K\r")
     if progress.done >= progress.total:
         sys.stderr.write("\n" if sys.stderr.isatty() else f"{progress}\n")
     sys.stderr.flush()

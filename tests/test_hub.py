@@ -90,16 +90,19 @@ def test_what_is_needed_is_fetched_once_and_found_again(
     assert "en             on this machine" in mmdemo("models").stdout.splitlines()[1]
 
 
-def test_a_download_that_was_killed_goes_on_where_it_stopped(
-    hub: Hub, mmdemo: Run, environment: dict[str, str]
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
+)
+def test_a_download_that_was_stopped_goes_on_where_it_was(
+    hub: Hub, mmdemo: Run, environment: dict[str, str], number: int, status: int
 ) -> None:
     hub.pause = 0.05
     command = [sys.executable, "-m", "mmdemo", "download", NAME]
     killed = subprocess.Popen(command, cwd=ROOT, env=environment)
     while partial(environment) < SIZE // 4 and killed.poll() is None:
         time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.send_signal(number)
+    assert killed.wait() == status
     kept = partial(environment)
     assert 0 < kept < SIZE
     hub.pause = 0.0

@@ -137,7 +137,7 @@ def test_a_visitors_text_is_never_markup(
 
 
 def test_before_the_first_comparison_everything_has_its_place(opening: tuple) -> None:
-    markup = views.awaited_readings("en")
+    markup = views.awaited_readings("mini", "en")
     assert markup.count("mm-card") == 1 + len(PAIRS)
     assert "data-score" not in markup
     empty = views.bars("mini", [], "en").to_dict()

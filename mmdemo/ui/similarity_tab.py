@@ -149,7 +149,10 @@ def _build_results(localiser: Localiser, model: str, opening: Example, message: 
         views.bars(model, [], "en"), show_label=False, elem_id="bars", elem_classes="mm-result"
     )
     readings = gr.HTML(
-        views.awaited_readings("en"), elem_id="readings", elem_classes="mm-result", padding=False
+        views.awaited_readings(model, "en"),
+        elem_id="readings",
+        elem_classes="mm-result",
+        padding=False,
     )
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")

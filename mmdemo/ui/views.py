@@ -66,11 +66,15 @@ def _bars_caption(
         caption = say(language, "bars_caption")
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
-    known = background(results[0].model)
-    caption = _joined(language, caption, say(language, "bars_band" if known else "no_background"))
+    caption = _joined(language, caption, _band_note(results[0].model, language))
     note = say(language, f"note_{results[0].fusion}", image=weights[0], text=weights[1])
     caption = _joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
+
+
+def _band_note(model: str, language: Language) -> str:
+    """Say what the grey bands are, or why there are none."""
+    return say(language, "bars_band" if background(model) else "no_background")
 
 
 def readings(
@@ -85,13 +89,13 @@ def readings(
     return f'{caption}{_moved(results, language)}<div class="mm-cards">{body}</div>'
 
 
-def awaited_readings(language: Language) -> str:
+def awaited_readings(model: str, language: Language) -> str:
     """Return what stands below the bars before the first comparison: the same, without numbers."""
     cards = "".join(
         _card_frame(kind, '<span class="value">…</span>', '<p class="meaning"></p>', language)
         for kind in PAIRS
     )
-    how = _joined(language, say(language, "bars_caption"), say(language, "bars_band"))
+    how = _joined(language, say(language, "bars_caption"), _band_note(model, language))
     caption = f'<p class="mm-caption">{how}</p>'
     return f'{caption}<div class="mm-cards">{cards}</div>'
 
