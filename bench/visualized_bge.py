@@ -220,7 +220,7 @@ _EDGE = 2048
 def _multiply(encoder: VisualizedBGEEncoder) -> None:
     """Multiply two large matrices with the kernel that the encoder chose."""
     with multiplying(encoder._kernel or "plain"):
-        _LEFT @ _RIGHT
+        torch.mm(_LEFT, _RIGHT)
 
 
 _LEFT, _RIGHT = torch.randn(2, _EDGE, _EDGE)

@@ -540,6 +540,7 @@ def test_which_checkpoint_is_said(folder: Folder) -> None:
         ("config.json", "{", r"'model' has no readable config\.json"),
         ("config.json", "[]", "not a JSON object"),
         ("config.json", '{"model_type": "clip"}', "'clip'; .* bert, xlm-roberta"),
+        ("config.json", '{"model_type": "bert", "num_attention_heads": 5}', "no text encoder"),
         ("vision_config.json", '{"timm_model": "resnet18"}', "'resnet18', which is no EVA02-CLIP"),
         ("vision_config.json", '{"timm_model": "hf-hub:a/eva02_b_clip_1"}', "no EVA02-CLIP"),
         ("vision_config.json", '{"checkpoint_path": "x"}', "unknown entries checkpoint_path"),
