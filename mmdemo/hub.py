@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.progress import Meter, Report, size_text
 
-_CHUNK = 256 * 1024
 _ATTEMPTS = 4  # in a row without a single byte: half a minute
 
 
@@ -238,7 +237,7 @@ def _stream(file: RemoteFile, start: int, meter: Meter, stop: threading.Event) -
             if answer.status_code != 206 and start:  # this server sends whole files only
                 target.truncate(0)
                 meter.add(-start)
-            for chunk in answer.iter_bytes(_CHUNK):
+            for chunk in answer.iter_bytes():
                 target.write(chunk)
                 meter.add(len(chunk))
                 _check_stop(stop)

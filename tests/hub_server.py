@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,7 +27,8 @@ class Hub:
         files: content by `owner/name/file`.
         port: where it listens.
         break_after: bytes after which a connection breaks, for each that is still to break.
-        pause: seconds between two pieces of 64 kB of a large file.
+        pause: seconds between two pieces of a large file.
+        piece: their size in bytes.
         ranges: whether a part of a file can be asked for.
         claims: sizes that it claims, by address.
         fetched: address and first byte of each file that was asked for.
@@ -37,6 +38,7 @@ class Hub:
     port: int = 0
     break_after: list[int] = field(default_factory=list)
     pause: float = 0.0
+    piece: int = 65536
     ranges: bool = True
     claims: dict[str, int] = field(default_factory=dict)
     fetched: list[tuple[str, int]] = field(default_factory=list)
@@ -103,12 +105,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(206 if "Content-Range" in headers else 200, headers, len(content) - start)
         if body:
             self.hub.fetched.append((name, start))
-            self._body(content[start:], large=name.endswith(".pth"))
+            with suppress(ConnectionError):  # a download that was stopped hangs up
+                self._body(content[start:], large=name.endswith(".pth"))
 
     def _body(self, content: bytes, *, large: bool) -> None:
         limit = self.hub.break_after.pop(0) if large and self.hub.break_after else len(content)
-        for at in range(0, min(limit, len(content)), 65536):
-            self.wfile.write(content[at : min(at + 65536, limit)])
+        at = 0
+        while at < min(limit, len(content)):
+            # Asked for anew each time: a test may change them while the file is on its way.
+            piece = self.hub.piece if large else len(content)
+            self.wfile.write(content[at : min(at + piece, limit)])
+            at += piece
             time.sleep(self.hub.pause if large else 0.0)
         if limit < len(content):
             self.close_connection = True

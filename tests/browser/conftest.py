@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+# A machine with other work is slow to answer; what does not come at all still fails.
+expect.set_options(timeout=60_000)
 
 FLAGS = [
     "--no-sandbox",

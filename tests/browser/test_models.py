@@ -153,7 +153,7 @@ def test_a_model_comes_while_others_work(
     chromium: Browser, hub: Hub, tmp_path: Path, size: str, opening: tuple[Path, Path, str]
 ) -> None:
     settings = {"MMDEMO_MODELS": "mini,tiny", "HF_ENDPOINT": hub.address}
-    hub.pause = 0.4
+    hub.piece, hub.pause = 512, 0.05  # minutes: it is stopped before
     with (
         running_app(tmp_path, "-c", WITH_TINY, **settings) as address,
         visiting(chromium, address, size) as one,
@@ -162,12 +162,12 @@ def test_a_model_comes_while_others_work(
         pick(one.page, "Tiny")
         state = one.page.locator("#download")
         expect(state.get_by_role("progressbar")).to_be_visible()
-        expect(state).to_contain_text(re.compile(r"kB of 1\.\d MB · .+/s · \d+:\d\d left"))
+        expect(state).to_contain_text(re.compile(r"B of 1\.\d MB · .+/s · \d+:\d\d left"))
         type_text(two.page, "blue whale")
         wait_for(two.page, compare(load_encoder("mini"), *opening[:2], "blue whale").scores)
         one.page.get_by_role("button", name="Stop the download").click()
         expect(state).to_contain_text("what has arrived is kept")
-        hub.pause = 0.0
+        hub.piece, hub.pause = 65536, 0.0
         one.page.get_by_role("button", name="Download", exact=True).click()
         expected = compare(load_encoder(TINY), *opening)
         wait_for(one.page, expected.scores)
