@@ -44,11 +44,12 @@ def build(localiser: Localiser, language: gr.Radio) -> ModelChoice:
     localiser.add(model, label="model_label")
     timer = gr.Timer(_LOOK_EVERY, active=False)
     arrived = gr.State("")
-    # Nothing here may wait behind somebody's comparison.
+    # Nothing here may wait for somebody else. Through the queue nevertheless: without it, gradio's
+    # page does not learn that a state has changed.
     event: dict[str, Any] = {
         "inputs": [model, language],
         "outputs": list(Shown(model, facts, download, button, timer, arrived)),
-        "queue": False,
+        "concurrency_limit": None,
         **QUIET,
     }
     model.input(handlers.choose, **event)
