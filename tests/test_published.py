@@ -28,10 +28,11 @@ FOLDER = Path(os.environ.get("MMDEMO_PUBLISHED_PICTURES", "."))
 def test_the_courses_pairs_are_those_of_compare() -> None:
     encoder = load_encoder(TINY)
     images = TINY.parent / "images"
-    opened = [open_unchanged(images / name) for name in ("portrait_rgba.png", "palette.png")]
-    assert [picture.mode for picture in opened] == ["RGBA", "P"]
-    values = reproduce(encoder, COURSE, dict(zip(COURSE_PICTURES, opened, strict=True)))
-    expected = compare(encoder, *opened, COURSE_TEXT).scores
+    first = open_unchanged(images / "portrait_rgba.png")
+    second = open_unchanged(images / "palette.png")
+    assert (first.mode, second.mode) == ("RGBA", "P")
+    values = reproduce(encoder, COURSE, dict(zip(COURSE_PICTURES, (first, second), strict=True)))
+    expected = compare(encoder, first, second, COURSE_TEXT).scores
     assert [pair.name for pair in COURSE] == list(expected)
     assert values == pytest.approx(list(expected.values()), abs=1e-6)
 
