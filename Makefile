@@ -33,8 +33,13 @@ fix: $(VENV)/.installed-dev  ## let ruff mend what it can
 bench: $(VENV)/.installed-dev  ## measure; nothing here fails
 	$(BIN)/python -m bench.mini_quality
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.visualized_bge
 
-mini: $(VENV)/.installed-dev  ## make the embedded model and its background set again
+mini: $(VENV)/.installed-dev  ## train the embedded model again (hours), and its background set
+	$(BIN)/python -m training.train_text
+	$(BIN)/python -m training.features
+	$(BIN)/python -m training.train_head
+	$(BIN)/python -m training.calibrate
 	$(BIN)/python -m training.build_mini
 	$(BIN)/python -m training.build_background
 

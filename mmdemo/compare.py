@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from mmdemo.background import percentiles
 from mmdemo.encoders.base import checked_text
 from mmdemo.images import ImageSource, as_image
 from mmdemo.similarity import cosine
-from mmdemo.types import Embeddings, Fusion
+from mmdemo.types import Embeddings, Fusion, Match, Verdict
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder
@@ -48,6 +49,21 @@ class Note:
     message: str
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Whether a picture shows what the text says.
+
+    Attributes:
+        label: which picture, one of `LABELS`.
+        probability: chance in 0..1, from the cosine by the model's `Match`.
+        verdict: `yes`, `no`, or `unsure` where the model was too often wrong in such cases.
+    """
+
+    label: str
+    probability: float
+    verdict: Verdict
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Two pictures and a text, compared.
@@ -66,6 +82,7 @@ class Comparison:
         timings: milliseconds: `open` the pictures, `text`, `image` and `fused` forward passes, and
             `total`. What comes from the cache costs nothing and is absent.
         notes: what a reader of the scores should know.
+        shown: for each picture, whether it shows the text; empty for a model without a `match`.
     """
 
     scores: dict[PairKind, float]
@@ -79,6 +96,7 @@ class Comparison:
     dim: int
     timings: dict[str, float]
     notes: tuple[Note, ...] = field(default=())
+    shown: tuple[Shown, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON, without the vectors."""
@@ -93,6 +111,7 @@ class Comparison:
             "matrix": [[float(value) for value in row] for row in self.matrix],
             "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
             "notes": [note.message for note in self.notes],
+            "shown": [asdict(one) for one in self.shown],
         }
 
 
@@ -136,7 +155,16 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         dim=encoder.dim,
         timings=timings,
         notes=tuple(_notes(encoder, text)),
+        shown=tuple(_shown(encoder.match, matrix)),
     )
+
+
+def _shown(match: Match | None, matrix: NDArray[np.float32]) -> Iterator[Shown]:
+    """Yield for both pictures whether they show the text."""
+    if match is not None:
+        for picture in (1, 2):
+            cosine = float(matrix[0, picture])
+            yield Shown(LABELS[picture], match.probability(cosine), match.verdict(cosine))
 
 
 def _notes(encoder: Encoder, text: str) -> list[Note]:
@@ -148,22 +176,30 @@ def _notes(encoder: Encoder, text: str) -> list[Note]:
             f"{encoder.name} takes no more beside a picture."
         )
         notes.append(Note("truncated", {"used": usage.used, "total": usage.total}, message))
-    share = _non_latin_share(text)
-    if "multilingual" not in encoder.languages and share >= 0.25:
+    share = _foreign_share(text, encoder.languages)
+    if share >= 0.25:
+        read = " and ".join(_LANGUAGE_NAMES.get(code, code) for code in encoder.languages)
         message = (
-            f"{encoder.name} was trained on English; {share:.0%} of this text's letters are of "
-            "another script, so numbers that involve the text mean little."
+            f"{encoder.name} reads {read}; {share:.0%} of this text's letters are of another "
+            "script, so numbers that involve the text mean little."
         )
-        notes.append(
-            Note("language", {"model": encoder.name, "share": round(share * 100)}, message)
-        )
+        values = {
+            "model": encoder.name,
+            "share": round(share * 100),
+            "languages": ",".join(encoder.languages),
+        }
+        notes.append(Note("language", values, message))
     return notes
 
 
-def _non_latin_share(text: str) -> float:
-    """Return the share of letters that are not of the Latin script."""
+_LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
+
+
+def _foreign_share(text: str, languages: tuple[str, ...]) -> float:
+    """Return the share of letters of a script that none of the languages is written in."""
     letters = [letter for letter in text if letter.isalpha()]
-    if not letters:
+    if "multilingual" in languages or not letters:
         return 0.0
-    other = sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    scripts = ("LATIN", "CJK UNIFIED") if "zh" in languages else ("LATIN",)
+    other = sum(not unicodedata.name(letter, "").startswith(scripts) for letter in letters)
     return other / len(letters)

@@ -92,10 +92,10 @@ _SPECS = (
         architecture="mini:MiniEncoder",
         source="package:mini",
         modalities=("text", "image", "fused"),
-        fusion="weighted",
+        fusion="native",
         dim=384,
-        languages=("en",),
-        size_mb=33.8,
+        languages=("en", "zh"),
+        size_mb=49.8,
         licence="Apache-2.0",
     ),
     ModelSpec(

@@ -28,13 +28,13 @@ def test_compare_prints_the_numbers_of_the_library(two_pictures: tuple[Path, Pat
 def test_compare_prints_a_table(
     two_pictures: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", *map(str, two_pictures), "蓝鲸"]) == 0
+    assert main(["compare", *map(str, two_pictures), "синий кит"]) == 0
     printed = capsys.readouterr().out
-    expected = compare(load_encoder("mini"), *two_pictures, "蓝鲸")
+    expected = compare(load_encoder("mini"), *two_pictures, "синий кит")
     for kind, score in expected.scores.items():
         assert f"{kind:6}" in printed
         assert f"{score:+.4f}" in printed
-    assert "Note: mini was trained on English" in printed
+    assert "Note: mini reads English and Chinese" in printed
 
 
 def test_a_wrong_setting_stops_the_app_with_one_line() -> None:

@@ -71,7 +71,7 @@ def test_the_four_scores_and_the_matrix_against_pencil_and_paper() -> None:
 
 
 def test_averaged_fusion_makes_two_scores_equal_by_algebra() -> None:
-    # Why mini's weights differ, and why the page names averaged fusion.
+    # Why the page names averaged fusion.
     scores = compare(PlaneEncoder(), BLUE, RED, "a text").scores
     assert scores["i2it"] == pytest.approx(scores["t2it"], abs=1e-6)
 
@@ -111,8 +111,10 @@ def test_notes_say_what_a_reader_should_know(mini: Encoder) -> None:
     cut = compare(mini, RED, BLUE, "word " * 400).notes
     assert [note.code for note in cut] == ["truncated"]
     assert "first 256 of the text's 402 tokens" in cut[0].message
-    chinese = compare(mini, RED, BLUE, "datawhale开源组织的logo").notes
-    assert [note.code for note in chinese] == ["language"]
+    foreign = compare(mini, RED, BLUE, "логотип datawhale").notes
+    assert [note.code for note in foreign] == ["language"]
+    assert "mini reads English and Chinese; 44% of" in foreign[0].message
+    assert compare(mini, RED, BLUE, "datawhale开源组织的logo").notes == ()
     assert [note.code for note in compare(mini, RED, BLUE, "12 !? 34").notes] == []
 
 

@@ -1,4 +1,4 @@
-"""The contract of every encoder, and what is particular to `mini`."""
+"""The contract of every encoder, by way of `mini`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from mmdemo import MODELS, MMDemoError, load_encoder
 from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.cache import ArrayCache, content_key
-from mmdemo.encoders.mini import FUSION_V1, MiniEncoder, TwoViews
+from mmdemo.encoders.mini import MiniEncoder
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.images import open_image
 from mmdemo.types import Item, Modality
@@ -209,70 +208,6 @@ def test_the_registry_tells_the_truth(mini: Encoder) -> None:
     folder = Path(__file__).parent.parent / "assets/mini"
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     assert abs(size - spec.size_mb) < 0.5
-    assert size <= 40
-
-
-# mini in particular
-
-
-def test_conse_against_a_plain_computation(mini: MiniEncoder, two_pictures: tuple) -> None:
-    picture = open_image(two_pictures[0])
-    with torch.inference_mode():
-        views = torch.stack(mini._views(picture))
-        probabilities = mini._vision_tower(views).softmax(-1).mean(0)
-    top = sorted(range(1000), key=lambda k: -float(probabilities[k]))[:10]
-    mean = sum(float(probabilities[k]) * mini._class_vectors[k].double() for k in top)
-    mean = mean / sum(float(probabilities[k]) for k in top) - mini._mu.double()
-    expected = (mean / mean.norm()).numpy()
-    np.testing.assert_allclose(mini.encode([picture])[0], expected, atol=1e-5)
-
-
-def test_fused_is_the_weighted_sum_with_unequal_weights(
-    mini: Encoder, gradient: Image.Image
-) -> None:
-    picture, text = mini.encode([gradient, "a dog"]).astype(np.float64)
-    total = FUSION_V1["image"] * picture + FUSION_V1["text"] * text
-    fused = mini.encode([{"image": gradient, "text": "a dog"}])[0]
-    np.testing.assert_allclose(fused, total / np.linalg.norm(total), atol=1e-6)
-    assert FUSION_V1["image"] != FUSION_V1["text"]
-    assert abs(float(fused @ picture) - float(fused @ text)) > 0.01
-
-
-def test_centring_takes_the_mean_out(mini: MiniEncoder) -> None:
-    centred = mini.encode(["a dog"])[0]
-    with torch.inference_mode():
-        raw = mini.sentence_vectors(["a dog"])[0] - mini._mu
-    np.testing.assert_allclose(centred, (raw / raw.norm()).numpy(), atol=1e-6)
-    assert float(mini._mu.norm()) > 0.1
-
-
-def test_text_is_read_up_to_the_maximum(mini: Encoder) -> None:
-    short, long = mini.token_usage("a dog"), mini.token_usage("dog " * 600)
-    assert (short.used, short.total, short.truncated) == (4, 4, False)
-    assert (long.used, long.total, long.truncated) == (256, 602, True)
-    # What lies beyond the maximum changes nothing, what lies before it does.
-    vectors = mini.encode(["dog " * 600, "dog " * 600 + "cat", "cat " + "dog " * 600])
-    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
-    assert float(vectors[0] @ vectors[2]) < 1 - 1e-6
-
-
-def test_both_views_have_the_models_size() -> None:
-    views = TwoViews(224, 0.5, 0.5)
-    for size in ((1, 1), (50, 1), (3, 900), (500, 10), (224, 224), (1999, 1000)):
-        pair = views(Image.new("RGB", size, (255, 0, 127)))
-        assert [tuple(view.shape) for view in pair] == [(3, 224, 224)] * 2
-        assert pair[1][:, 112, 112].tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
-
-
-def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmdemo import weights
-
-    (tmp_path / "mini").mkdir()
-    source = weights.ASSETS / "mini/config.json"
-    (tmp_path / "mini/config.json").write_text(source.read_text())
-    monkeypatch.setattr(weights, "ASSETS", tmp_path)
-    with pytest.raises(ModelError, match=r"incomplete.*vision\.safetensors.*Clone"):
-        MiniEncoder()
 
 
 # The cache

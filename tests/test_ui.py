@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -97,7 +98,7 @@ def test_heatmap_shows_every_cosine() -> None:
 
 def test_readings_hold_value_percentile_and_meaning(result: Comparison) -> None:
     for language in ("en", "zh"):
-        markup = views.readings([result], (0.6, 0.4), language)
+        markup = views.readings([result], language)
         for kind in PAIRS:
             card = re.search(rf'data-kind="{kind}".*?</article>', markup, re.S)
             assert card is not None
@@ -106,8 +107,23 @@ def test_readings_hold_value_percentile_and_meaning(result: Comparison) -> None:
             assert say(language, f"what_{kind}") in card[0]
 
 
+def test_readings_say_whether_the_pictures_show_the_text(
+    result: Comparison, hostile: Comparison
+) -> None:
+    one, two = result.shown
+    assert (one.label, two.label) == ("image 1", "image 2")
+    for language in ("en", "zh"):
+        markup = views.readings([result, hostile], language)
+        assert markup.count('class="mm-verdict') == 4
+        for shown in result.shown:
+            percent = round(100 * shown.probability)
+            assert say(language, f"shows_{shown.verdict}", percent=percent) in markup
+    unknown = replace(result, shown=())
+    assert "mm-verdict" not in views.readings([unknown], "en")
+
+
 def test_two_texts_say_what_moved(result: Comparison, hostile: Comparison) -> None:
-    markup = views.readings([result, hostile], (0.6, 0.4), "en")
+    markup = views.readings([result, hostile], "en")
     changes = {kind: hostile.scores[kind] - result.scores[kind] for kind in PAIRS}
     assert changes["i2i"] == 0
     assert "±0" in markup
@@ -116,7 +132,7 @@ def test_two_texts_say_what_moved(result: Comparison, hostile: Comparison) -> No
     assert sentence is not None
     assert say("en", f"kind_{most}") in sentence[1]
     assert f"{abs(changes[most]):.3f}" in sentence[1]
-    same = views.readings([result, result], (0.6, 0.4), "en")
+    same = views.readings([result, result], "en")
     assert "give the same numbers" in same
 
 
@@ -125,7 +141,7 @@ def test_a_visitors_text_is_never_markup(
 ) -> None:
     first, second = (open_image(path) for path in opening[:2])
     shown = [
-        views.readings([hostile, hostile], (0.6, 0.4), "en"),
+        views.readings([hostile, hostile], "en"),
         views.matrix_heading(hostile, "en"),
         views.details([hostile], "en"),
         str(views.heatmap("mini", hostile.matrix, (first, second), "en").to_json()),
@@ -161,14 +177,14 @@ def test_details_hold_ten_values_of_each_vector(result: Comparison) -> None:
 
 def test_facts_tell_what_a_model_can_do() -> None:
     markup = model_views.facts(MODELS["mini"], "en")
-    for fact in ("✓ text", "✓ image", "weighted sum", "384", "MB", "English", "on this machine"):
+    for fact in ("✓ text", "✓ image", "native", "384", "MB", "English, Chinese", "on this machine"):
         assert fact in markup
 
 
 def test_a_model_without_background_set_says_so_once(opening: tuple[Path, Path, str]) -> None:
     tiny = compare(load_encoder(TINY), *opening)
     for language in ("en", "zh"):
-        markup = views.readings([tiny, tiny], (0.5, 0.5), language)
+        markup = views.readings([tiny, tiny], language)
         assert markup.count(say(language, "no_background")) == 1
         assert say(language, "note_native") in markup
         assert say(language, "bars_band") not in markup
@@ -251,7 +267,7 @@ def test_bad_input_changes_only_the_message(
 
 def test_example_texts_are_in_a_language_that_the_model_reads() -> None:
     rows = similarity_handlers.example_samples("zh", "mini")
-    assert [row[2] for row in rows] == [example.text_en for example in examples()]
+    assert [row[2] for row in rows] == [example.text_zh for example in examples()]
     assert similarity_handlers.show_example(1, "zh", "mini") == rows[1]
 
 

@@ -62,8 +62,12 @@ def raster(row: Captioned) -> Image.Image:
         raise ValueError(f"{row.file} draws nothing.")
     image = image.crop(box)
     factor = _RASTER / max(image.size)
-    size = tuple(max(1, round(side * factor)) for side in image.size)
-    return image.resize(size, Image.Resampling.BICUBIC)
+    return _scaled(image, factor)
+
+
+def _scaled(image: Image.Image, factor: float) -> Image.Image:
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _opened(file: Path) -> Image.Image:
@@ -114,8 +118,7 @@ def on_ground(things: Sequence[Image.Image], draw: random.Random, *, plain: bool
         share = min(share, 0.9) / 2
     for index, thing in enumerate(things):
         factor = share * SIDE / max(thing.size)
-        size = tuple(max(1, round(side * factor)) for side in thing.size)
-        small = thing.resize(size, Image.Resampling.BICUBIC)
+        small = _scaled(thing, factor)
         ground.paste(small, _place(small, index, len(things), draw, plain), small)
     return ground
 

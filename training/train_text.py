@@ -22,9 +22,10 @@ import random
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,12 +103,21 @@ COLOURS = (
 
 @dataclass(frozen=True, eq=False)
 class Tower:
-    """A sentence encoder: tokenizer, model, and what is written before each text."""
+    """A sentence encoder.
+
+    Attributes:
+        tokenizer: made from `written`, where that is not empty.
+        model: the network.
+        pad: id of the padding token.
+        prefix: what stands before each text.
+        written: the `tokenizer.json` of a tower that is to be saved.
+    """
 
     tokenizer: Tokenizer
     model: BertModel
     pad: int = 0
     prefix: str = ""
+    written: str = ""
 
     def tokens(self, texts: Sequence[str], limit: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and mask, both [n, longest]."""
@@ -285,14 +295,29 @@ def centred(vectors: torch.Tensor) -> torch.Tensor:
 def with_chinese(
     english: Tower, cache: Path, known: list[Pair], nearest: dict[str, list[str]]
 ) -> tuple[Tower, int]:
-    """Return the tower with Chinese tokens, started from English neighbours, and their first id.
-
-    A run of Chinese characters is cut into the longest known words from left to right; WordPiece
-    marks a word within a run by "##", which here is the same token as without.
-    """
+    """Return the tower with Chinese tokens, started from English neighbours, and their first id."""
     translations: dict[str, list[str]] = {}
     for pair in known:
         translations.setdefault(pair.chinese, []).append(pair.english)
+    tokens = chinese_tokens(cache, translations)
+    table = english.model.get_input_embeddings().weight
+    first = len(table)
+    rows = [
+        _start(english, table, translations.get(token) or nearest.get(token) or [])
+        for token in tokens
+    ]
+    old: dict[str, Any] = english.model.config.to_dict() | {"vocab_size": first + len(tokens)}
+    model = BertModel(BertConfig(**old), add_pooling_layer=False)
+    weights = english.model.state_dict()
+    weights["embeddings.word_embeddings.weight"] = torch.cat([table, torch.stack(rows)])
+    model.load_state_dict(weights)
+    written = tokenizer_json(english.tokenizer, tokens, first)
+    tower = Tower(Tokenizer.from_str(written), model.eval().requires_grad_(False), written=written)
+    return tower, first
+
+
+def chinese_tokens(cache: Path, translations: Mapping[str, object]) -> list[str]:
+    """Return the tokens: frequent words and characters, and what we have a translation of."""
     frequent = chinese_words(cache)
     words = [word for word in frequent if len(word) > 1][:WORDS]
     words += [word for word in translations if 1 < len(word) <= 4 and CHINESE.fullmatch(word)]
@@ -302,9 +327,17 @@ def with_chinese(
             counts[character] = counts.get(character, 0) + count
     characters = sorted(counts, key=lambda character: -counts[character])[:CHARACTERS]
     characters += [c for word in translations for c in "".join(CHINESE.findall(word))]
-    tokens = list(dict.fromkeys([*words, *characters]))
-    data = json.loads(english.tokenizer.to_str())
-    first = len(data["model"]["vocab"])
+    return list(dict.fromkeys([*words, *characters]))
+
+
+def tokenizer_json(english: Tokenizer, tokens: Sequence[str], first: int) -> str:
+    """Return the English tokenizer with Chinese tokens from the id `first` on.
+
+    A run of Chinese characters is cut into the longest known words from left to right. WordPiece
+    marks a word within a run by "##", which here has the id of the same word without. A tokenizer
+    that is saved keeps one name for each id: so this text is kept, and never `Tokenizer.save`d.
+    """
+    data = json.loads(english.to_str())
     for index, token in enumerate(tokens, start=first):
         data["model"]["vocab"] |= {token: index, f"##{token}": index}
     data["model"]["max_input_chars_per_word"] = 1000
@@ -319,18 +352,7 @@ def with_chinese(
         "type": "Sequence",
         "pretokenizers": [data["pre_tokenizer"], runs],
     }
-    table = english.model.get_input_embeddings().weight
-    rows = [
-        _start(english, table, translations.get(token) or nearest.get(token) or [])
-        for token in tokens
-    ]
-    old = english.model.config.to_dict() | {"vocab_size": first + len(tokens)}
-    model = BertModel(BertConfig(**old), add_pooling_layer=False)
-    weights = english.model.state_dict()
-    weights["embeddings.word_embeddings.weight"] = torch.cat([table, torch.stack(rows)])
-    model.load_state_dict(weights)
-    tokenizer = Tokenizer.from_str(json.dumps(data, ensure_ascii=False))
-    return Tower(tokenizer, model.eval().requires_grad_(False)), first
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def _start(english: Tower, table: torch.Tensor, phrases: list[str]) -> torch.Tensor:
@@ -351,7 +373,7 @@ def train(
     """Fit the rows from `first` on; the loss pulls to the target, and away from others' targets."""
     words, targets, weights = pseudo
     table = tower.model.get_input_embeddings().weight
-    table.requires_grad_(requires_grad=True)
+    table.requires_grad = True
     optimiser = torch.optim.Adam([table], lr=LEARNING_RATE, betas=(0.9, 0.98))
     # Nothing may move the English rows; Adam leaves a row alone whose gradient was always zero.
     table.register_hook(lambda gradient: gradient.index_fill(0, torch.arange(first), 0.0))
@@ -377,7 +399,7 @@ def train(
         if step % 500 == 499:
             state = (step + 1, table.detach(), optimiser.state_dict(), draw.getstate())
             torch.save(state, given.work / "text-checkpoint.pt")
-    table.requires_grad_(requires_grad=False)
+    table.requires_grad = False
 
 
 def alignment(vectors: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
@@ -430,7 +452,7 @@ def save(tower: Tower, work: Path) -> None:
     """Write the trained tower."""
     weights = {name: tensor.contiguous() for name, tensor in tower.model.state_dict().items()}
     save_file(weights, work / "text.safetensors")
-    tower.tokenizer.save(str(work / "tokenizer.json"), pretty=False)
+    (work / "tokenizer.json").write_text(tower.written, encoding="utf-8")
     config = tower.model.config.to_dict()
     kept = {key: config[key] for key in BERT_KEYS}
     (work / "text-config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")

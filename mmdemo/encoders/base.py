@@ -28,7 +28,7 @@ from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.images import as_image, to_rgb
 from mmdemo.settings import limits
 from mmdemo.similarity import unit_rows
-from mmdemo.types import Activation, Embeddings, Fusion, Item, Modality, TokenUsage
+from mmdemo.types import Activation, Embeddings, Fusion, Item, Match, Modality, TokenUsage
 
 Input: TypeAlias = str | Image.Image | Path | Mapping[str, object] | Item
 """A text, a picture, a `Path` to one, `{"image": …, "text": …}`, or an `Item`.
@@ -52,10 +52,11 @@ class Encoder(ABC):
         dim: length of a vector.
         modalities: what can be embedded.
         fusion: how a fused embedding comes about.
-        fusion_weights: weights of image and text in the default late fusion.
         languages: ISO 639-1 codes of the languages the text side reads, or `("multilingual",)`.
         logit_scale: factor between a cosine and a logit (the inverse of the temperature).
         activation: `softmax` for one choice among many, `sigmoid` for independent yes or no.
+        match: how likely a picture and a text belong together, by their cosine; None for a model
+            that was not calibrated.
         batch_size: items that go through the model at once.
     """
 
@@ -63,10 +64,10 @@ class Encoder(ABC):
     dim: int
     modalities: frozenset[Modality]
     fusion: Fusion
-    fusion_weights: tuple[float, float] = (0.5, 0.5)
     languages: tuple[str, ...]
     logit_scale: float
     activation: Activation = "softmax"
+    match: Match | None = None
     batch_size: ClassVar[int] = 32
 
     def __init__(self) -> None:
@@ -136,14 +137,12 @@ class Encoder(ABC):
     ) -> NDArray[np.float32]:
         """Return [n, dim] for n pictures with their texts.
 
-        The default is late fusion, for models without a fused embedding of their own: the sum of
-        the two unit vectors, weighted by `fusion_weights`.
+        The default is late fusion, for models without a fused embedding of their own: the mean of
+        the two unit vectors.
         """
-        of_image, of_text = self.fusion_weights
         pictures = unit_rows(self._image_vectors(features))
         # Through the cache: the same text is usually wanted on its own as well.
-        words = self.encode(list(texts))
-        return np.float32(of_image) * pictures + np.float32(of_text) * words
+        return pictures + self.encode(list(texts))
 
     def _picture_vectors(
         self, features: Sequence[Features], texts: Sequence[str | None]

@@ -1,21 +1,28 @@
-"""`mini`, first version: ConSE over EfficientNet-Lite0 in the space of a centred MiniLM tower.
+"""`mini`, the embedded model: Visualized-BGE in small, on a MiniLM text tower.
 
-A picture becomes the mean of the text vectors of the ImageNet classes it may show, weighted by the
-classifier's probabilities (ConSE: Norouzi et al. 2013, arXiv 1312.5650). So pictures and texts
-share the text tower's space without any joint training. Two quirks matter:
+Three parts, described with their training and their measures in `assets/mini/README.md`:
+
+* A text tower, all-MiniLM-L6-v2 with a Chinese vocabulary added at its input.
+* A vision tower, EfficientNet-Lite0, which is read at several depths.
+* A head between the two. It makes the image embedding, and `TOKENS` image tokens that enter the
+  text tower after [CLS] for a fused embedding (Zhou et al. 2024, arXiv 2406.04292).
+
+Quirks that matter:
 
 * Centring. Sentence vectors of one tower point in similar directions (mean cosine well above 0).
   The mean vector `mu` is subtracted from both sides before normalising, which lets unrelated pairs
   fall to a cosine around 0.
-* Late fusion. A fused embedding is a weighted sum. With equal weights the cosine of image and fused
-  would equal that of text and fused by algebra, so the weights differ: `FUSION_V1`.
+* The image embedding has two sources: the mean of the text vectors of the ImageNet classes that the
+  picture may show, weighted by probability (ConSE: Norouzi et al. 2013, arXiv 1312.5650), which
+  knows photos, and a trained projection, which knows drawings, icons and logos.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import timm
@@ -23,24 +30,40 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
+from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import BertConfig, BertModel
 
 from mmdemo.encoders.base import Encoder
-from mmdemo.similarity import unit_rows
-from mmdemo.types import TokenUsage
+from mmdemo.types import Match, TokenUsage
 from mmdemo.weights import load_packed, package_files, read_config
 
-FUSION_V1 = {"image": 0.6, "text": 0.4}
-"""Late-fusion weights of the first version; a fused embedding of the model's own replaces them."""
+Module = TypeVar("Module", bound=nn.Module)
+
+MEAN = STD = 0.5
+"""Pixel statistics of this checkpoint: not ImageNet's (.625 against .582 top-1 in our tests)."""
+
+
+class VisionOutput(NamedTuple):
+    """What the vision tower says about n pictures.
+
+    Attributes:
+        pooled: float32 [n, 2024], channel means of the last stages, from strokes to objects.
+        grid: float32 [n, 9, 320], the last stage's means over a grid of 3 x 3 patches, by rows.
+        probabilities: float32 [n, 1000], of the ImageNet classes.
+    """
+
+    pooled: torch.Tensor
+    grid: torch.Tensor
+    probabilities: torch.Tensor
 
 
 class MiniEncoder(Encoder):
     """The embedded model. Loads from `assets/mini`, needs no network."""
 
     modalities = frozenset({"text", "image", "fused"})
-    fusion = "weighted"
-    fusion_weights = (FUSION_V1["image"], FUSION_V1["text"])
+    fusion = "native"
 
     def __init__(self, name: str = "mini", path: Path | None = None) -> None:
         """Load the weights.
@@ -59,17 +82,15 @@ class MiniEncoder(Encoder):
         self.dim = config["dim"]
         self.languages = tuple(config["languages"])
         self.logit_scale = config["logit_scale"]
-        self._top_t = config["top_t"]
+        self.match = Match(*(config["match"][key] for key in ("slope", "offset", "sure")))
         self._max_tokens = config["max_text_tokens"]
-        self._views = TwoViews(config["image_size"], config["mean"], config["std"])
+        self.image_size = config["image_size"]
         self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._text_tower = _load_text_tower(path, config)
-        self._vision_tower = _load_vision_tower(path, config)
-        concepts = load_packed(path, "concepts.safetensors")
-        self._class_vectors = concepts["class_vectors"]  # [1000, dim]
-        self._mu = concepts["mu"]  # [dim]
+        self.text_tower = _load_text_tower(path, config)
+        self.vision_tower = _load_vision_tower(path, config)
+        self.head = _load_head(path, config)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; beside a picture as much as alone."""
@@ -78,119 +99,326 @@ class MiniEncoder(Encoder):
 
     @torch.inference_mode()
     def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return (self.sentence_vectors(texts) - self._mu).numpy()
-
-    def sentence_vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return the text tower's own unit vectors, before centring: float32 [n, dim].
-
-        Mean over the token states, as the tower was trained (sentence-transformers' pooling).
-        """
-        ids, mask = self._tokenise(texts)
-        with torch.inference_mode():
-            states = self._text_tower(input_ids=ids, attention_mask=mask).last_hidden_state
-            pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-            return F.normalize(pooled, dim=-1)
+        return self.head.centred(text_states(self.text_tower, *self.tokenise(texts))).numpy()
 
     @torch.inference_mode()
     def _image_features(self, images: Sequence[Image.Image]) -> Sequence[NDArray[np.float32]]:
-        pixels = torch.stack([view for image in images for view in self._views(image)])
-        probabilities = self._vision_tower(pixels).softmax(-1)
-        probabilities = probabilities.view(len(images), TwoViews.COUNT, -1).mean(1)  # [n, 1000]
-        top, classes = probabilities.topk(self._top_t, dim=-1)
-        weights = top / top.sum(-1, keepdim=True)  # ConSE's normaliser Z
-        vectors = (weights[..., None] * self._class_vectors[classes]).sum(1) - self._mu
-        return list(unit_rows(vectors.numpy()))
+        """Return for each picture what the head reads, in one row."""
+        views = [views_of(image, self.image_size) for image in images]
+        seen = self.vision_tower(torch.stack([pixels for own in views for pixels in own]))
+        return list(self.head.features(seen, [len(own) for own in views]).numpy())
 
-    def _tokenise(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    @torch.inference_mode()
+    def _image_vectors(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return self.head.image_vectors(_stacked(features)).numpy()
+
+    @torch.inference_mode()
+    def _fused_vectors(
+        self, features: Sequence[NDArray[np.float32]], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        words = torch.from_numpy(self.encode(list(texts)))  # mostly from the cache
+        return self.fuse(self.head, _stacked(features), texts, words).numpy()
+
+    def fuse(
+        self, head: Head, features: torch.Tensor, texts: Sequence[str], words: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the fused vectors of n pictures with their texts under some head, [n, dim].
+
+        Args:
+            head: this model's own, or another of the same shape, as measurements have them.
+            features: rows of `Head.features`.
+            texts: n texts.
+            words: their unit vectors, [n, dim].
+        """
+        ids, mask = self.tokenise(texts)
+        states = fused_states(self.text_tower, head.tokens(features), ids, mask)
+        return head.fused_vectors(states, head.image_vectors(features), words)
+
+    def tokenise(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and mask, both [n, longest], padded on the right and cut to the maximum."""
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         # A cut keeps the final [SEP], which every text ends with.
         limit = self._max_tokens
         rows = [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
-        longest = max(map(len, rows))
-        ids = torch.zeros(len(rows), longest, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row)
-            mask[index, : len(row)] = 1
-        return ids, mask
+        return padded(rows)
 
 
-class TwoViews:
-    """A picture seen twice: whole, on a neutral ground, and its centre square.
+def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids and mask, both int64 [n, longest], padded on the right."""
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
+        mask[index, : len(row)] = 1
+    return ids, mask
 
-    Their mean beats either: the whole keeps what sits at the edge, the centre keeps detail.
+
+# The text tower.
+
+
+def text_states(tower: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the tower's own vector of each text, [n, dim]: the mean over its token states.
+
+    That is how the tower was trained (sentence-transformers' pooling). Not centred, not unit.
+    """
+    states = tower(input_ids=ids, attention_mask=mask).last_hidden_state
+    return _mean(states, mask)
+
+
+def fused_states(
+    tower: Any, tokens: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return the tower's vector of each text with image tokens after its [CLS].
+
+    Args:
+        tower: a BERT.
+        tokens: float32 [n, TOKENS, dim], in the space of word vectors.
+        ids: int64 [n, length], the text alone.
+        mask: likewise, 1 for a token and 0 for padding.
+
+    Returns:
+        float32 [n, dim], the mean over all token states.
+    """
+    words = tower.embeddings.word_embeddings(ids)
+    inputs = torch.cat([words[:, :1], tokens, words[:, 1:]], dim=1)
+    count = tokens.shape[1]
+    # The words keep the positions they have in the text alone: the tower's weights are frozen, and
+    # a shift would change what they mean to it.
+    text = torch.arange(ids.shape[1])
+    positions = torch.cat([text[:1], torch.arange(1, count + 1), text[1:]])
+    whole = torch.cat([mask[:, :1], mask.new_ones(len(mask), count), mask[:, 1:]], dim=1)
+    states = tower(
+        inputs_embeds=inputs, position_ids=positions[None], attention_mask=whole
+    ).last_hidden_state
+    return _mean(states, whole)
+
+
+def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+# The vision tower.
+
+
+def views_of(image: Image.Image, size: int) -> list[torch.Tensor]:
+    """Return a picture as the vision tower sees it: whole, and, unless square, its centre.
+
+    The mean of both beats either: the whole keeps what sits at the edge, the centre keeps detail.
+    """
+    views = [whole_view(image, size)]
+    if max(image.size) > 1.05 * min(image.size):
+        views.append(_centre_view(image, size))
+    return views
+
+
+def whole_view(image: Image.Image, size: int = 224) -> torch.Tensor:
+    """Return a whole RGB picture on a neutral ground as normalised pixels, [3, size, size]."""
+    factor = size / max(image.size)
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    scaled = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    # 127 is the value that normalisation maps to about 0, where convolution padding sits too.
+    ground = Image.new("RGB", (size, size), (127, 127, 127))
+    ground.paste(scaled, ((size - width) // 2, (size - height) // 2))
+    return _normalised(ground)
+
+
+def _centre_view(image: Image.Image, size: int) -> torch.Tensor:
+    # Cropped before scaling: a long strip must not grow to gigabytes on its way to a square.
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    cut = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return _normalised(cut)
+
+
+def _normalised(image: Image.Image) -> torch.Tensor:
+    values = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255.0)
+    return values.permute(2, 0, 1).sub(MEAN).div(STD)
+
+
+class VisionTower(nn.Module):
+    """EfficientNet-Lite0, read at several depths."""
+
+    FIRST_LEVEL = 2  # stages before this one see only edges
+    GRID = 3
+
+    def __init__(self, trunk: nn.Module) -> None:
+        """Take timm's `tf_efficientnet_lite0`, its weights loaded."""
+        super().__init__()
+        # Folded and with channels last, it answers in about half the time.
+        self.trunk = fold_batch_norm(trunk.eval()).to(memory_format=torch.channels_last)
+
+    def forward(self, pixels: torch.Tensor) -> VisionOutput:
+        """Run normalised pixels, float32 [n, 3, side, side]."""
+        trunk: Any = self.trunk
+        state = trunk.bn1(trunk.conv_stem(pixels.contiguous(memory_format=torch.channels_last)))
+        levels = []
+        for depth, stage in enumerate(trunk.blocks):
+            state = stage(state)
+            if depth >= self.FIRST_LEVEL:
+                levels.append(state.mean((2, 3)))
+        top = trunk.bn2(trunk.conv_head(state)).mean((2, 3))  # [n, 1280]
+        grid = F.adaptive_avg_pool2d(state, self.GRID).flatten(2).transpose(1, 2)
+        probabilities = trunk.classifier(top).softmax(-1)
+        return VisionOutput(torch.cat([*levels, top], dim=1), grid, probabilities)
+
+
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """Multiply each batch normalisation into the convolution before it; changes the module."""
+    children = dict(module.named_children())
+    for child in children.values():
+        fold_batch_norm(child)
+    for (name, conv), (after, norm) in pairwise(children.items()):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(conv.eval(), norm.eval()))
+            # timm's normalisation layers hold the activation that follows.
+            setattr(module, after, getattr(norm, "act", nn.Identity()))
+    return module
+
+
+# The head.
+
+
+class Head(nn.Module):
+    """Everything of `mini` that we trained on pictures.
+
+    A picture's features are one row: channel means [2024], the grid [9 * 320], and its ConSE vector
+    [dim]. The image embedding adds two sources:
+
+    * ConSE, the mean of centred class vectors by probability, at the length it comes out with: long
+      where the classifier is sure, short where it hesitates, as it does before drawings;
+    * a projection of the channel means, of length `project_weight`.
+
+    A fused embedding adds three: the text tower's state with the image tokens among its words, the
+    image embedding, and the text embedding, with learned weights.
     """
 
-    COUNT = 2
+    POOLED = 2024
+    PATCHES = VisionTower.GRID**2
+    PATCH = 320
+    GLOBAL = 3
+    TOKENS = PATCHES + GLOBAL
 
-    def __init__(self, size: int, mean: float, std: float) -> None:
-        """Prepare the two views.
+    mu: torch.Tensor
+    class_vectors: torch.Tensor
+    pooled_mean: torch.Tensor
+    pooled_scale: torch.Tensor
+    project_weight: torch.Tensor
+
+    def __init__(self, dim: int, hidden: int, top_t: int) -> None:
+        """Lay out the parameters.
 
         Args:
-            size: edge of the model's input in pixels.
-            mean: subtracted from values in 0..1.
-            std: divides them afterwards.
+            dim: length of an embedding, and of the text tower's word vectors.
+            hidden: width of the projection's inner layer.
+            top_t: how many classes ConSE averages.
         """
-        self._size, self._mean, self._std = size, mean, std
+        super().__init__()
+        self.dim, self.top_t = dim, top_t
+        self.register_buffer("mu", torch.zeros(dim))
+        self.register_buffer("class_vectors", torch.zeros(1000, dim))
+        self.register_buffer("pooled_mean", torch.zeros(self.POOLED))
+        self.register_buffer("pooled_scale", torch.ones(self.POOLED))
+        self.register_buffer("project_weight", torch.tensor(1.0))
+        self.inner = nn.Linear(self.POOLED, hidden)
+        self.project = nn.Linear(hidden, dim)
+        self.patch = nn.Linear(self.PATCH, dim)
+        self.place = nn.Parameter(torch.zeros(self.PATCHES, dim))
+        self.whole = nn.Linear(hidden, self.GLOBAL * dim)
+        self.mix = nn.Parameter(torch.tensor([1.0, 1.0, 1.0]))
 
-    def __call__(self, image: Image.Image) -> list[torch.Tensor]:
-        """Return two float32 tensors [3, size, size]."""
-        return [self._tensor(self._whole(image)), self._tensor(self._centre(image))]
+    def centred(self, states: torch.Tensor) -> torch.Tensor:
+        """Take the mean text vector out of the tower's vectors: [n, dim] -> [n, dim]."""
+        return F.normalize(F.normalize(states, dim=-1) - self.mu, dim=-1)
 
-    def _whole(self, image: Image.Image) -> Image.Image:
-        scaled = _resize(image, self._size / max(image.size))
-        # 127 is the value that normalisation maps to about 0, where convolution padding sits too.
-        ground = Image.new("RGB", (self._size, self._size), (127, 127, 127))
-        offset = ((self._size - scaled.width) // 2, (self._size - scaled.height) // 2)
-        ground.paste(scaled, offset)
-        return ground
+    def features(self, seen: VisionOutput, views: Sequence[int]) -> torch.Tensor:
+        """Return one row a picture, [n, POOLED + PATCHES * PATCH + dim].
 
-    def _centre(self, image: Image.Image) -> Image.Image:
-        # Cropped before scaling: a long strip must not grow to gigabytes on its way to a square.
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        return image.resize(
-            (self._size, self._size),
-            Image.Resampling.BICUBIC,
-            box=(left, top, left + side, top + side),
-            reducing_gap=3.0,
-        )
+        Args:
+            seen: the vision tower's output for all views of all pictures, in order.
+            views: how many views each picture has; means are averaged, the grid is the first's.
+        """
+        rows = []
+        starts = np.cumsum([0, *views])
+        for start, end in pairwise(starts):
+            conse = self.conse(seen.probabilities[start:end].mean(0, keepdim=True))[0]
+            pooled = seen.pooled[start:end].mean(0)
+            rows.append(torch.cat([pooled, seen.grid[start].flatten(), conse]))
+        return torch.stack(rows)
 
-    def _tensor(self, image: Image.Image) -> torch.Tensor:
-        values = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255.0)
-        return values.permute(2, 0, 1).sub(self._mean).div(self._std)
+    def conse(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Return ConSE's vectors, not of unit length: [n, 1000] -> [n, dim]."""
+        top, classes = probabilities.topk(self.top_t, dim=-1)
+        weights = top / top.sum(-1, keepdim=True)  # the paper's normaliser Z
+        return (weights[..., None] * self.class_vectors[classes]).sum(1)
+
+    def hidden(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the projection's inner layer, [n, hidden]."""
+        pooled = (features[:, : self.POOLED] - self.pooled_mean) / self.pooled_scale
+        return F.gelu(self.inner(pooled))
+
+    def image_vectors(self, features: torch.Tensor) -> torch.Tensor:
+        """Return unit vectors of pictures, [n, dim]."""
+        projected = F.normalize(self.project(self.hidden(features)), dim=-1)
+        return F.normalize(features[:, -self.dim :] + self.project_weight * projected, dim=-1)
+
+    def tokens(self, features: torch.Tensor) -> torch.Tensor:
+        """Return image tokens in the space of word vectors, [n, TOKENS, dim].
+
+        The first `PATCHES` are the picture's grid by rows, the rest are of the picture as a whole.
+        """
+        grid = features[:, self.POOLED : -self.dim].unflatten(1, (self.PATCHES, self.PATCH))
+        whole = self.whole(self.hidden(features)).unflatten(1, (self.GLOBAL, self.dim))
+        return torch.cat([self.patch(grid) + self.place, whole], dim=1)
+
+    def fused_vectors(
+        self, states: torch.Tensor, images: torch.Tensor, texts: torch.Tensor
+    ) -> torch.Tensor:
+        """Return unit vectors of pairs from the tower's states and both unit vectors: [n, dim]."""
+        weights = F.softplus(self.mix)
+        sources = torch.stack([self.centred(states), images, texts])  # [3, n, dim]
+        return F.normalize((weights[:, None, None] * sources).sum(0), dim=-1)
 
 
-def _resize(image: Image.Image, factor: float) -> Image.Image:
-    width, height = (max(1, round(side * factor)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+def _stacked(features: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(features))
 
 
-def _load_text_tower(path: Path, config: dict[str, Any]) -> torch.nn.Module:
+# Loading.
+
+
+def _load_text_tower(path: Path, config: dict[str, Any]) -> nn.Module:
     with torch.device("meta"):
         tower = BertModel(BertConfig(**config["bert"]), add_pooling_layer=False)
     return _filled(tower, load_packed(path, "text-*.safetensors"))
 
 
-def _load_vision_tower(path: Path, config: dict[str, Any]) -> torch.nn.Module:
+def _load_vision_tower(path: Path, config: dict[str, Any]) -> VisionTower:
     with torch.device("meta"):
-        tower = timm.create_model(config["timm_model"], pretrained=False)
-    return _filled(tower, load_packed(path, "vision.safetensors"))
+        trunk = timm.create_model(config["timm_model"], pretrained=False)
+    return VisionTower(_filled(trunk, load_packed(path, "vision.safetensors")))
 
 
-def _filled(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+def _load_head(path: Path, config: dict[str, Any]) -> Head:
+    with torch.device("meta"):
+        head = Head(config["dim"], config["hidden"], config["top_t"])
+    return _filled(head, load_packed(path, "head.safetensors"))
+
+
+def _filled(module: Module, weights: dict[str, torch.Tensor]) -> Module:
     """Put weights into a module that was built without memory, and make sure none is left empty."""
     module.load_state_dict(weights, strict=True, assign=True)
     for name, buffer in module.named_buffers():
         if buffer.is_meta:
-            # Not saved with the weights, because they are plain counters: BERT's index buffers.
             owner, _, leaf = name.rpartition(".")
-            setattr(module.get_submodule(owner), leaf, _index_buffer(leaf, buffer))
-    return module.eval().requires_grad_(False)
+            module.get_submodule(owner).register_buffer(
+                leaf, _counter(leaf, buffer), persistent=False
+            )
+    return module.eval().requires_grad_(requires_grad=False)
 
 
-def _index_buffer(leaf: str, shape_of: torch.Tensor) -> torch.Tensor:
-    if leaf == "position_ids":
+def _counter(name: str, shape_of: torch.Tensor) -> torch.Tensor:
+    """Return one of BERT's index buffers, which checkpoints do not hold: a range, or zeros."""
+    if name == "position_ids":
         return torch.arange(shape_of.shape[-1]).expand(shape_of.shape).clone()
     return torch.zeros(shape_of.shape, dtype=shape_of.dtype)

@@ -69,7 +69,7 @@ def run(
     return Results(
         message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
         bars=views.bars(encoder.name, results, language),
-        readings=views.readings(results, encoder.fusion_weights, language),
+        readings=views.readings(results, language),
         matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language, lowest),
         matrix1_heading=gr.update(
             value=views.matrix_heading(results[0], language), visible=second_text is not None

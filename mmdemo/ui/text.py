@@ -44,12 +44,12 @@ TEXT: dict[str, dict[Language, str]] = {
     "can_image": {"en": "image", "zh": "图片"},
     "can_fused": {"en": "image + text", "zh": "图片 + 文本"},
     "fusion_native": {"en": "native", "zh": "原生"},
-    "fusion_weighted": {"en": "weighted sum", "zh": "加权和"},
     "fusion_averaged": {"en": "averaged", "zh": "平均"},
     "on_machine": {"en": "on this machine", "zh": "已在本机"},
     "not_on_machine": {"en": "needs a download", "zh": "需要下载"},
     "dimensions": {"en": "{dim} dimensions", "zh": "{dim} 维"},
     "language_en": {"en": "English", "zh": "英语"},
+    "language_zh": {"en": "Chinese", "zh": "中文"},
     "language_multilingual": {"en": "many languages", "zh": "多语言"},
     # Getting a model
     "model_to_download": {
@@ -220,6 +220,19 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "With one text, the pairs are clearly close: few unrelated pictures get this far.",
         "zh": "文本相同，两者明显接近：很少有无关图片达到这个数值。",
     },
+    "shows_heading": {
+        "en": "Does it show “{text}”?",
+        "zh": "图中是“{text}”吗？",
+    },
+    "shows_yes": {"en": "probably ({percent} %)", "zh": "很可能（{percent} %）"},
+    "shows_no": {"en": "probably not ({percent} %)", "zh": "可能不是（{percent} %）"},
+    "shows_unsure": {"en": "not sure ({percent} %)", "zh": "不确定（{percent} %）"},
+    "shows_note": {
+        "en": "The chance if one in two such pairs belonged together, from their cosine, measured "
+        "on labelled pictures. It answers only where nine of ten such answers were right.",
+        "zh": "假设每两对中有一对相符时的可能性，由带标注的图片上图文余弦得出。"
+        "只有十次回答能对九次时才下结论，否则为不确定。",
+    },
     "moved_heading": {"en": "What moved", "zh": "哪些变了"},
     "moved": {
         "en": "From “{text}” to “{other}”: most of all {kind} ({change}). "
@@ -257,20 +270,15 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "文本共 {total} 个 token，只读取了前 {used} 个。",
     },
     "note_language": {
-        "en": "{model} was trained on English; {share} % of this text's letters are of another "
-        "script, so numbers that involve the text mean little.",
-        "zh": "{model} 只学过英语，而这段文本有 {share} % 的字符属于其他文字，"
+        "en": "{model} reads {languages}; {share} % of this text's letters are of another script, "
+        "so numbers that involve the text mean little.",
+        "zh": "{model} 只读{languages}，而这段文本有 {share} % 的字符属于其他文字，"
         "涉及文本的数值意义不大。",
     },
+    "and": {"en": " and ", "zh": "和"},
     "note_native": {
         "en": "Fused here is the model's own: it reads image and text together.",
         "zh": "这里的融合是模型自身的：图片与文本由它一起读取。",
-    },
-    "note_weighted": {
-        "en": "Fused here is a weighted sum ({image} image, {text} text), so i2it and t2it both "
-        "follow the cosine of image 1 and the text.",
-        "zh": "这里的融合是加权和（图片 {image}，文本 {text}），"
-        "因此 i2it 与 t2it 都取决于图片 1 与文本的余弦。",
     },
     "note_averaged": {
         "en": "Fused here is the average of image and text: this model has no fused embedding of "

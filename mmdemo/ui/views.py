@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import Background, background
-from mmdemo.compare import LABELS, PAIRS, Comparison, PairKind
+from mmdemo.compare import LABELS, PAIRS, Comparison, Note, PairKind, Shown
 from mmdemo.errors import MMDemoError
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
@@ -57,9 +57,7 @@ def bars(model: str, results: Sequence[Comparison], language: Language) -> go.Fi
     return similarity_bars(rows, [result.text for result in results])
 
 
-def _bars_caption(
-    results: Sequence[Comparison], weights: tuple[float, float], language: Language
-) -> str:
+def _bars_caption(results: Sequence[Comparison], language: Language) -> str:
     """Say how to read the bar chart, and how the fused embeddings came about where it matters."""
     shown = [_shown(result.text) for result in results]
     if len(shown) == 1:
@@ -67,7 +65,7 @@ def _bars_caption(
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
     caption = _joined(language, caption, _band_note(results[0].model, language))
-    note = say(language, f"note_{results[0].fusion}", image=weights[0], text=weights[1])
+    note = say(language, f"note_{results[0].fusion}")
     caption = _joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
 
@@ -77,16 +75,15 @@ def _band_note(model: str, language: Language) -> str:
     return say(language, "bars_band" if background(model) else "no_background")
 
 
-def readings(
-    results: Sequence[Comparison], weights: tuple[float, float], language: Language
-) -> str:
+def readings(results: Sequence[Comparison], language: Language) -> str:
     """Return what stands below the bars: how to read them, what moved, and a card a pair kind.
 
-    A card holds the value, its percentile, what was compared, and what the number means.
+    A card holds the value, its percentile, what was compared, and what the number means. Where the
+    model is calibrated, a line before the cards says whether the pictures show the text.
     """
     body = "".join(_card(kind, results, language) for kind in PAIRS)
-    caption = _bars_caption(results, weights, language)
-    return f'{caption}{_moved(results, language)}<div class="mm-cards">{body}</div>'
+    before = f"{_bars_caption(results, language)}{_moved(results, language)}"
+    return f'{before}{_verdicts(results, language)}<div class="mm-cards">{body}</div>'
 
 
 def awaited_readings(model: str, language: Language) -> str:
@@ -97,7 +94,9 @@ def awaited_readings(model: str, language: Language) -> str:
     )
     how = _joined(language, say(language, "bars_caption"), _band_note(model, language))
     caption = f'<p class="mm-caption">{how}</p>'
-    return f'{caption}<div class="mm-cards">{cards}</div>'
+    # Whatever ships with a background set is calibrated too: its place is held like the cards'.
+    verdicts = _verdict_box([say(language, "shows_heading", text="…")], language)
+    return f'{caption}{verdicts if background(model) else ""}<div class="mm-cards">{cards}</div>'
 
 
 def _moved(results: Sequence[Comparison], language: Language) -> str:
@@ -121,6 +120,30 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
             still=say(language, "kind_i2i"),
         )
     return f'<div class="mm-moved"><b>{say(language, "moved_heading")}.</b> {sentence}</div>'
+
+
+def _verdicts(results: Sequence[Comparison], language: Language) -> str:
+    """Say of each text whether each picture shows it, or that the model is not sure."""
+    lines = [
+        f"{say(language, 'shows_heading', text=_shown(result.text))} "
+        + " ".join(_verdict(one, language) for one in result.shown)
+        for result in results
+        if result.shown
+    ]
+    return _verdict_box(lines, language) if lines else ""
+
+
+def _verdict_box(lines: Sequence[str], language: Language) -> str:
+    note = f'<p class="mm-caption">{say(language, "shows_note")}</p>'
+    return f'<div class="mm-shows">{"".join(f"<p>{line}</p>" for line in lines)}{note}</div>'
+
+
+def _verdict(one: Shown, language: Language) -> str:
+    """Return one picture's verdict: its name, yes, no or not sure, and the chance."""
+    key = "image1_label" if one.label == LABELS[1] else "image2_label"
+    said = say(language, f"shows_{one.verdict}", percent=round(100 * one.probability))
+    name = escape(say(language, key))
+    return f'<span class="mm-verdict {one.verdict}"><b>{name}</b> {said}</span>'
 
 
 def heatmap(
@@ -177,11 +200,20 @@ def details(results: Sequence[Comparison], language: Language) -> str:
 def notes(results: Sequence[Comparison], language: Language) -> list[str]:
     """Return what a reader of the numbers should know, each sentence once."""
     sentences = [
-        say(language, f"note_{note.code}", **{k: escape(str(v)) for k, v in note.values.items()})
+        say(language, f"note_{note.code}", **_note_values(note, language))
         for result in results
         for note in result.notes
     ]
     return list(dict.fromkeys(sentences))
+
+
+def _note_values(note: Note, language: Language) -> dict[str, str]:
+    """Return what a note mentions, escaped; languages by their names."""
+    values = {name: escape(str(value)) for name, value in note.values.items()}
+    if codes := values.get("languages"):
+        names = [say(language, f"language_{code}") for code in codes.split(",")]
+        values["languages"] = say(language, "and").join(names)
+    return values
 
 
 def _card(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:

@@ -184,8 +184,12 @@ def test_chinese(visit: Visit) -> None:
     expect(page.get_by_role("tab", name="相似度")).to_be_visible()
     expect(page.locator("#readings")).to_contain_text("无关配对")
     expect(page.locator("#bars")).to_contain_text("融合 1")
+    page.get_by_label("文本", exact=True).fill("синий кит")
+    expect(page.locator(".mm-message")).to_contain_text("只读英语和中文")
+    # Chinese itself is read, and the readings say whether the pictures show it.
     page.get_by_label("文本", exact=True).fill("蓝鲸")
-    expect(page.locator(".mm-message")).to_contain_text("只学过英语")
+    expect(page.locator(".mm-shows")).to_contain_text("图中是“蓝鲸”吗？")
+    expect(page.locator(".mm-message")).to_have_count(0)
 
 
 def test_layout_holds_still_and_fits(visit: Visit, opening: tuple[Path, Path, str]) -> None:

@@ -1,0 +1,197 @@
+"""What is particular to `mini`: its towers, its head, and what it knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.mini import Head, MiniEncoder, fused_states, views_of
+from mmdemo.errors import ModelError
+from mmdemo.examples import FOLDER
+from mmdemo.images import open_image
+from mmdemo.weights import ASSETS
+
+
+@pytest.fixture(scope="module")
+def model() -> MiniEncoder:
+    return MiniEncoder()
+
+
+def test_the_image_embedding_against_a_plain_computation(
+    model: MiniEncoder, two_pictures: tuple
+) -> None:
+    picture, head = open_image(two_pictures[0]), model.head
+    with torch.inference_mode():
+        seen = model.vision_tower(torch.stack(views_of(picture, 224)))
+    chances = seen.probabilities.mean(0).tolist()
+    top = sorted(range(1000), key=lambda k: -chances[k])[: head.top_t]
+    conse = sum(chances[k] * head.class_vectors[k].double() for k in top)
+    conse = conse / sum(chances[k] for k in top)
+    pooled = (seen.pooled.mean(0) - head.pooled_mean) / head.pooled_scale
+    projected = head.project(F.gelu(head.inner(pooled))).double()
+    expected = conse + float(head.project_weight) * projected / projected.norm()
+    expected = (expected / expected.norm()).detach().numpy()
+    np.testing.assert_allclose(model.encode([picture])[0], expected, atol=1e-5)
+
+
+def test_image_tokens_stand_after_the_first_token(model: MiniEncoder) -> None:
+    """The same, put together by hand: [CLS], patches by rows, the whole, then the text."""
+    tower: Any = model.text_tower
+    head = model.head
+    ids, mask = model.tokenise(["a dog"])
+    features = torch.randn(1, Head.POOLED + Head.PATCHES * Head.PATCH + head.dim)
+    with torch.inference_mode():
+        tokens = head.tokens(features)
+        assert tokens.shape == (1, Head.TOKENS, head.dim)
+        grid = features[0, Head.POOLED : -head.dim].view(Head.PATCHES, Head.PATCH)
+        torch.testing.assert_close(tokens[0, 4], head.patch(grid[4]) + head.place[4])
+        parts = tower.embeddings
+        words = parts.word_embeddings(ids)[0]
+        rows = torch.cat([words[:1], tokens[0], words[1:]])
+        places = [0, *range(1, Head.TOKENS + 1), *range(1, ids.shape[1])]
+        rows = rows + parts.position_embeddings.weight[places]
+        rows = parts.LayerNorm(rows + parts.token_type_embeddings.weight[0])
+        hidden = tower.encoder(rows[None])[0]
+        expected = hidden[0].mean(0)
+        found = fused_states(tower, tokens, ids, mask)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_padding_changes_nothing(model: MiniEncoder, gradient: Image.Image) -> None:
+    pairs = [{"image": gradient, "text": text} for text in ("a dog", "in " + "very " * 40 + "dark")]
+    apart = np.concatenate([MiniEncoder().encode([pair]) for pair in pairs])
+    np.testing.assert_allclose(MiniEncoder().encode(pairs), apart, atol=1e-5)
+
+
+def test_fused_is_neither_of_its_parts(model: MiniEncoder, two_pictures: tuple) -> None:
+    """`i2it` and `t2it` are two numbers, not one told twice."""
+    picture = two_pictures[0]
+    image, text, other, fused, fused_other = model.encode(
+        [
+            picture,
+            "a dog",
+            "blue whale",
+            {"image": picture, "text": "a dog"},
+            {"image": picture, "text": "blue whale"},
+        ]
+    )
+    assert abs(float(image @ fused) - float(text @ fused)) > 0.01
+    assert float(text @ fused) > float(text @ fused_other)
+    assert float(other @ fused_other) > float(other @ fused)
+
+
+def test_a_text_of_another_colour_finds_the_other_heart(model: MiniEncoder) -> None:
+    """The exercise on stage: "this heart, but green"."""
+    red, green = FOLDER / "heart-red.png", FOLDER / "heart-green.png"
+    for asked in ("this heart, but green", "这颗心，但是绿色的"):
+        images = model.encode([red, green])
+        fused = model.encode([{"image": red, "text": asked}])[0]
+        assert float(fused @ images[1]) > float(fused @ images[0]), asked
+
+
+def test_drawings_and_logos_are_found_by_name(model: MiniEncoder) -> None:
+    files = ["heart-red.png", "logo-tidemark.png", "lighthouse-night.png", "sailing-boat.png"]
+    images = model.encode([FOLDER / file for file in files])
+    english = model.encode(["a heart", "a logo of waves", "a lighthouse", "a sailing boat"])
+    chinese = model.encode(["心", "海浪的标志", "灯塔", "帆船"])
+    for texts in (english, chinese):
+        assert (images @ texts.T).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_chinese_lies_where_english_lies(model: MiniEncoder) -> None:
+    pairs = {
+        "狗": "dog",
+        "猫": "cat",
+        "苹果": "apple",
+        "自行车": "bicycle",
+        "红色的房子": "red house",
+    }
+    cosines = model.encode(list(pairs)) @ model.encode(list(pairs.values())).T
+    assert cosines.argmax(1).tolist() == list(range(len(pairs)))
+    # Mixed text is read in both.
+    mixed = model.encode(["一只dog"])[0]
+    assert float(mixed @ model.encode("dog")[0]) > 0.5
+
+
+def test_a_chinese_word_is_one_token_wherever_it_stands(model: MiniEncoder) -> None:
+    stored = json.loads((ASSETS / "mini/tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = stored["model"]["vocab"]
+    for word in ("心", "绿色", "的", "狗"):
+        assert vocabulary[word] == vocabulary[f"##{word}"]
+    ids, _ = model.tokenise(["绿色的心"])
+    assert ids.tolist() == [[101, *(vocabulary[word] for word in ("绿色", "的", "心")), 102]]
+
+
+def test_english_is_untouched_by_what_was_added_for_chinese(model: MiniEncoder) -> None:
+    ids, _ = model.tokenise(["a dog in the rain"])
+    assert ids.tolist() == [[101, 1037, 3899, 1999, 1996, 4542, 102]]
+
+
+def test_centring_takes_the_mean_out(model: MiniEncoder) -> None:
+    mu = model.head.mu
+    assert float(mu.norm()) > 0.1
+    states = torch.stack([mu * 2 + torch.eye(len(mu))[0]])
+    expected = F.normalize(F.normalize(states, dim=-1) - mu, dim=-1)
+    torch.testing.assert_close(model.head.centred(states), expected)
+
+
+def test_text_is_read_up_to_the_maximum(mini: Encoder) -> None:
+    short, long = mini.token_usage("a dog"), mini.token_usage("dog " * 600)
+    assert (short.used, short.total, short.truncated) == (4, 4, False)
+    assert (long.used, long.total, long.truncated) == (256, 602, True)
+    # What lies beyond the maximum changes nothing, what lies before it does.
+    vectors = mini.encode(["dog " * 600, "dog " * 600 + "cat", "cat " + "dog " * 600])
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    assert float(vectors[0] @ vectors[2]) < 1 - 1e-6
+
+
+def test_the_longest_text_fits_beside_a_picture(mini: Encoder, gradient: Image.Image) -> None:
+    assert mini.encode([{"image": gradient, "text": "dog " * 600}]).shape == (1, mini.dim)
+
+
+def test_views_have_the_models_size_and_a_square_has_one() -> None:
+    for size in ((50, 1), (3, 900), (500, 10), (1999, 1000)):
+        views = views_of(Image.new("RGB", size, (255, 0, 127)), 224)
+        assert [tuple(view.shape) for view in views] == [(3, 224, 224)] * 2
+        assert views[1][:, 112, 112].tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
+    for size in ((1, 1), (224, 224), (640, 630)):
+        assert len(views_of(Image.new("RGB", size), 224)) == 1
+
+
+def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmdemo import weights
+
+    (tmp_path / "mini").mkdir()
+    source = weights.ASSETS / "mini/config.json"
+    (tmp_path / "mini/config.json").write_text(source.read_text())
+    monkeypatch.setattr(weights, "ASSETS", tmp_path)
+    with pytest.raises(ModelError, match=r"incomplete.*vision\.safetensors.*Clone"):
+        MiniEncoder()
+
+
+def test_what_ships_is_small() -> None:
+    files = list((ASSETS / "mini").iterdir())
+    assert sum(file.stat().st_size for file in files) <= 60e6
+    assert max(file.stat().st_size for file in files) < 10e6
+
+
+def test_a_match_says_yes_no_or_not_sure(mini: Encoder) -> None:
+    found = mini.match
+    assert found is not None
+    assert found.probability(0.9) > 0.9 > 0.5 > found.probability(-0.2)
+    assert (found.verdict(0.9), found.verdict(-0.2)) == ("yes", "no")
+    even = -found.offset / found.slope
+    assert found.probability(even) == pytest.approx(0.5)
+    assert found.verdict(even) == "unsure"
+    stored = json.loads((ASSETS / "mini/config.json").read_text(encoding="utf-8"))["match"]
+    assert (found.slope, found.offset, found.sure) == tuple(
+        stored[key] for key in ("slope", "offset", "sure")
+    )
