@@ -184,7 +184,7 @@ def composed(variant: Variant, sets: Sets) -> Section:
     for one in sets.composed:
         for language, asked in (("English", one.asked), ("Chinese", one.chinese)):
             ways = composed_ranks(variant, sets.seen[one.task], one, asked)
-            kept = composed_ranks(variant, sets.seen[one.task], one, asked, keep=True)["fused"]
+            kept = ways.pop("fused, start kept")
             values: list[Value] = [len(asked), len(one.gallery)]
             values += [bootstrap_interval(ranks == 1) for ranks in (*ways.values(), kept)]
             values += [bootstrap_interval(ranks <= 5) for ranks in ways.values()]
@@ -201,31 +201,28 @@ def composed(variant: Variant, sets: Sets) -> Section:
 
 
 def composed_ranks(
-    variant: Variant, seen: Seen, one: Composed, asked: Sequence[str], *, keep: bool = False
+    variant: Variant, seen: Seen, one: Composed, asked: Sequence[str]
 ) -> dict[str, NDArray[np.int64]]:
     """Return the rank of each query's target, 1 for the best, by what the query is made of: [n].
 
-    Args:
-        variant: the model.
-        seen: what the vision tower said of the gallery.
-        one: queries and gallery.
-        asked: the requests, n of them.
-        keep: leave the picture that a query starts from among the candidates.
+    The picture that a query starts from is no candidate, except for "fused, start kept".
     """
     gallery = variant.images(seen).numpy()
     starts, targets = np.array(one.starts), np.array(one.targets)
     texts = variant.texts(asked).numpy()
+    fused = variant.fused(seen, one.starts, asked).numpy()
     queries = {
-        "fused": variant.fused(seen, one.starts, asked).numpy(),
+        "fused": fused,
         "image": gallery[starts],
         "text": texts,
         "sum": gallery[starts] + texts,
+        "fused, start kept": fused,
     }
     rows = np.arange(len(starts))
     ranks = {}
     for way, vectors in queries.items():
         scores = vectors @ gallery.T  # [n, gallery]
-        if not keep:
+        if way != "fused, start kept":
             scores[rows, starts] = -np.inf
         ranks[way] = (scores >= scores[rows, targets][:, None]).sum(1)
     return ranks

@@ -20,7 +20,7 @@ from PIL import Image
 
 from mmdemo.images import open_image, to_rgb
 from mmdemo.settings import Limits
-from training.captioned import TONES, Captioned, emoji, remix_icons
+from training.captioned import TONES, TONES_ZH, Captioned, emoji, remix_icons
 from training.packages import unpacked
 from training.render import COLOURS, exactly_tinted, on_ground, raster
 from training.splits import Part, is_thing, part_of
@@ -211,9 +211,6 @@ def composed_tone(cache: Path) -> Composed:
         [f"the same with {TONES[new - 1]} skin tone" for _, _, new in queries],
         [f"一样的，但是{TONES_ZH[new - 1]}" for _, _, new in queries],
     )
-
-
-TONES_ZH = ("较浅肤色", "中等-浅肤色", "中等肤色", "中等-深肤色", "较深肤色")
 
 
 def composed_pair(cache: Path) -> Composed:

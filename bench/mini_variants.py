@@ -52,7 +52,7 @@ class Variant:
     @torch.inference_mode()
     def images(self, seen: Seen) -> torch.Tensor:
         """Return unit vectors of pictures, [n, dim]."""
-        return F.normalize(self.head.image_vectors(self._rows(seen)), dim=-1)
+        return self.head.image_vectors(self._rows(seen))
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> torch.Tensor:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmdemo.images import to_rgb
 from training.packages import unpacked
 
 PACKAGE = "gcompris-qt-data"
@@ -103,9 +104,7 @@ def _label(path: str) -> str:
 
 
 def _opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data)).convert("RGBA")
-    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, image).convert("RGB")
+    return to_rgb(Image.open(io.BytesIO(data)))
 
 
 def resources(path: Path) -> Iterator[tuple[str, bytes]]:

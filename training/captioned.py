@@ -37,6 +37,7 @@ CLIP_ART = "openclipart-svg", "openclipart-png"
 SHIPPED = Path(__file__).with_name("pictures.json")
 
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
+TONES_ZH = ("较浅肤色", "中等-浅肤色", "中等肤色", "中等-深肤色", "较深肤色")
 _CAP = 6  # clip art with the same title: 99 stars teach no more than six
 
 

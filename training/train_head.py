@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from mmdemo.encoders.mini import Head, fused_states
 from training import features
-from training.captioned import TONES, Captioned
+from training.captioned import TONES, TONES_ZH, Captioned
 from training.captions import captions
 from training.concepts import class_vectors
 from training.features import View, plan, training_rows
@@ -74,7 +74,6 @@ _WITH = (
     ("together with {b}", "还有{b}"),
     ("{x} and {b}", "{x}和{b}"),
 )
-_TONES_ZH = ("较浅肤色", "中等-浅肤色", "中等肤色", "中等-深肤色", "较深肤色")
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,7 +362,7 @@ class Questions:
     def _tone(self) -> Query:
         start, target = self.draw.sample(self.draw.choice(self.toned), 2)
         row = self.rows[self.views[target].rows[0]]
-        english, chinese = {"t": TONES[row.tone - 1]}, {"t": _TONES_ZH[row.tone - 1]}
+        english, chinese = {"t": TONES[row.tone - 1]}, {"t": TONES_ZH[row.tone - 1]}
         return Query(start, target, self._words(_TONE, english, chinese), row.english)
 
     def _pair(self) -> Query:

@@ -34,6 +34,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
+from mmdemo.encoders.mini import padded, text_states
 from training import e5
 from training.packages import CACHE, unpacked
 from training.splits import part_of
@@ -122,18 +123,11 @@ class Tower:
     def tokens(self, texts: Sequence[str], limit: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and mask, both [n, longest]."""
         rows = [self.tokenizer.encode(self.prefix + text).ids[:limit] for text in texts]
-        ids = torch.full((len(rows), max(map(len, rows))), self.pad)
-        mask = torch.zeros_like(ids)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row)
-            mask[index, : len(row)] = 1
-        return ids, mask
+        return padded(rows, self.pad)
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Return unit vectors, [n, dim]: the mean over token states."""
-        ids, mask = self.tokens(texts)
-        states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-        return F.normalize((states * mask[..., None]).sum(1), dim=-1)
+        return F.normalize(text_states(self.model, *self.tokens(texts)), dim=-1)
 
     @torch.no_grad()
     def all(self, texts: Sequence[str]) -> torch.Tensor:

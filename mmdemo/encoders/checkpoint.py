@@ -84,6 +84,20 @@ def fill(
     network.eval().requires_grad_(False)
 
 
+def fill_counters(embeddings: nn.Module, count: int) -> None:
+    """Give BERT's embeddings their index buffers, which no checkpoint holds.
+
+    Empty, they would raise no error and turn texts into garbage.
+
+    Args:
+        embeddings: of BERT or XLM-R.
+        count: `max_position_embeddings` of its configuration.
+    """
+    counters = {"position_ids": torch.arange(count), "token_type_ids": torch.zeros(count).long()}
+    for name, counter in counters.items():
+        embeddings.register_buffer(name, counter[None], persistent=False)
+
+
 def check_filled(network: nn.Module) -> None:
     """Make sure that nothing is left on the meta device, where it would compute garbage.
 

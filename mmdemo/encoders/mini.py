@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import timm
@@ -36,10 +36,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import BertConfig, BertModel
 
 from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.checkpoint import check_filled, fill, fill_counters
 from mmdemo.types import Match, TokenUsage
 from mmdemo.weights import load_packed, package_files, read_config
-
-Module = TypeVar("Module", bound=nn.Module)
 
 MEAN = STD = 0.5
 """Pixel statistics of this checkpoint: not ImageNet's (.625 against .582 top-1 in our tests)."""
@@ -143,9 +142,9 @@ class MiniEncoder(Encoder):
         return padded(rows)
 
 
-def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and mask, both int64 [n, longest], padded on the right."""
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids and mask, both int64 [n, longest], padded on the right with the id `pad`."""
+    ids = torch.full((len(rows), max(map(len, rows))), pad)
     mask = torch.zeros_like(ids)
     for index, row in enumerate(rows):
         ids[index, : len(row)] = torch.tensor(row)
@@ -390,35 +389,23 @@ def _stacked(features: Sequence[NDArray[np.float32]]) -> torch.Tensor:
 def _load_text_tower(path: Path, config: dict[str, Any]) -> nn.Module:
     with torch.device("meta"):
         tower = BertModel(BertConfig(**config["bert"]), add_pooling_layer=False)
-    return _filled(tower, load_packed(path, "text-*.safetensors"))
+    fill(tower, load_packed(path, "text-*.safetensors"), "text-*.safetensors")
+    fill_counters(tower.embeddings, tower.config.max_position_embeddings)
+    check_filled(tower)
+    return tower
 
 
 def _load_vision_tower(path: Path, config: dict[str, Any]) -> VisionTower:
     with torch.device("meta"):
         trunk = timm.create_model(config["timm_model"], pretrained=False)
-    return VisionTower(_filled(trunk, load_packed(path, "vision.safetensors")))
+    fill(trunk, load_packed(path, "vision.safetensors"), "vision.safetensors")
+    check_filled(trunk)
+    return VisionTower(trunk)
 
 
 def _load_head(path: Path, config: dict[str, Any]) -> Head:
     with torch.device("meta"):
         head = Head(config["dim"], config["hidden"], config["top_t"])
-    return _filled(head, load_packed(path, "head.safetensors"))
-
-
-def _filled(module: Module, weights: dict[str, torch.Tensor]) -> Module:
-    """Put weights into a module that was built without memory, and make sure none is left empty."""
-    module.load_state_dict(weights, strict=True, assign=True)
-    for name, buffer in module.named_buffers():
-        if buffer.is_meta:
-            owner, _, leaf = name.rpartition(".")
-            module.get_submodule(owner).register_buffer(
-                leaf, _counter(leaf, buffer), persistent=False
-            )
-    return module.eval().requires_grad_(requires_grad=False)
-
-
-def _counter(name: str, shape_of: torch.Tensor) -> torch.Tensor:
-    """Return one of BERT's index buffers, which checkpoints do not hold: a range, or zeros."""
-    if name == "position_ids":
-        return torch.arange(shape_of.shape[-1]).expand(shape_of.shape).clone()
-    return torch.zeros(shape_of.shape, dtype=shape_of.dtype)
+    fill(head, load_packed(path, "head.safetensors"), "head.safetensors")
+    check_filled(head)
+    return head

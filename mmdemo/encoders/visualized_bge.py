@@ -40,7 +40,7 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint
+from mmdemo.encoders.checkpoint import check_filled, fill, fill_counters, read_checkpoint
 from mmdemo.encoders.linear import (
     Kernel,
     Precision,
@@ -431,11 +431,7 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     # Any number type is accepted; float32, as published, is not copied.
     weights = {key: tensor.float() for key, tensor in _ours(read_checkpoint(checkpoint)).items()}
     fill(network, weights, checkpoint.name, lambda key: _renamed(key, back=True))
-    # Not saved with the weights. Empty, they would raise no error and turn texts into garbage.
-    count = network.text.config.max_position_embeddings
-    counters = {"position_ids": torch.arange(count), "token_type_ids": torch.zeros(count).long()}
-    for name, counter in counters.items():
-        network.text.embeddings.register_buffer(name, counter[None], persistent=False)
+    fill_counters(network.text.embeddings, network.text.config.max_position_embeddings)
     # A tower without blocks takes milliseconds, and has timm's own tables of rotary positions.
     network.vision.rope = _vision_tower(vision | {"depth": 0}).rope
     check_filled(network)

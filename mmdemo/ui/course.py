@@ -58,7 +58,7 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
         values = reproduce(load_encoder(spec), COURSE, pictures)
     except MMDemoError as error:
         return _message(escape(views.error_message(error, language)))
-    except Exception:
+    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("The course's numbers could not be computed")
         return _message(say(language, "unexpected"))
     return table(values, language)

@@ -48,7 +48,7 @@ class Download:
             fetch(self._spec.download_plan(), self._report, self._stop)
         except MMDemoError as error:
             self.error = error
-        except Exception:
+        except Exception:  # nobody else would learn of it: this is a thread of its own
             log.exception("The download of %s failed", self._spec.name)
             self.error = DownloadError("The download failed; the log says why.", "download_failed")
 
