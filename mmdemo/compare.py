@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from mmdemo.background import percentiles
 from mmdemo.encoders.base import checked_text
 from mmdemo.images import ImageSource, as_image
+from mmdemo.notes import Note, text_notes
 from mmdemo.similarity import cosine
 from mmdemo.types import Embeddings, Fusion, Match, Verdict
 
@@ -32,21 +32,6 @@ PAIRS: dict[PairKind, tuple[int, int]] = {
     "it2it": (3, 4),
 }
 """Which two of `LABELS` each pair kind compares."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a reader of the scores should know.
-
-    Attributes:
-        code: `truncated` or `language`, for translation.
-        values: what the sentence mentions.
-        message: the sentence in English.
-    """
-
-    code: Literal["truncated", "language"]
-    values: dict[str, int | str]
-    message: str
 
 
 @dataclass(frozen=True)
@@ -154,7 +139,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         text=text,
         dim=encoder.dim,
         timings=timings,
-        notes=tuple(_notes(encoder, text)),
+        notes=tuple(text_notes(encoder, text)),
         shown=tuple(_shown(encoder.match, matrix)),
     )
 
@@ -165,41 +150,3 @@ def _shown(match: Match | None, matrix: NDArray[np.float32]) -> Iterator[Shown]:
         for picture in (1, 2):
             cosine = float(matrix[0, picture])
             yield Shown(LABELS[picture], match.probability(cosine), match.verdict(cosine))
-
-
-def _notes(encoder: Encoder, text: str) -> list[Note]:
-    notes = []
-    usage = encoder.token_usage(text, with_image=True)
-    if usage.truncated:
-        message = (
-            f"Only the first {usage.used} of the text's {usage.total} tokens were read: "
-            f"{encoder.name} takes no more beside a picture."
-        )
-        notes.append(Note("truncated", {"used": usage.used, "total": usage.total}, message))
-    share = _foreign_share(text, encoder.languages)
-    if share >= 0.25:
-        read = " and ".join(_LANGUAGE_NAMES.get(code, code) for code in encoder.languages)
-        message = (
-            f"{encoder.name} reads {read}; {share:.0%} of this text's letters are of another "
-            "script, so numbers that involve the text mean little."
-        )
-        values = {
-            "model": encoder.name,
-            "share": round(share * 100),
-            "languages": ",".join(encoder.languages),
-        }
-        notes.append(Note("language", values, message))
-    return notes
-
-
-_LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
-
-
-def _foreign_share(text: str, languages: tuple[str, ...]) -> float:
-    """Return the share of letters of a script that none of the languages is written in."""
-    letters = [letter for letter in text if letter.isalpha()]
-    if "multilingual" in languages or not letters:
-        return 0.0
-    scripts = ("LATIN", "CJK UNIFIED") if "zh" in languages else ("LATIN",)
-    other = sum(not unicodedata.name(letter, "").startswith(scripts) for letter in letters)
-    return other / len(letters)

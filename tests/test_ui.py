@@ -22,7 +22,9 @@ from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
 from mmdemo.progress import Progress
 from mmdemo.published import COURSE, COURSE_TEXT
 from mmdemo.registry import find_model
-from mmdemo.ui import app, course, model_views, similarity_handlers, views
+from mmdemo.ui import app, course, model_views, similarity_handlers
+from mmdemo.ui import similarity_views as views
+from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
 from tests.conftest import ROOT, TINY
 
@@ -56,7 +58,7 @@ def test_every_error_code_is_translated_with_values_it_carries() -> None:
         assert all(f"{name}=" in source for name in fields), code
     with pytest.raises(MMDemoError) as caught:
         open_image(b"no picture")
-    assert ERRORS_ZH["not_picture"].format(**caught.value.values) in views.error_message(
+    assert ERRORS_ZH["not_picture"].format(**caught.value.values) in error_message(
         caught.value, "zh"
     )
 

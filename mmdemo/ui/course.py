@@ -12,10 +12,10 @@ from mmdemo.errors import MMDemoError
 from mmdemo.images import open_unchanged
 from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
 from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder
-from mmdemo.ui import views
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser
+from mmdemo.ui.markup import error_message, message
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
         pictures = dict(zip(COURSE_PICTURES, opened, strict=True))
         values = reproduce(load_encoder(spec), COURSE, pictures)
     except MMDemoError as error:
-        return _message(escape(views.error_message(error, language)))
+        return _message(escape(error_message(error, language)))
     except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("The course's numbers could not be computed")
         return _message(say(language, "unexpected"))
@@ -97,4 +97,4 @@ def _verdict(difference: float) -> str:
 
 
 def _message(text: str) -> str:
-    return views.message(text, stale=False)
+    return message(text, stale=False)

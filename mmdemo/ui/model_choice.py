@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,7 +13,7 @@ from mmdemo.ui import model_handlers as handlers
 from mmdemo.ui import model_views
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.model_handlers import Shown
+from mmdemo.ui.model_handlers import Needs, Shown
 
 _LOOK_EVERY = 0.5  # seconds, while a download runs
 
@@ -21,7 +22,7 @@ class ModelChoice(NamedTuple):
     """What the rest of the page needs of it.
 
     Attributes:
-        model: the list; its value is the model's name.
+        model: the list; its value is the model's name, or empty where none is chosen.
         arrived: the chosen model's name once it is on this machine, else empty.
         first_look: what to call once the whole page stands: wires the look at the first model.
     """
@@ -31,17 +32,49 @@ class ModelChoice(NamedTuple):
     first_look: Callable[[gr.Blocks], None]
 
 
-def build(localiser: Localiser, language: gr.Radio) -> ModelChoice:
-    """Lay out the choice and wire it."""
-    chosen = find_offered()
-    with gr.Group():
+def build(
+    localiser: Localiser,
+    language: gr.Radio,
+    needs: Needs,
+    *,
+    prefix: str = "",
+    optional: bool = False,
+    label: str = "model_label",
+) -> ModelChoice:
+    """Lay out the choice and wire it.
+
+    Args:
+        localiser: collects what to translate.
+        language: the page's language choice.
+        needs: what a model must embed to be on the list.
+        prefix: put before the ids of its elements, where a page has several choices.
+        optional: begin with no model, and let the visitor go back to none.
+        label: key of the list's label.
+    """
+    chosen = "" if optional else handlers.first_choice(needs)
+    facts_now = model_views.facts(find_offered(chosen), "en") if chosen else ""
+    with gr.Group(elem_classes="mm-model"):
         model = gr.Dropdown(
-            handlers.choices("en"), value=chosen.name, interactive=True, elem_id="model"
+            handlers.choices("en", needs, optional),
+            value=chosen,
+            interactive=True,
+            elem_id=f"{prefix}model",
         )
-        facts = gr.HTML(model_views.facts(chosen, "en"), elem_id="facts", padding=False)
-        download = gr.HTML(visible=False, elem_id="download", padding=False)
-        button = gr.Button(visible=False, size="sm", elem_id="download-button")
-    localiser.add(model, label="model_label")
+        facts = gr.HTML(
+            facts_now,
+            visible=bool(chosen),
+            elem_id=f"{prefix}facts",
+            elem_classes="mm-model-facts",
+            padding=False,
+        )
+        download = gr.HTML(
+            visible=False,
+            elem_id=f"{prefix}download",
+            elem_classes="mm-model-download",
+            padding=False,
+        )
+        button = gr.Button(visible=False, size="sm", elem_id=f"{prefix}download-button")
+    localiser.add(model, label=label)
     timer = gr.Timer(_LOOK_EVERY, active=False)
     arrived = gr.State("")
     # Nothing here may wait for somebody else. Through the queue nevertheless: without it, gradio's
@@ -52,12 +85,16 @@ def build(localiser: Localiser, language: gr.Radio) -> ModelChoice:
         "concurrency_limit": None,
         **QUIET,
     }
-    model.input(handlers.choose, **event)
-    button.click(handlers.press, **event)
-    timer.tick(handlers.follow, **event)
-    language.change(handlers.show, **event)
+
+    def about(handler: Callable[..., Shown]) -> Callable[..., Shown]:
+        return partial(handler, needs=needs, optional=optional)
+
+    model.input(about(handlers.choose), **event)
+    button.click(about(handlers.press), **event)
+    timer.tick(about(handlers.follow), **event)
+    language.change(about(handlers.show), **event)
 
     def first_look(page: gr.Blocks) -> None:
-        page.load(handlers.choose, **event)
+        page.load(about(handlers.choose), **event)
 
     return ModelChoice(model, arrived, first_look)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 
-from mmdemo.registry import ModelSpec, find_offered, offered
+from mmdemo.encoders.base import Encoder
+from mmdemo.errors import ModelError
+from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
+from mmdemo.types import Modality
 from mmdemo.ui import downloads, model_views
 from mmdemo.ui.text import Language, say
+
+Needs: TypeAlias = frozenset[Modality]
+"""What a model must embed for some part of the page."""
 
 
 class Shown(NamedTuple):
@@ -22,15 +28,16 @@ class Shown(NamedTuple):
     arrived: Any
 
 
-def choose(model: str, language: Language) -> Shown:
+def choose(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Show a model, and start its download where it is not on this machine."""
-    spec = find_offered(model)
-    if not spec.on_this_machine:
-        downloads.start(spec)
-    return show(model, language)
+    if model:
+        spec = find_offered(model)
+        if not spec.on_this_machine:
+            downloads.start(spec)
+    return show(model, language, needs=needs, optional=optional)
 
 
-def press(model: str, language: Language) -> Shown:
+def press(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Stop a model's download where it runs, else start it again."""
     spec = find_offered(model)
     running = downloads.latest(spec)
@@ -38,26 +45,30 @@ def press(model: str, language: Language) -> Shown:
         running.stop()
     elif not spec.on_this_machine:
         downloads.start(spec)
-    return show(model, language)
+    return show(model, language, needs=needs, optional=optional)
 
 
-def follow(model: str, language: Language) -> Shown:
+def follow(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Show how far a model's download is; called while it runs."""
-    shown = show(model, language)
+    shown = show(model, language, needs=needs, optional=optional)
     if shown.arrived == model:
         return shown
     return shown._replace(model=gr.skip(), facts=gr.skip())  # they are as they were
 
 
-def show(model: str, language: Language) -> Shown:
+def show(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Return everything that depends on which model is chosen, and on where its weights are."""
+    listed = gr.update(choices=choices(language, needs, optional))
+    if not model:
+        hidden = gr.update(visible=False)
+        return Shown(listed, hidden, hidden, hidden, gr.update(active=False), "")
     spec = find_offered(model)
     here = spec.on_this_machine
     download = None if here else downloads.latest(spec)
     running = download is not None and download.running
     return Shown(
-        model=gr.update(choices=choices(language)),
-        facts=model_views.facts(spec, language),
+        model=listed,
+        facts=gr.update(value=model_views.facts(spec, language), visible=True),
         download=gr.update(
             value="" if here else model_views.download(spec, download, language), visible=not here
         ),
@@ -69,9 +80,34 @@ def show(model: str, language: Language) -> Shown:
     )
 
 
-def choices(language: Language) -> list[tuple[str, str]]:
+def loaded(model: str | None, language: Language) -> Encoder:
+    """Return the encoder; nothing is fetched, because everybody else would wait for it.
+
+    Raises:
+        ModelError: the model is not on offer, or not on this machine yet.
+    """
+    spec = find_offered(model)
+    if not spec.on_this_machine:
+        raise ModelError(say(language, "not_here", title=spec.title))
+    return load_encoder(spec)
+
+
+def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:
     """Return the models on offer as label and name; the label says what a download costs."""
-    return [(_label(spec, language), spec.name) for spec in offered()]
+    none = [(say(language, "model_none"), "")] if optional else []
+    return none + [(_label(spec, language), spec.name) for spec in suitable(needs)]
+
+
+def suitable(needs: Needs) -> list[ModelSpec]:
+    """Return the models on offer that embed all of these modalities."""
+    return [spec for spec in offered() if needs <= set(spec.modalities)]
+
+
+def first_choice(needs: Needs) -> str:
+    """Return the name of the model to begin with: the environment's choice where it is suitable."""
+    names = [spec.name for spec in suitable(needs)]
+    preferred = find_offered().name
+    return preferred if preferred in names else names[0]
 
 
 def _label(spec: ModelSpec, language: Language) -> str:

@@ -8,8 +8,8 @@ from mmdemo.progress import Progress, clock, size_text
 from mmdemo.registry import ModelSpec
 from mmdemo.types import Modality
 from mmdemo.ui.downloads import Download
+from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import Language, say
-from mmdemo.ui.views import error_message
 
 
 def facts(spec: ModelSpec, language: Language) -> str:

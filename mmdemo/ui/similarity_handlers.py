@@ -11,12 +11,15 @@ from PIL import Image
 
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.base import Encoder
-from mmdemo.errors import MMDemoError, ModelError, TextError
+from mmdemo.errors import MMDemoError, TextError
 from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
-from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
-from mmdemo.ui import views
+from mmdemo.registry import find_offered, offered
+from mmdemo.ui import similarity_views as views
 from mmdemo.ui.inputs import Upload
+from mmdemo.ui.markup import error_message
+from mmdemo.ui.markup import message as message_box
+from mmdemo.ui.model_handlers import loaded
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -53,21 +56,21 @@ def run(
             return _only_message(_missing(image1, image2, language), language)
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
-        encoder = _load(find_offered(model), language)
+        encoder = loaded(model, language)
         results = [
             _compare(encoder, first, second, given, key, language)
             for given, key in ((text, "text_label"), (other, "other_label"))
             if given and given.strip()
         ]
     except MMDemoError as error:
-        return _only_message(escape(views.error_message(error, language)), language)
+        return _only_message(escape(error_message(error, language)), language)
     except Exception:
         log.exception("A comparison failed")
         return _only_message(say(language, "unexpected"), language)
     second_text = results[1] if len(results) > 1 else None
     lowest = min(float(result.matrix.min()) for result in results)
     return Results(
-        message=views.message("</p><p>".join(views.notes(results, language)), stale=False),
+        message=message_box("</p><p>".join(views.notes(results, language)), stale=False),
         bars=views.bars(encoder.name, results, language),
         readings=views.readings(results, language),
         matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language, lowest),
@@ -114,7 +117,7 @@ def compare_endpoint(
             raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
         first = _open(image1, "image1_label", "en")
         second = _open(image2, "image2_label", "en")
-        return compare(_load(find_offered(model), "en"), first, second, text).to_dict()
+        return compare(loaded(model, "en"), first, second, text).to_dict()
     except MMDemoError as error:
         raise gr.Error(str(error), print_exception=False) from error
 
@@ -142,13 +145,6 @@ def show_example(index: int, language: Language, model: str) -> list[str]:
 def list_examples(language: Language, model: str) -> Any:
     """Return an update that shows the ready-made comparisons in another language."""
     return gr.Dataset(samples=example_samples(language, model))
-
-
-def _load(spec: ModelSpec, language: Language) -> Encoder:
-    """Return the encoder; nothing is fetched, because everybody else would wait for it."""
-    if not spec.on_this_machine:
-        raise ModelError(say(language, "not_here", title=spec.title))
-    return load_encoder(spec)
 
 
 def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:
@@ -183,10 +179,10 @@ def _compare(
 
 
 def _in_field(error: MMDemoError, key: str, language: Language) -> MMDemoError:
-    field, message = say(language, key), views.error_message(error, language)
+    field, message = say(language, key), error_message(error, language)
     return MMDemoError(say(language, "in_field", field=field, message=message))
 
 
 def _only_message(text: str, language: Language) -> Results:
-    shown = views.message(f"{text} {say(language, 'stale')}", stale=True)
+    shown = message_box(f"{text} {say(language, 'stale')}", stale=True)
     return Results(shown, *[gr.skip()] * (len(Results._fields) - 1))

@@ -11,14 +11,20 @@ from gradio.components import Component
 
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image
-from mmdemo.ui import course, model_choice, views
+from mmdemo.ui import course, model_choice
 from mmdemo.ui import similarity_handlers as handlers
+from mmdemo.ui import similarity_views as views
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
+from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_choice import ModelChoice
+from mmdemo.ui.model_handlers import Needs
 from mmdemo.ui.similarity_handlers import Results
 from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, say
+
+NEEDS: Needs = frozenset({"text", "image", "fused"})
+"""What a model must embed."""
 
 
 def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], None]:
@@ -34,7 +40,7 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
     opening = examples()[0]
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
-            choice = model_choice.build(localiser, language)
+            choice = model_choice.build(localiser, language, NEEDS)
             inputs, message = _build_inputs(localiser, language, choice, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
             outputs = _build_results(localiser, str(inputs.model.value), opening, message)
@@ -86,7 +92,7 @@ def _build_inputs(
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
     _build_chips(SAMPLE_OTHERS, other, clear=localiser)
-    message = gr.HTML(views.message(say("en", "loading"), stale=False), padding=False)
+    message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
     _build_examples(localiser, language, choice.model, [image1, image2, text])
     pictures = [image1, image2]
     swap.click(lambda first, second: (second, first), pictures, pictures, **QUIET)

@@ -23,6 +23,7 @@ TEXT: dict[str, dict[Language, str]] = {
     "language_label": {"en": "Language", "zh": "语言"},
     # Inputs
     "model_label": {"en": "Model", "zh": "模型"},
+    "model_none": {"en": "none", "zh": "无"},
     "image1_label": {"en": "Image 1", "zh": "图片 1"},
     "image2_label": {"en": "Image 2", "zh": "图片 2"},
     "text_label": {"en": "Text", "zh": "文本"},

@@ -15,28 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import Background, background
-from mmdemo.compare import LABELS, PAIRS, Comparison, Note, PairKind, Shown
-from mmdemo.errors import MMDemoError
+from mmdemo.compare import LABELS, PAIRS, Comparison, PairKind, Shown
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
-from mmdemo.ui.text import ERRORS_ZH, Language, say
+from mmdemo.ui.markup import joined, note_sentence, percent_text, shortened, signed
+from mmdemo.ui.text import Language, say
 
 # Percentiles at which the wording changes; conventional quartile and 5 % cuts.
 _WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
-
-
-def message(text: str, *, stale: bool) -> str:
-    """Return a message box; `stale` dims the results below it, which are of an earlier input."""
-    if not text:
-        return ""
-    return f'<div class="mm-message{" stale" if stale else ""}" role="status"><p>{text}</p></div>'
-
-
-def error_message(error: MMDemoError, language: Language) -> str:
-    """Return an error's sentence in the page's language, where it has one; not yet escaped."""
-    if language == "zh" and error.code in ERRORS_ZH:
-        return ERRORS_ZH[error.code].format(**error.values)
-    return str(error)
 
 
 def bars(model: str, results: Sequence[Comparison], language: Language) -> go.Figure:
@@ -59,14 +45,14 @@ def bars(model: str, results: Sequence[Comparison], language: Language) -> go.Fi
 
 def _bars_caption(results: Sequence[Comparison], language: Language) -> str:
     """Say how to read the bar chart, and how the fused embeddings came about where it matters."""
-    shown = [_shown(result.text) for result in results]
+    shown = [shortened(result.text) for result in results]
     if len(shown) == 1:
         caption = say(language, "bars_caption")
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
-    caption = _joined(language, caption, _band_note(results[0].model, language))
+    caption = joined(language, caption, _band_note(results[0].model, language))
     note = say(language, f"note_{results[0].fusion}")
-    caption = _joined(language, caption, note)
+    caption = joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
 
 
@@ -92,7 +78,7 @@ def awaited_readings(model: str, language: Language) -> str:
         _card_frame(kind, '<span class="value">…</span>', '<p class="meaning"></p>', language)
         for kind in PAIRS
     )
-    how = _joined(language, say(language, "bars_caption"), _band_note(model, language))
+    how = joined(language, say(language, "bars_caption"), _band_note(model, language))
     caption = f'<p class="mm-caption">{how}</p>'
     # Whatever ships with a background set is calibrated too: its place is held like the cards'.
     verdicts = _verdict_box([say(language, "shows_heading", text="…")], language)
@@ -104,7 +90,7 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
     if len(results) < 2:
         return ""
     first, second = results
-    text, other = _shown(first.text), _shown(second.text)
+    text, other = shortened(first.text), shortened(second.text)
     changes = {kind: second.scores[kind] - first.scores[kind] for kind in PAIRS}
     most = max(changes, key=lambda kind: abs(changes[kind]))
     if abs(changes[most]) < 5e-4:
@@ -116,7 +102,7 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
             text=text,
             other=other,
             kind=f"<b>{say(language, f'kind_{most}')}</b>",
-            change=f"<b>{_signed(changes[most])}</b>",
+            change=f"<b>{signed(changes[most])}</b>",
             still=say(language, "kind_i2i"),
         )
     return f'<div class="mm-moved"><b>{say(language, "moved_heading")}.</b> {sentence}</div>'
@@ -125,7 +111,7 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
 def _verdicts(results: Sequence[Comparison], language: Language) -> str:
     """Say of each text whether each picture shows it, or that the model is not sure."""
     lines = [
-        f"{say(language, 'shows_heading', text=_shown(result.text))} "
+        f"{say(language, 'shows_heading', text=shortened(result.text))} "
         + " ".join(_verdict(one, language) for one in result.shown)
         for result in results
         if result.shown
@@ -175,7 +161,7 @@ def heatmap(
 
 def matrix_heading(result: Comparison, language: Language) -> str:
     """Name the text that a matrix belongs to, where there are two."""
-    return f'<p class="mm-caption">{say(language, "matrix_of", text=_shown(result.text))}</p>'
+    return f'<p class="mm-caption">{say(language, "matrix_of", text=shortened(result.text))}</p>'
 
 
 def details(results: Sequence[Comparison], language: Language) -> str:
@@ -199,21 +185,8 @@ def details(results: Sequence[Comparison], language: Language) -> str:
 
 def notes(results: Sequence[Comparison], language: Language) -> list[str]:
     """Return what a reader of the numbers should know, each sentence once."""
-    sentences = [
-        say(language, f"note_{note.code}", **_note_values(note, language))
-        for result in results
-        for note in result.notes
-    ]
+    sentences = [note_sentence(note, language) for result in results for note in result.notes]
     return list(dict.fromkeys(sentences))
-
-
-def _note_values(note: Note, language: Language) -> dict[str, str]:
-    """Return what a note mentions, escaped; languages by their names."""
-    values = {name: escape(str(value)) for name, value in note.values.items()}
-    if codes := values.get("languages"):
-        names = [say(language, f"language_{code}") for code in codes.split(",")]
-        values["languages"] = say(language, "and").join(names)
-    return values
 
 
 def _card(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:
@@ -223,7 +196,7 @@ def _card(kind: PairKind, results: Sequence[Comparison], language: Language) -> 
         other = results[1].scores[kind]
         values += (
             f'<span class="value second" data-score="{other:.6f}">{other:.3f}</span>'
-            f'<span class="change">{_signed(other - score)}</span>'
+            f'<span class="change">{signed(other - score)}</span>'
         )
     return _card_frame(kind, values, _meaning(kind, results, language), language)
 
@@ -245,21 +218,18 @@ def _meaning(kind: PairKind, results: Sequence[Comparison], language: Language) 
         return ""  # the caption says it once
     percent = results[0].percentiles[kind]
     level = next(level for cut, level in _WORDING if percent >= cut)
-    rank = say(language, "percentile", percent=_percent(percent), pairs=f"{known.pairs[kind]:,}")
+    rank = say(
+        language, "percentile", percent=percent_text(percent), pairs=f"{known.pairs[kind]:,}"
+    )
     second = ""
     if len(results) > 1:
-        other = _percent(results[1].percentiles[kind])
+        other = percent_text(results[1].percentiles[kind])
         second = f"<br>{say(language, 'percentile_second', percent=other)}"
     return (
         f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
         f'<p class="meaning" data-percentile="{percent:.2f}">'
-        f"{_joined(language, rank, say(language, f'means_{kind}_{level}'))}{second}</p>"
+        f"{joined(language, rank, say(language, f'means_{kind}_{level}'))}{second}</p>"
     )
-
-
-def _joined(language: Language, *sentences: str) -> str:
-    """Return sentences as one paragraph; Chinese puts no space between them."""
-    return ("" if language == "zh" else " ").join(sentences)
 
 
 def _band(known: Background | None, kind: PairKind) -> tuple[float, float, float] | None:
@@ -267,30 +237,6 @@ def _band(known: Background | None, kind: PairKind) -> tuple[float, float, float
         return None
     low, middle, high = (known.quantile(kind, percent) for percent in (5.0, 50.0, 95.0))
     return low, middle, high
-
-
-def _percent(value: float) -> str:
-    """Return a percentile without claiming more than the background set can tell.
-
-    >>> _percent(100.0), _percent(99.42), _percent(42.4)
-    ('99.9 %', '99.4 %', '42 %')
-    """
-    inside = min(max(value, 0.1), 99.9)
-    return f"{inside:.1f} %" if inside > 99 or inside < 1 else f"{inside:.0f} %"
-
-
-def _signed(change: float) -> str:
-    """Return a change with its sign: a true minus, and no sign for nothing."""
-    rounded = f"{abs(change):.3f}"
-    if float(rounded) == 0.0:
-        return "±0"
-    return ("+" if change > 0 else "−") + rounded
-
-
-def _shown(text: str) -> str:
-    """Return a visitor's text, cut to what a sentence can hold, escaped for markup."""
-    flat = " ".join(text.split())
-    return escape(flat if len(flat) <= 60 else flat[:59] + "…")
 
 
 def _fused_icon(thumbnail: str) -> str:

@@ -1,0 +1,70 @@
+"""What somebody who reads a model's numbers should know about the text behind them."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mmdemo.encoders.base import Encoder
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a reader of the scores should know.
+
+    Attributes:
+        code: `truncated` or `language`, for translation.
+        values: what the sentence mentions.
+        message: the sentence in English.
+    """
+
+    code: Literal["truncated", "language"]
+    values: dict[str, int | str]
+    message: str
+
+
+def text_notes(encoder: Encoder, text: str, *, with_image: bool = True) -> list[Note]:
+    """Return what a reader of numbers that involve this text should know.
+
+    Args:
+        encoder: the model.
+        text: the text.
+        with_image: it is also embedded together with a picture.
+    """
+    notes = []
+    usage = encoder.token_usage(text, with_image=with_image)
+    if usage.truncated:
+        message = (
+            f"Only the first {usage.used} of the text's {usage.total} tokens were read: "
+            f"{encoder.name} takes no more{' beside a picture' if with_image else ''}."
+        )
+        notes.append(Note("truncated", {"used": usage.used, "total": usage.total}, message))
+    share = _foreign_share(text, encoder.languages)
+    if share >= 0.25:
+        read = " and ".join(_LANGUAGE_NAMES.get(code, code) for code in encoder.languages)
+        message = (
+            f"{encoder.name} reads {read}; {share:.0%} of this text's letters are of another "
+            "script, so numbers that involve the text mean little."
+        )
+        values = {
+            "model": encoder.name,
+            "share": round(share * 100),
+            "languages": ",".join(encoder.languages),
+        }
+        notes.append(Note("language", values, message))
+    return notes
+
+
+_LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
+
+
+def _foreign_share(text: str, languages: tuple[str, ...]) -> float:
+    """Return the share of letters of a script that none of the languages is written in."""
+    letters = [letter for letter in text if letter.isalpha()]
+    if "multilingual" in languages or not letters:
+        return 0.0
+    scripts = ("LATIN", "CJK UNIFIED") if "zh" in languages else ("LATIN",)
+    other = sum(not unicodedata.name(letter, "").startswith(scripts) for letter in letters)
+    return other / len(letters)
