@@ -143,6 +143,22 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def centre_strip(picture: Image.Image, ratio: int) -> Image.Image:
+    """Return the middle of a very long picture, which would grow to gigabytes when resized.
+
+    Args:
+        picture: any mode; returned as it is where its sides are within the ratio.
+        ratio: the most that the long side may be of the short one.
+    """
+    most = ratio * min(picture.size)
+    if max(picture.size) <= most:
+        return picture
+    # As even or as odd as the long side, so that the centre stays where it is.
+    width, height = (min(side, most - (most - side) % 2) for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
 def thumbnail_uri(picture: Image.Image, side: int = 96) -> str:
     """Return a square thumbnail as a `data:` address, so that no file of a visitor is served.
 

@@ -54,9 +54,11 @@ class Encoder(ABC):
         fusion: how a fused embedding comes about.
         languages: ISO 639-1 codes of the languages the text side reads, or `("multilingual",)`.
         logit_scale: factor between a cosine and a logit (the inverse of the temperature).
+        logit_bias: added to a logit, for `sigmoid`.
         activation: `softmax` for one choice among many, `sigmoid` for independent yes or no.
         match: how likely a picture and a text belong together, by their cosine; None for a model
             that was not calibrated.
+        has_matching_head: whether `match_probabilities` is there.
         batch_size: items that go through the model at once.
     """
 
@@ -66,8 +68,10 @@ class Encoder(ABC):
     fusion: Fusion
     languages: tuple[str, ...]
     logit_scale: float
+    logit_bias: float = 0.0
     activation: Activation = "softmax"
     match: Match | None = None
+    has_matching_head: bool = False
     batch_size: ClassVar[int] = 32
 
     def __init__(self) -> None:
@@ -118,6 +122,40 @@ class Encoder(ABC):
         """Say how much of a text is read, alone or beside a picture."""
         raise NotImplementedError
 
+    def match_probabilities(
+        self, images: Sequence[Image.Image], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Say how likely each picture and text belong together, by the model's matching head.
+
+        The head reads a picture and a text together, so this costs a forward pass for each pair,
+        which a cosine does not.
+
+        Args:
+            images: n pictures, any mode.
+            texts: m texts.
+
+        Returns:
+            float32 [n, m], each in 0..1; independent of each other, so rows do not sum to 1.
+
+        Raises:
+            ModelError: this model has no such head (see `has_matching_head`).
+            TextError: a text is empty or too long.
+        """
+        if not self.has_matching_head:
+            raise ModelError(
+                f"{self.name} has no matching head: it scores a picture and a text by their cosine "
+                "only. Choose a BLIP retrieval model, such as blip-itm-base."
+            )
+        texts = [checked_text(text) for text in texts]
+        pictures = [self._prepare(image) for image in images]
+        chances = np.empty((len(pictures), len(texts)), dtype=np.float32)
+        for start in range(0, len(pictures) if texts else 0, self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            with self._lock:
+                features = self._features_of(pictures[chosen])
+                chances[chosen] = self._match_chances(features, texts)
+        return chances
+
     # Forward passes: the part that differs between architectures.
 
     @abstractmethod
@@ -143,6 +181,15 @@ class Encoder(ABC):
         pictures = unit_rows(self._image_vectors(features))
         # Through the cache: the same text is usually wanted on its own as well.
         return pictures + self.encode(list(texts))
+
+    def _match_chances(
+        self, features: Sequence[Features], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Return [n, m] for the vision features of n pictures and m texts, where there is a head.
+
+        Called with `_lock` held.
+        """
+        raise NotImplementedError
 
     def _picture_vectors(
         self, features: Sequence[Features], texts: Sequence[str | None]

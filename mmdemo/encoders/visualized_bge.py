@@ -50,6 +50,7 @@ from mmdemo.encoders.linear import (
     quantise,
 )
 from mmdemo.errors import ModelError
+from mmdemo.images import centre_strip
 from mmdemo.similarity import unit_rows
 from mmdemo.types import TokenUsage
 
@@ -392,22 +393,12 @@ def _centre_square(image: Image.Image, size: int) -> Image.Image:
     Roundings are the reference's, which are those of torchvision's `Resize` and `CenterCrop`: the
     long side is truncated, the offset rounded with halves to even.
     """
-    if max(image.size) > _LONGEST_STRIP * min(image.size):
-        image = _centre_strip(image)
+    image = centre_strip(image, _LONGEST_STRIP)
     short = min(image.size)
     width, height = (int(size * side / short) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
     scaled = image.resize((width, height), Image.Resampling.BICUBIC)
     return scaled.crop((left, top, left + size, top + size))
-
-
-def _centre_strip(image: Image.Image) -> Image.Image:
-    """Cut a very long picture, which would grow to gigabytes on its way to a square."""
-    most = _LONGEST_STRIP * min(image.size)
-    # As even or as odd as the long side, so that the centre stays where it is.
-    width, height = (min(side, most - (most - side) % 2) for side in image.size)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
 
 
 def _pixels(image: Image.Image) -> torch.Tensor:
