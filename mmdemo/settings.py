@@ -21,12 +21,18 @@ class Limits:
         aspect: largest ratio of long to short side (`MMDEMO_LIMITS_ASPECT`). A 20000 x 1 picture
             is 144 bytes as a PNG and grows to gigabytes when its short side is scaled to 224.
         text: longest text, in characters (`MMDEMO_LIMITS_TEXT`).
+        pictures: most pictures in one classification (`MMDEMO_LIMITS_PICTURES`).
+        labels: most candidate labels (`MMDEMO_LIMITS_LABELS`).
+        templates: most templates of one's own (`MMDEMO_LIMITS_TEMPLATES`).
     """
 
     upload_mb: int = 20
     pixels: int = 50_000_000
     aspect: int = 50
     text: int = 10_000
+    pictures: int = 50
+    labels: int = 1_000
+    templates: int = 100
 
 
 def limits() -> Limits:
@@ -41,6 +47,9 @@ def limits() -> Limits:
         pixels=_positive("MMDEMO_LIMITS_PIXELS", fallback.pixels),
         aspect=_positive("MMDEMO_LIMITS_ASPECT", fallback.aspect),
         text=_positive("MMDEMO_LIMITS_TEXT", fallback.text),
+        pictures=_positive("MMDEMO_LIMITS_PICTURES", fallback.pictures),
+        labels=_positive("MMDEMO_LIMITS_LABELS", fallback.labels),
+        templates=_positive("MMDEMO_LIMITS_TEMPLATES", fallback.templates),
     )
 
 

@@ -12,7 +12,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
 from mmdemo.registry import find_offered, load_encoder
 from mmdemo.settings import limits
-from mmdemo.ui import downloads, similarity_tab
+from mmdemo.ui import downloads, similarity_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.text import LANGUAGES, Language
@@ -50,11 +50,15 @@ def build() -> gr.Blocks:
         with gr.Tab("Similarity") as tab:
             first_comparison = similarity_tab.build(localiser, language)
         localiser.add(tab, label="tab_similarity")
+        with gr.Tab("Zero-shot", elem_id="zero-shot") as tab:
+            first_looks = zero_shot_tab.build(localiser, language, tab)
+        localiser.add(tab, label="tab_zero_shot")
         mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
         language.change(localiser.switch, language, localiser.components, **QUIET)
         page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
         page.load(preferred_language, None, language, **QUIET)
         first_comparison(page)
+        first_looks(page)
     return page
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.components.gallery import GalleryData
+from gradio.data_classes import FileData, ImageData, ListFiles
 
 Upload: TypeAlias = str | bytes
 """What `PictureInput` hands over: a path, or bytes."""
@@ -24,31 +25,59 @@ def _unread(component: gr.Image, payload: ImageData | None) -> Upload | None:
             return base64.b64decode(payload.url.partition(",")[2])
         except binascii.Error:
             return b""
-    # gradio checks the path only where the payload says that it is a file; a request written by
-    # hand need not say so, and must not read this machine's files.
+    return _uploaded(component, payload.path)
+
+
+def _unread_gallery(component: gr.Gallery, payload: GalleryData | None) -> list[Upload]:
+    """Return the files of a gallery exactly as they were uploaded."""
+    items = [] if payload is None else payload.root
+    files = [getattr(item, "image", None) or getattr(item, "video", None) for item in items]
+    return [path for file in files if (path := _uploaded(component, file.path))]
+
+
+def _unread_files(component: gr.File, payload: ListFiles | FileData | None) -> list[Upload]:
+    """Return files exactly as they were uploaded."""
+    files = payload if isinstance(payload, ListFiles) else [payload] if payload else []
+    return [path for file in files if (path := _uploaded(component, file.path))]
+
+
+def _uploaded(component: gr.Image | gr.Gallery | gr.File, path: str | None) -> str | None:
+    """Return a path of an upload, and refuse any other path of this machine.
+
+    gradio checks the path only where the payload says that it is a file; a request written by hand
+    need not say so, and must not read this machine's files.
+    """
     folder = Path(component.GRADIO_CACHE).resolve()
-    if payload.path and not Path(payload.path).resolve().is_relative_to(folder):
+    if path and not Path(path).resolve().is_relative_to(folder):
         raise gr.Error(
             "A picture must be uploaded; a path on the server is not accepted. With gradio_client, "
             "pass handle_file(path).",
             print_exception=False,
         )
-    return payload.path
+    return path
 
 
-# Not a `class` statement: gradio's metaclass answers each one by writing a stub file beside it.
-PictureInput = cast(
-    "type[gr.Image]",
-    ABCMeta.__new__(
-        type(gr.Image),
-        "PictureInput",
-        (gr.Image,),
+def _template_of(parent: type, name: str, preprocess: object) -> type:
+    """Return a component like its parent, which hands over what `preprocess` makes of a payload."""
+    # Not a `class` statement: gradio's metaclass answers each one by writing a stub file beside it.
+    return ABCMeta.__new__(
+        type(parent),
+        name,
+        (parent,),
         # gradio looks the frontend up by class name; a template uses that of its parent.
-        {"__module__": __name__, "preprocess": _unread, "is_template": True},
-    ),
-)
+        {"__module__": __name__, "preprocess": preprocess, "is_template": True},
+    )
+
+
+PictureInput = cast("type[gr.Image]", _template_of(gr.Image, "PictureInput", _unread))
 """An image input whose value is the file as it was uploaded: a path, or its bytes.
 
 gradio's own would decode the picture first: before our size limits, with its own reading of
 transparency, and with a traceback for a file that is not a picture.
 """
+
+PicturesInput = cast("type[gr.Gallery]", _template_of(gr.Gallery, "PicturesInput", _unread_gallery))
+"""A gallery whose value is the files as they were uploaded."""
+
+FilesInput = cast("type[gr.File]", _template_of(gr.File, "FilesInput", _unread_files))
+"""Several files, as they were uploaded; for endpoints, where a list is easier than a gallery."""

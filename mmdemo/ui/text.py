@@ -307,6 +307,130 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Loading the model and comparing the first example…",
         "zh": "正在加载模型并比较第一个示例……",
     },
+    # Zero-shot classification: inputs
+    "tab_zero_shot": {"en": "Zero-shot", "zh": "零样本分类"},
+    "beside_label": {"en": "And beside it", "zh": "并排比较"},
+    "beside_fold": {"en": "Compare models side by side", "zh": "并排比较多个模型"},
+    "pictures_label": {"en": "Pictures", "zh": "图片"},
+    "pictures_examples": {"en": "Examples", "zh": "示例图片"},
+    "pictures_one": {"en": "One picture", "zh": "一张图片"},
+    "pictures_clear": {"en": "Clear", "zh": "清除"},
+    "labels_label": {
+        "en": "Candidate labels, one a line or separated by commas",
+        "zh": "候选标签：每行一个，或用逗号分隔",
+    },
+    "labels_everyday": {"en": "everyday things", "zh": "日常事物"},
+    "labels_animals": {"en": "animals", "zh": "动物"},
+    "labels_food": {"en": "food", "zh": "食物"},
+    "labels_styles": {"en": "styles", "zh": "绘画风格"},
+    "labels_course": {"en": "the course's", "zh": "课程用语"},
+    "templates_label": {"en": "Prompt templates", "zh": "提示模板"},
+    "templates_lines": {
+        "en": "Templates, one a line; {{}} stands for the label",
+        "zh": "模板：每行一个，{{}} 代表标签",
+    },
+    "templates_own": {"en": "my own lines", "zh": "自定义"},
+    "templates_plain": {"en": "one plain prompt", "zh": "单个英文提示"},
+    "templates_openai-7": {"en": "OpenAI's 7", "zh": "OpenAI 的 7 个"},
+    "templates_openai-80": {"en": "OpenAI's 80", "zh": "OpenAI 的 80 个"},
+    "templates_plain-zh": {"en": "one plain prompt, Chinese", "zh": "单个中文提示"},
+    "templates_openai-7-zh": {"en": "the 7 in Chinese", "zh": "7 个的中文版"},
+    "templates_openai-80-zh": {
+        "en": "the 80 in Chinese (42 lines)",
+        "zh": "80 个的中文版（42 行）",
+    },
+    "reject_label": {"en": "Allow “none of these”", "zh": "允许“以上都不是”"},
+    "stop_button": {"en": "Stop", "zh": "停止"},
+    # Zero-shot classification: results
+    "zs_heading": {"en": "What each picture shows", "zh": "每张图片是什么"},
+    "zs_softmax": {
+        "en": "Softmax over the labels: probability ∝ exp({scale} × cosine); temperature "
+        "{temperature}. The probabilities of a picture sum to 100 %.",
+        "zh": "对标签做 softmax：概率 ∝ exp({scale} × 余弦)，温度 {temperature}。"
+        "每张图片的概率之和为 100 %。",
+    },
+    "zs_sigmoid": {
+        "en": "Sigmoid, label by label: probability = 1 / (1 + exp(−({scale} × cosine {bias}))); "
+        "temperature {temperature}. Each label is a yes or no of its own, so they need not sum to "
+        "100 %.",
+        "zh": "逐标签 sigmoid：概率 = 1 / (1 + exp(−({scale} × 余弦 {bias})))，"
+        "温度 {temperature}。每个标签各自是或否，因此总和不必为 100 %。",
+    },
+    "zs_matching": {
+        "en": "match is the second head's answer: it reads picture and label together, and the two "
+        "heads may disagree.",
+        "zh": "“匹配”来自第二个输出头：它把图片和标签一起读，两个头可能意见不一。",
+    },
+    "zs_probability": {"en": "probability", "zh": "概率"},
+    "zs_cosine": {"en": "cosine", "zh": "余弦"},
+    "zs_percentile": {"en": "percentile", "zh": "百分位"},
+    "zs_match": {"en": "match", "zh": "匹配"},
+    "zs_none": {"en": "none of these", "zh": "以上都不是"},
+    "zs_more": {"en": "and {count} more labels", "zh": "还有 {count} 个标签"},
+    "zs_percentile_note": {
+        "en": "Percentile: the share of {pairs} unrelated pictures and prompts with a lower "
+        "cosine.",
+        "zh": "百分位：{pairs} 个无关的图片与提示配对中，余弦更低者所占比例。",
+    },
+    "zs_measuring": {
+        "en": "Percentiles, and “none of these”, follow once the background set of this model is "
+        "measured ({percent} %).",
+        "zh": "该模型的背景集测量完成后（{percent} %），会给出百分位与“以上都不是”。",
+    },
+    "zs_none_softmax": {
+        "en": "“None of these” stands at cosine {cosine}, which an unrelated label exceeds in one "
+        "of twenty pictures.",
+        "zh": "“以上都不是”位于余弦 {cosine}：二十张图片里只有一张的无关标签会超过它。",
+    },
+    "zs_none_sigmoid": {
+        "en": "“None of these” is the chance that every single label fails.",
+        "zh": "“以上都不是”是每个标签都不成立的概率。",
+    },
+    "zs_picture": {"en": "Picture {number}", "zh": "图片 {number}"},
+    "zs_matrix_heading": {"en": "Pictures × labels", "zh": "图片 × 标签"},
+    "zs_matrix_caption": {
+        "en": "Probability, and below it the cosine; darker is a higher cosine, on this model's "
+        "own scale.",
+        "zh": "上为概率，下为余弦；颜色越深余弦越高，色标只属于该模型。",
+    },
+    "zs_prompts_heading": {"en": "What the prompt did", "zh": "提示做了什么"},
+    "zs_prompts_caption": {
+        "en": "Cosine of picture {number} with its best labels: the bare label, every template, "
+        "and the ensemble, which averages the templates. Wide rows are labels that depend on the "
+        "wording.",
+        "zh": "图片 {number} 与其最佳标签的余弦：裸标签、各个模板，以及对模板求平均的集成。"
+        "分布越宽的行，越依赖措辞。",
+    },
+    "zs_pick": {"en": "Show the prompts for", "zh": "查看哪张图片的提示"},
+    "zs_bare": {"en": "bare label", "zh": "裸标签"},
+    "zs_template": {"en": "one template", "zh": "单个模板"},
+    "zs_ensemble": {"en": "ensemble", "zh": "集成"},
+    "zs_take_away": {"en": "Take it away", "zh": "带走结果"},
+    "zs_json": {"en": "JSON", "zh": "JSON"},
+    "zs_csv": {"en": "CSV", "zh": "CSV"},
+    "zs_python": {"en": "Python", "zh": "Python"},
+    "zs_progress": {
+        "en": "{model}: {done} of {total} prompts embedded",
+        "zh": "{model}：已嵌入 {done} / {total} 个提示",
+    },
+    "zs_stopped": {
+        "en": "Stopped. What was embedded is kept; change anything to go on.",
+        "zh": "已停止。已嵌入的部分会保留，修改任意输入即可继续。",
+    },
+    "zs_need_pictures": {
+        "en": "Add a picture: upload, paste, use the webcam, or take the examples.",
+        "zh": "请添加图片：上传、粘贴、摄像头拍照，或使用示例。",
+    },
+    "zs_duplicates": {
+        "en": "Labels that were given twice count once.",
+        "zh": "重复的标签只计一次。",
+    },
+    "zs_loading": {
+        "en": "Classifying the example pictures…",
+        "zh": "正在对示例图片分类……",
+    },
+    "time_classes": {"en": "labels", "zh": "标签"},
+    "time_matching": {"en": "matching head", "zh": "匹配头"},
 }
 
 # Errors in Chinese, by the code that `errors.MMDemoError` carries. Their English is the message
@@ -343,6 +467,16 @@ ERRORS_ZH: dict[str, str] = {
     "download_stopped": "下载已停止。已下载的部分会保留，重新开始即可继续。",
     "download_failed": "下载失败，原因见日志。",
     "text_empty": "文本是空的，请至少输入一个词。",
+    "labels_none": "还没有标签。请至少输入一个，用逗号或换行分隔。",
+    "labels_many": "共有 {count} 个标签，最多接受 {limit} 个，请删减。",
+    "label_long": "第 {position} 个标签有 {length} 个字符，最多接受 {limit} 个。"
+    "请缩短，或在标签之间加逗号或换行。",
+    "templates_none": "还没有模板。请至少输入一个，用 {{}} 代表标签。",
+    "templates_many": "共有 {count} 个模板，最多接受 {limit} 个，请删减。",
+    "template_slot": "模板“{template}”里没有 {{}}。请在标签的位置写上 {{}}，例如“一张{{}}的照片。”",
+    "template_long": "模板“{template}”有 {length} 个字符，最多接受 {limit} 个，请缩短。",
+    "pictures_none": "还没有图片，请至少添加一张。",
+    "pictures_many": "共有 {count} 张图片，一次最多接受 {limit} 张，请删减。",
     "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
 }
 

@@ -1,0 +1,287 @@
+"""The tab "Zero-shot": pictures and labels in; ranked labels, and what the prompts did, out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
+from mmdemo.ui import model_choice
+from mmdemo.ui import zero_shot_handlers as handlers
+from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.inputs import FilesInput, PicturesInput
+from mmdemo.ui.localise import Localiser
+from mmdemo.ui.markup import message as message_box
+from mmdemo.ui.model_choice import ModelChoice
+from mmdemo.ui.model_handlers import Needs
+from mmdemo.ui.text import say
+from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
+
+NEEDS: Needs = frozenset({"text", "image"})
+"""What a model must embed."""
+
+_OPENING_TEMPLATES = "openai-7"
+_LOOK_EVERY = 1.0  # seconds, while a background set is measured
+
+_FILES = {
+    "json": (handlers.as_json, "application/json"),
+    "csv": (handlers.as_csv, "text/csv"),
+}
+"""By ending: what makes it, and its media type."""
+
+# A file made in the browser: on the server, whoever guessed its name could read it.
+_SAVE = """(text) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], {type: "%s;charset=utf-8"}));
+  link.download = "classification.%s";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}"""
+
+
+class Inputs(NamedTuple):
+    """The input components, in the order of `run`; the models follow."""
+
+    pictures: gr.Gallery
+    labels: gr.Textbox
+    templates: gr.Textbox
+    reject: gr.Checkbox
+
+
+def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr.Blocks], None]:
+    """Lay out the tab and wire it.
+
+    Args:
+        localiser: collects what to translate.
+        language: the page's language choice.
+        tab: the tab that this is; nothing is classified before it is opened.
+
+    Returns:
+        What to call once the whole page stands: wires the looks at the first models.
+    """
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
+            choices = _build_models(localiser, language)
+            inputs = _build_inputs(localiser, language)
+        with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
+            results, columns, after = _build_results(localiser)
+    models = [choice.model for choice in choices]
+    outputs = [*results, *(component for column in columns for component in column)]
+    sources = [*inputs, results.pick, language, *models]
+    classify = gr.on(
+        [
+            tab.select,
+            *(component.change for component in (*inputs, language, *models)),
+            *(choice.arrived.change for choice in choices),
+            after.change,
+        ],
+        handlers.run,
+        sources,
+        outputs,
+        trigger_mode="always_last",
+        **QUIET,
+        **CONCURRENCY,
+    )
+    results.stop.click(
+        handlers.stopped,
+        language,
+        [results.message, results.progress, results.stop],
+        cancels=[classify],
+        **QUIET,
+    )
+    results.pick.input(
+        handlers.pick,
+        [results.shown, results.pick, language],
+        [results.prompts_heading, *(column.prompts for column in columns)],
+        **QUIET,
+        **CONCURRENCY,
+    )
+    results.timer.tick(handlers.arrived, [results.shown, after], [results.timer, after], **QUIET)
+    _build_endpoint(models[0])
+
+    def first_looks(page: gr.Blocks) -> None:
+        for choice in choices:
+            choice.first_look(page)
+
+    return first_looks
+
+
+def _build_models(localiser: Localiser, language: gr.Radio) -> list[ModelChoice]:
+    """Lay out the model, and folded away those that can stand beside it."""
+    first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
+    with gr.Accordion(open=False, elem_id="zs-beside") as fold:
+        others = [
+            model_choice.build(
+                localiser,
+                language,
+                NEEDS,
+                prefix=f"zs-{number}-",
+                optional=True,
+                label="beside_label",
+            )
+            for number in range(2, handlers.MODELS + 1)
+        ]
+    localiser.add(fold, label="beside_fold")
+    return [first, *others]
+
+
+def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
+    examples = handlers.example_pictures()
+    pictures = PicturesInput(
+        examples,
+        columns=3,
+        height=300,
+        object_fit="contain",
+        interactive=True,
+        sources=["upload", "webcam", "clipboard"],
+        buttons=["fullscreen"],
+        elem_id="zs-pictures",
+    )
+    localiser.add(pictures, label="pictures_label")
+    pictures.upload(handlers.renditions, pictures, pictures, **QUIET)
+    _build_chips(
+        localiser,
+        pictures,
+        {"pictures_examples": examples, "pictures_one": examples[:1], "pictures_clear": None},
+    )
+    labels = gr.Textbox(
+        handlers.label_text("everyday", "en"), lines=5, max_lines=12, elem_id="zs-labels"
+    )
+    localiser.add(labels, label="labels_label")
+    with gr.Row(elem_classes="mm-chips"):
+        for name in LABEL_SETS:
+            chip = gr.Button(size="sm")
+            localiser.add(chip, value=f"labels_{name}")
+            chip.click(partial(handlers.label_text, name), language, labels, **QUIET)
+    choice = gr.Dropdown(
+        handlers.template_choices("en"), value=_OPENING_TEMPLATES, elem_id="zs-template-set"
+    )
+    localiser.add(choice, label="templates_label")
+    templates = gr.Textbox(
+        "\n".join(TEMPLATE_SETS[_OPENING_TEMPLATES].templates),
+        lines=3,
+        max_lines=8,
+        elem_id="zs-templates",
+    )
+    localiser.add(templates, label="templates_lines")
+    reject = gr.Checkbox(False, elem_id="zs-reject")
+    localiser.add(reject, label="reject_label")
+    choice.input(handlers.template_text, choice, templates, **QUIET)
+    templates.input(handlers.template_choice, templates, choice, **QUIET)
+    language.change(
+        handlers.translated, [labels, templates, language], [labels, templates, choice], **QUIET
+    )
+    return Inputs(pictures, labels, templates, reject)
+
+
+def _build_chips(localiser: Localiser, target: gr.Gallery, values: dict[str, Any]) -> None:
+    """Lay out small buttons that fill the gallery."""
+    with gr.Row(elem_classes="mm-chips"):
+        for key, value in values.items():
+            chip = gr.Button(size="sm")
+            localiser.add(chip, value=key)
+            chip.click(lambda value=value: value, None, target, **QUIET)
+
+
+def _build_results(localiser: Localiser) -> tuple[Results, list[Column], gr.State]:
+    """Lay out the results: sections from top to bottom, in each the models side by side."""
+    message = gr.HTML(message_box(say("en", "zs_loading"), stale=False), padding=False)
+    with gr.Row(elem_classes="mm-working"):
+        progress = gr.HTML(visible=False, padding=False, elem_id="zs-progress")
+        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="zs-stop")
+    localiser.add(stop, value="stop_button")
+    heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    localiser.add_html(heading, "<h2>{zs_heading}</h2>")
+    ranked = _side_by_side("zs-ranked", _build_ranked)
+    matrix_heading = gr.HTML(elem_classes="mm-heading", padding=False, visible=False)
+    localiser.add_html(matrix_heading, "<h2>{zs_matrix_heading}</h2><p>{zs_matrix_caption}</p>")
+    matrices = _side_by_side("zs-matrix", _build_matrix)
+    prompts_heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    pick = gr.Dropdown([], visible=False, elem_id="zs-pick")
+    localiser.add(pick, label="zs_pick")
+    prompts = _side_by_side("zs-prompts", _build_prompts)
+    with gr.Accordion(open=False, elem_id="zs-take-away") as fold:
+        with gr.Row():
+            as_json, as_csv = (gr.Button(size="sm", elem_id=f"zs-{kind}") for kind in _FILES)
+        python = gr.Code(language="python", interactive=False, elem_id="zs-python")
+    localiser.add(fold, label="zs_take_away")
+    localiser.add(as_json, value="zs_json")
+    localiser.add(as_csv, value="zs_csv")
+    localiser.add(python, label="zs_python")
+    shown = gr.State(Shown())
+    for button, (kind, (handler, media)) in zip((as_json, as_csv), _FILES.items(), strict=True):
+        _save_on_click(button, handler, shown, _SAVE % (media, kind))
+    results = Results(
+        message=message,
+        progress=progress,
+        stop=stop,
+        matrix_heading=matrix_heading,
+        prompts_heading=prompts_heading,
+        pick=pick,
+        python=python,
+        timer=gr.Timer(_LOOK_EVERY, active=False),
+        shown=shown,
+    )
+    columns = [
+        Column(*one, *two, *three)
+        for one, two, three in zip(ranked, matrices, prompts, strict=True)
+    ]
+    return results, columns, gr.State(0)
+
+
+def _side_by_side(
+    name: str, build_one: Callable[[str], tuple[Component, ...]]
+) -> list[tuple[Block, ...]]:
+    """Lay out a row with a column a model; return for each the column and what is in it."""
+    built: list[tuple[Block, ...]] = []
+    with gr.Row(elem_classes="mm-beside"):
+        for number in range(1, handlers.MODELS + 1):
+            with gr.Column(min_width=280, visible=number == 1) as column:
+                inside = build_one(f"{name}-{number}")
+            built.append((column, *inside))
+    return built
+
+
+def _build_ranked(name: str) -> tuple[Component, ...]:
+    heading = gr.HTML(padding=False)
+    return heading, gr.HTML(padding=False, elem_id=name, elem_classes="mm-result")
+
+
+def _build_matrix(name: str) -> tuple[Component, ...]:
+    return (gr.HTML(padding=False, elem_id=name, elem_classes="mm-result"),)
+
+
+def _build_prompts(name: str) -> tuple[Component, ...]:
+    return (gr.Plot(show_label=False, elem_id=name, elem_classes="mm-result mm-prompts"),)
+
+
+def _save_on_click(
+    button: gr.Button, handler: Callable[[Shown], str], shown: gr.State, save: str
+) -> None:
+    """Have a button make a text and hand it to the browser as a file."""
+    text = gr.Textbox(visible="hidden")
+    button.click(handler, shown, text, **QUIET).then(None, text, None, js=save, **QUIET)
+
+
+def _build_endpoint(model: gr.Dropdown) -> None:
+    """Add `/classify`: components that nobody sees carry the types of the API page."""
+    answer = gr.JSON(visible=False)
+    hidden = gr.Button(visible=False)
+    hidden.click(
+        handlers.classify_endpoint,
+        [
+            FilesInput(visible=False, file_count="multiple", label="images"),
+            gr.Textbox(visible=False, label="labels"),
+            gr.Textbox("openai-7", visible=False, label="templates"),
+            gr.Checkbox(False, visible=False, label="reject"),
+            model,
+        ],
+        answer,
+        api_name="classify",
+        **CONCURRENCY,
+    )
