@@ -1,4 +1,4 @@
-"""The command line: `python -m mmdemo models | download | compare | serve`."""
+"""The command line: `python -m mmdemo models | download | background | compare | serve`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from mmdemo.background import background, cache_path, ensure
 from mmdemo.compare import PAIRS, Comparison, compare
-from mmdemo.errors import MMDemoError
+from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.hub import fetch
-from mmdemo.progress import print_progress, size_text
+from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
 
 _MODEL_HELP = "a name from 'models', a local directory, or a checkpoint in one"
@@ -43,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     download = commands.add_parser("download", help="fetch a model's weights ahead of time")
     download.add_argument("name", help="a name from 'models'")
     download.set_defaults(run=_download)
+
+    measured = commands.add_parser("background", help="measure unrelated pairs ahead of time")
+    measured.add_argument("name", help=_MODEL_HELP)
+    measured.set_defaults(run=_background)
 
     comparison = commands.add_parser("compare", help="two pictures and a text, four ways")
     comparison.add_argument("image1", metavar="A", help="first picture")
@@ -86,6 +91,21 @@ def _download(given: argparse.Namespace) -> None:
     sys.stdout.write(f"{spec.name} is on this machine now.\n")
 
 
+def _background(given: argparse.Namespace) -> None:
+    encoder = load_encoder(given.name)
+    known = background(encoder)
+    if known is None:
+        known = ensure(encoder, print_share)
+        path = cache_path(encoder)
+        if path is None or not path.is_file():
+            raise SettingError(
+                f"The background set of {encoder.name} was measured and could not be kept. Set "
+                "MMDEMO_CACHE to a folder that can be written, and run the command again."
+            )
+    pairs = ", ".join(f"{count:,} {kind}" for kind, count in known.pairs.items())
+    sys.stdout.write(f"{encoder.name} has its background set: {pairs}.\n")
+
+
 def _compare(given: argparse.Namespace) -> None:
     result = compare(load_encoder(given.model), given.image1, given.image2, given.text)
     if given.json:
@@ -122,7 +142,10 @@ def _table(result: Comparison) -> str:
             rank = f"   higher than {result.percentiles[kind]:.0f} % of unrelated pairs"
         lines.append(f"{kind:6} {pair:20} {result.scores[kind]:+.4f}{rank}")
     if not result.percentiles:
-        lines.append(f"{result.model} has no background set yet, so there are no percentiles.")
+        lines.append(
+            f"{result.model} has no background set yet, so there are no percentiles; "
+            "'python -m mmdemo background NAME' measures one."
+        )
     return "\n".join([*lines, *(f"Note: {note.message}" for note in result.notes)])
 
 

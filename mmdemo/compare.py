@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.background import percentiles
+from mmdemo.background import Background, background, percentiles
 from mmdemo.encoders.base import checked_text
 from mmdemo.images import ImageSource, as_image
 from mmdemo.notes import Note, text_notes
@@ -68,6 +68,7 @@ class Comparison:
             `total`. What comes from the cache costs nothing and is absent.
         notes: what a reader of the scores should know.
         shown: for each picture, whether it shows the text; empty for a model without a `match`.
+        background: the background set of the percentiles, or None.
     """
 
     scores: dict[PairKind, float]
@@ -82,9 +83,10 @@ class Comparison:
     timings: dict[str, float]
     notes: tuple[Note, ...] = field(default=())
     shown: tuple[Shown, ...] = field(default=())
+    background: Background | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON, without the vectors."""
+        """Return plain JSON, without the vectors and the background set."""
         return {
             "model": self.model,
             "fusion": self.fusion,
@@ -128,9 +130,10 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         kind: float(matrix[row, column]) for kind, (row, column) in PAIRS.items()
     }
     timings["total"] = (time.perf_counter() - start) * 1000.0
+    known = background(encoder)
     return Comparison(
         scores=scores,
-        percentiles=percentiles(encoder.name, scores),
+        percentiles=percentiles(known, scores),
         labels=LABELS,
         matrix=matrix,
         vectors=vectors,
@@ -141,6 +144,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         timings=timings,
         notes=tuple(text_notes(encoder, text)),
         shown=tuple(_shown(encoder.match, matrix)),
+        background=known,
     )
 
 

@@ -118,6 +118,27 @@ def cached(groups: Sequence[HubFiles]) -> tuple[Path, ...] | None:
     return tuple(found)
 
 
+def fingerprint(groups: Sequence[HubFiles]) -> str:
+    """Return 16 hex digits over the versions of files in the hub's cache; empty if one is missing.
+
+    The same on every machine: the cache names a file's content after the version that the hub gave
+    it. Where links are not to be had, the version of the whole repository does.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    digest = hashlib.sha256()
+    for group in groups:
+        for name in group.names:
+            path = try_to_load_from_cache(group.repo, name)
+            if not isinstance(path, str):
+                return ""
+            content = Path(path).resolve()
+            commit = Path(path).parents[name.count("/")].name
+            version = content.name if content.parent.name == "blobs" else commit
+            digest.update(f"{group.repo}/{name}\0{version}\0".encode())
+    return digest.hexdigest()[:16]
+
+
 def plan(name: str, groups: Sequence[HubFiles]) -> Plan:
     """Ask the hub which files are missing here, and how large they are.
 

@@ -1,4 +1,4 @@
-"""How far a download is: counted, reported, and put into words."""
+"""How far a download or a measurement is: counted, reported, and put into words."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Progress:
 
 
 Report: TypeAlias = Callable[[Progress], None]
+ShareReport: TypeAlias = Callable[[float], None]
+"""Called with the share that is done, 0 to 1."""
 
 
 class Meter:
@@ -76,11 +78,20 @@ class Meter:
 
 def print_progress(progress: Progress) -> None:
     """Keep one line on stderr up to date, where it is a terminal; else write the last one."""
+    _print_line(str(progress), last=progress.done >= progress.total)
+
+
+def print_share(share: float) -> None:
+    """The same for a share of 0 to 1 that is done."""
+    _print_line(f"{100 * share:3.0f} %", last=share >= 1.0)
+
+
+def _print_line(line: str, *, last: bool) -> None:
     if sys.stderr.isatty():
         # Clear the rest, then go back: what is written next takes the line's place.
-        sys.stderr.write(f"{progress}\x1b[K\r")
-    if progress.done >= progress.total:
-        sys.stderr.write("\n" if sys.stderr.isatty() else f"{progress}\n")
+        sys.stderr.write(f"{line}\x1b[K\r")
+    if last:
+        sys.stderr.write("\n" if sys.stderr.isatty() else f"{line}\n")
     sys.stderr.flush()
 
 

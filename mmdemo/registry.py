@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 import threading
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mmdemo.errors import ModelError, did_you_mean
-from mmdemo.hub import HubFiles, Plan, cached, fetch, plan
+from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, plan
 from mmdemo.local import looks_like_path, recognise
 from mmdemo.progress import Report, print_progress
 from mmdemo.settings import chosen_model, default_model, offered_models
 from mmdemo.types import Fusion, Modality
-from mmdemo.weights import ASSETS, missing_files
+from mmdemo.weights import ASSETS, files_fingerprint, missing_files, read_config
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder
@@ -64,6 +65,18 @@ class ModelSpec:
         if self.local:
             return all(path.exists() for path in self.local)
         return not missing_files(ASSETS / self.source.removeprefix("package:"))
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these weights from others, 16 hex digits; empty where they are not here."""
+        try:
+            if self.hub:
+                return fingerprint(self.hub)
+            if self.local:
+                return files_fingerprint(_all_files(self.local))
+            return str(read_config(ASSETS / self.source.removeprefix("package:"))["fingerprint"])
+        except (OSError, ValueError, KeyError):
+            return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON: the fields, and `on_this_machine`; no paths of this machine."""
@@ -256,8 +269,19 @@ def load_encoder(
             encoder_class = getattr(
                 importlib.import_module(f"mmdemo.encoders.{module}"), class_name
             )
-            _loaded[key] = encoder_class(spec.name, *files)
+            encoder = encoder_class(spec.name, *files)
+            encoder.fingerprint = spec.fingerprint
+            _loaded[key] = encoder
         return _loaded[key]
+
+
+def _all_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and those that directly are in a folder."""
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in path.iterdir() if file.is_file())
+        else:
+            yield path
 
 
 def _files(spec: ModelSpec, progress: Report) -> tuple[Path, ...]:

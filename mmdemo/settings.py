@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmdemo.errors import SettingError
 
@@ -66,6 +67,15 @@ def chosen_model() -> str:
 def offered_models() -> list[str]:
     """Return the names and paths in `MMDEMO_MODELS`, comma-separated; empty where it is not set."""
     return [name.strip() for name in os.environ.get("MMDEMO_MODELS", "").split(",") if name.strip()]
+
+
+def cache_folder() -> Path | None:
+    """Return `MMDEMO_CACHE`, or `~/.cache/mmdemo`; None for a user without a home directory."""
+    chosen = os.environ.get("MMDEMO_CACHE", "").strip()
+    try:
+        return Path(chosen or "~/.cache/mmdemo").expanduser()
+    except RuntimeError:
+        return None
 
 
 def _positive(variable: str, fallback: int) -> int:

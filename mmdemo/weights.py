@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,19 @@ def fingerprint(path: Path) -> str:
     digest = hashlib.sha256()
     for name in sorted(read_config(path)["files"]):
         digest.update(name.encode() + b"\0" + (path / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def files_fingerprint(paths: Iterable[Path]) -> str:
+    """Return 16 hex digits over the names, sizes and times of files: cheap, for gigabytes too.
+
+    Raises:
+        OSError: a file is not there.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        facts = path.stat()
+        digest.update(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:16]
 
 

@@ -402,7 +402,7 @@ def _percentiles(encoder: Encoder, cosines: NDArray[np.float32]) -> NDArray[np.f
     known = background(encoder)
     if known is None or "t2i" not in known.quantiles:
         return None
-    return known.percentile("t2i", cosines)
+    return known.ranks("t2i", cosines)
 
 
 def _matching(

@@ -35,10 +35,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's own settings out of the tests."""
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's own settings and cache out of the tests."""
     for name in [name for name in os.environ if name.startswith("MMDEMO_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("MMDEMO_CACHE", str(tmp_path / ".cache"))
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +93,18 @@ def running_app(folder: Path, *command: str, **settings: str) -> Iterator[str]:
     """Start the app in its own process and give its address.
 
     Args:
-        folder: for its log, and for its own cache of the model hub.
+        folder: for its log, its own cache of the model hub, and what it measures.
         command: what Python runs; by default `app.py`.
         settings: environment variables.
     """
     log = folder / "log.txt"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MMDEMO_")}
-    own = {"PYTHONUNBUFFERED": "1", "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HOME": str(folder)}
+    own = {
+        "PYTHONUNBUFFERED": "1",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "HF_HOME": str(folder),
+        "MMDEMO_CACHE": str(folder / "cache"),
+    }
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, *(command or ["app.py"])],

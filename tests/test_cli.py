@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,30 @@ def test_a_local_directory_can_be_named(
         table = capsys.readouterr().out
         assert "has no background set yet" in table
         assert "Note: Only the first 32 of the text's" in table
+
+
+def test_a_background_set_is_measured_ahead_of_time(
+    two_pictures: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = str(shutil.copytree(TINY, tmp_path / "measured"))
+    command = ["compare", *map(str, two_pictures), "a bird", "--model", folder]
+    (tmp_path / "file").touch()
+    with monkeypatch.context() as unwritable:
+        unwritable.setenv("MMDEMO_CACHE", str(tmp_path / "file"))
+        assert main(["background", folder]) == 1
+        assert "Set MMDEMO_CACHE to a folder" in capsys.readouterr().err
+    monkeypatch.setattr("mmdemo.background._known", {})
+    assert main(["background", folder]) == 0
+    printed = capsys.readouterr()
+    assert "100 %" in printed.err
+    assert "local:measured has its background set: 1,974 i2i, " in printed.out
+    assert main(["background", folder]) == 0
+    assert capsys.readouterr() == (printed.out, "")
+    assert main(command) == 0
+    assert capsys.readouterr().out.count("of unrelated pairs") == 4
 
 
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:

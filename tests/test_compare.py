@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 
 from mmdemo import compare
-from mmdemo.background import background, percentiles
 from mmdemo.compare import LABELS, PAIRS
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.types import TokenUsage
-from mmdemo.weights import ASSETS, read_config
+from mmdemo.weights import ASSETS
 
 
 class PlaneEncoder(Encoder):
@@ -127,57 +126,6 @@ def test_what_cannot_be_compared_is_explained(mini: Encoder) -> None:
     text_only.modalities = frozenset({"text"})
     with pytest.raises(ModelError, match=r"cannot embed the modality 'image'.*it embeds: text"):
         compare(text_only, RED, BLUE, "x")
-
-
-def test_background_belongs_to_the_weights_that_ship() -> None:
-    known = background("mini")
-    assert known is not None
-    assert known.fingerprint == read_config(ASSETS / "mini")["fingerprint"]
-    assert set(known.quantiles) == set(known.pairs) == set(PAIRS)
-    for values in known.quantiles.values():
-        assert len(values) == 201
-        assert (np.diff(values) >= 0).all()
-
-
-def test_background_is_what_its_command_computes(mini: Encoder) -> None:
-    # The whole computation again: the shipped numbers come from the shipped pictures.
-    from training.build_background import PICTURES, background_scores
-
-    entries = json.loads((PICTURES / "index.json").read_text(encoding="utf-8"))
-    scores = background_scores(mini, entries, PICTURES)
-    known = background("mini")
-    assert known is not None
-    for kind, values in scores.items():
-        assert known.pairs[kind] == len(values)
-        expected = np.quantile(values, np.linspace(0, 1, 201))
-        np.testing.assert_allclose(known.quantiles[kind], expected, atol=2e-4)
-
-
-def test_percentile_counts_lower_pairs() -> None:
-    known = background("mini")
-    assert known is not None
-    for kind in PAIRS:
-        assert known.percentile(kind, -1.0) == 0
-        assert known.percentile(kind, 1.0) == 100
-        assert known.percentile(kind, known.quantile(kind, 42.0)) == pytest.approx(42, abs=0.01)
-
-
-def test_percentiles_of_an_unknown_model_are_absent() -> None:
-    assert percentiles("nonesuch", {"i2i": 0.5}) == {}
-
-
-def test_background_pairs_are_unrelated() -> None:
-    from training.build_background import PARTNERS, partners, same_caption_pairs
-
-    count = 64
-    own = np.array([list(partners(i, count)) for i in range(count)])
-    assert own.shape == (count, PARTNERS)
-    assert not (own == np.arange(count)[:, None]).any()
-    assert (np.bincount(own.ravel(), minlength=count) == PARTNERS).all()
-    fused = np.stack([np.stack([np.repeat(i, PARTNERS), own[i]], axis=1) for i in range(count)])
-    for first, second in same_caption_pairs(fused.astype(np.float64), own):
-        assert first[0] != second[0]
-        assert first[1] == second[1]
 
 
 def test_examples_are_complete() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mmdemo import MODELS, compare, load_encoder
+from mmdemo.background import background
 from mmdemo.compare import PAIRS, Comparison
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
@@ -64,7 +65,7 @@ def test_every_error_code_is_translated_with_values_it_carries() -> None:
 
 
 def test_bars_show_every_score(result: Comparison) -> None:
-    figure = views.bars("mini", [result], "en")
+    figure = views.bars(background(MODELS["mini"]), [result], "en")
     (bars,) = figure.to_dict()["data"]
     assert bars["x"] == list(result.scores.values())
     shown = [re.sub("</?b>", "", text) for text in bars["text"]]
@@ -72,7 +73,7 @@ def test_bars_show_every_score(result: Comparison) -> None:
 
 
 def test_bars_of_two_texts(result: Comparison, hostile: Comparison) -> None:
-    figure = views.bars("mini", [result, hostile], "zh")
+    figure = views.bars(background(MODELS["mini"]), [result, hostile], "zh")
     _, second = figure.to_dict()["data"]
     assert second["x"] == list(hostile.scores.values())
     assert "<img" not in str(figure.to_json())
@@ -146,7 +147,11 @@ def test_a_visitors_text_is_never_markup(
         views.readings([hostile, hostile], "en"),
         views.matrix_heading(hostile, "en"),
         views.details([hostile], "en"),
-        str(views.heatmap("mini", hostile.matrix, (first, second), "en").to_json()),
+        str(
+            views.heatmap(
+                background(MODELS["mini"]), hostile.matrix, (first, second), "en"
+            ).to_json()
+        ),
         " ".join(views.notes([hostile], "en")),
     ]
     assert not any("<img src=x" in markup for markup in shown)
@@ -155,13 +160,13 @@ def test_a_visitors_text_is_never_markup(
 
 
 def test_before_the_first_comparison_everything_has_its_place(opening: tuple) -> None:
-    markup = views.awaited_readings("mini", "en")
+    markup = views.awaited_readings(background(MODELS["mini"]), "en")
     assert markup.count("mm-card") == 1 + len(PAIRS)
     assert "data-score" not in markup
-    empty = views.bars("mini", [], "en").to_dict()
+    empty = views.bars(background(MODELS["mini"]), [], "en").to_dict()
     assert len(empty["layout"]["shapes"]) == 2 * len(PAIRS)
     pictures = open_image(opening[0]), open_image(opening[1])
-    frame = views.heatmap("mini", None, pictures, "en").to_dict()
+    frame = views.heatmap(background(MODELS["mini"]), None, pictures, "en").to_dict()
     assert set(frame["data"][1]["text"]) == {""}
     assert len(frame["layout"]["images"]) == 10
 
@@ -191,10 +196,10 @@ def test_a_model_without_background_set_says_so_once(opening: tuple[Path, Path, 
         assert say(language, "note_native") in markup
         assert say(language, "bars_band") not in markup
         assert "data-percentile" not in markup
-    assert "shapes" not in views.bars(tiny.model, [tiny], "en").to_dict()["layout"]
+    assert "shapes" not in views.bars(None, [tiny], "en").to_dict()["layout"]
     pictures = open_image(opening[0]), open_image(opening[1])
     lowest = float(tiny.matrix.min())
-    figure = views.heatmap(tiny.model, tiny.matrix, pictures, "en", lowest).to_dict()
+    figure = views.heatmap(None, tiny.matrix, pictures, "en", lowest).to_dict()
     assert figure["data"][0]["zmin"] == pytest.approx(lowest)
 
 

@@ -32,6 +32,10 @@ BOUNDS = Limits(upload_mb=100, pixels=200_000_000)
 
 Row = dict[str, Any]
 
+TOLD = ("kind", "caption_en", "caption_zh", "author", "licence", "licence_url")
+# What the background set says of a picture besides: its short name, and what else it resembles.
+LABELLED = (*TOLD[:3], "label_en", "label_zh", "topics", *TOLD[3:])
+
 
 @dataclass(frozen=True)
 class Form:
@@ -42,16 +46,18 @@ class Form:
         side: the longest side, in pixels.
         suffix: of the file name, which sets the format.
         options: passed to Pillow.
+        told: what of a row goes into the index.
     """
 
     folder: Path
     side: int
     suffix: str
     options: dict[str, Any]
+    told: tuple[str, ...]
 
 
-EXAMPLE = Form(EXAMPLES, 640, ".jpg", {"quality": 88, "optimize": True})
-SMALL = Form(BACKGROUND, 224, ".webp", {"quality": 82, "method": 6})
+EXAMPLE = Form(EXAMPLES, 640, ".jpg", {"quality": 88, "optimize": True}, TOLD)
+SMALL = Form(BACKGROUND, 224, ".webp", {"quality": 82, "method": 6}, LABELLED)
 
 
 def main() -> None:
@@ -65,7 +71,7 @@ def main() -> None:
     background: list[Row] = []
     for row in rows:
         if not row["package"]:
-            examples.append(indexed(row, f"{row['name']}.png", row["path"], "none"))
+            examples.append(indexed(row, TOLD, f"{row['name']}.png", row["path"], "none"))
             continue
         picture = cropped(source_picture(row, cache), row.get("crop"))
         if row["example"]:
@@ -101,7 +107,7 @@ def saved(row: Row, picture: Image.Image, form: Form, cache: Path) -> Row:
     small.thumbnail((form.side, form.side), Image.Resampling.LANCZOS)
     file = f"{row['name']}{form.suffix}"
     small.save(form.folder / file, **form.options)
-    return indexed(row, file, source(row, cache), changes(row, picture, form.side))
+    return indexed(row, form.told, file, source(row, cache), changes(row, picture, form.side))
 
 
 def changes(row: Row, picture: Image.Image, side: int) -> str:
@@ -125,10 +131,9 @@ def source(row: Row, cache: Path) -> str:
     return f"{package}: {row['path']}"
 
 
-def indexed(row: Row, file: str, origin: str, done: str) -> Row:
+def indexed(row: Row, told: tuple[str, ...], file: str, origin: str, done: str) -> Row:
     """Return the public part of a row: what it shows, whose it is, what was changed."""
-    kept = ("kind", "caption_en", "caption_zh", "author", "licence", "licence_url")
-    return {"file": file} | {key: row[key] for key in kept} | {"source": origin, "changes": done}
+    return {"file": file} | {key: row[key] for key in told} | {"source": origin, "changes": done}
 
 
 def write_index(folder: Path, rows: list[Row]) -> None:

@@ -59,6 +59,8 @@ class Encoder(ABC):
         match: how likely a picture and a text belong together, by their cosine; None for a model
             that was not calibrated.
         has_matching_head: whether `match_probabilities` is there.
+        fingerprint: what tells these weights from others, as `ModelSpec.fingerprint`; empty where
+            `load_encoder` did not make the encoder.
         batch_size: items that go through the model at once.
     """
 
@@ -72,6 +74,7 @@ class Encoder(ABC):
     activation: Activation = "softmax"
     match: Match | None = None
     has_matching_head: bool = False
+    fingerprint: str = ""
     batch_size: ClassVar[int] = 32
 
     def __init__(self) -> None:

@@ -68,18 +68,19 @@ def run(
         log.exception("A comparison failed")
         return _only_message(say(language, "unexpected"), language)
     second_text = results[1] if len(results) > 1 else None
+    known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
     return Results(
         message=message_box("</p><p>".join(views.notes(results, language)), stale=False),
-        bars=views.bars(encoder.name, results, language),
+        bars=views.bars(known, results, language),
         readings=views.readings(results, language),
-        matrix1=views.heatmap(encoder.name, results[0].matrix, (first, second), language, lowest),
+        matrix1=views.heatmap(known, results[0].matrix, (first, second), language, lowest),
         matrix1_heading=gr.update(
             value=views.matrix_heading(results[0], language), visible=second_text is not None
         ),
         column2=gr.update(visible=second_text is not None),
         matrix2=(
-            views.heatmap(encoder.name, second_text.matrix, (first, second), language, lowest)
+            views.heatmap(known, second_text.matrix, (first, second), language, lowest)
             if second_text
             else gr.skip()
         ),

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.components import Component
 
+from mmdemo.background import background
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image
+from mmdemo.registry import ModelSpec, find_offered
 from mmdemo.ui import course, model_choice
 from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import similarity_views as views
@@ -43,7 +45,9 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
             choice = model_choice.build(localiser, language, NEEDS)
             inputs, message = _build_inputs(localiser, language, choice, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
-            outputs = _build_results(localiser, str(inputs.model.value), opening, message)
+            outputs = _build_results(
+                localiser, find_offered(str(inputs.model.value)), opening, message
+            )
             course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
     sources = [*inputs, language]
     event: dict[str, Any] = {
@@ -147,15 +151,19 @@ def _build_examples(
     gr.on([language.change, model.change], handlers.list_examples, chosen, dataset, **QUIET)
 
 
-def _build_results(localiser: Localiser, model: str, opening: Example, message: gr.HTML) -> Results:
+def _build_results(
+    localiser: Localiser, model: ModelSpec, opening: Example, message: gr.HTML
+) -> Results:
+    known = background(model)
     pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
     bars = gr.Plot(
-        views.bars(model, [], "en"), show_label=False, elem_id="bars", elem_classes="mm-result"
+        views.bars(known, [], "en"), show_label=False, elem_id="bars", elem_classes="mm-result"
     )
     readings = gr.HTML(
-        views.awaited_readings(model, "en"),
+        # What ships is calibrated too.
+        views.awaited_readings(known, "en", calibrated=model.source.startswith("package:")),
         elem_id="readings",
         elem_classes="mm-result",
         padding=False,
@@ -166,7 +174,7 @@ def _build_results(localiser: Localiser, model: str, opening: Example, message: 
         with gr.Column(min_width=320):
             matrix1_heading = gr.HTML(padding=False, visible=False)
             matrix1 = gr.Plot(
-                views.heatmap(model, None, pictures, "en"),
+                views.heatmap(known, None, pictures, "en"),
                 show_label=False,
                 elem_id="matrix-1",
                 elem_classes="mm-result",

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.background import Background, background
+from mmdemo.background import Background
 from mmdemo.compare import LABELS, PAIRS, Comparison, PairKind, Shown
 from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, Bar, similarity_bars, similarity_heatmap
@@ -25,12 +25,16 @@ from mmdemo.ui.text import Language, say
 _WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
 
 
-def bars(model: str, results: Sequence[Comparison], language: Language) -> go.Figure:
+def bars(known: Background | None, results: Sequence[Comparison], language: Language) -> go.Figure:
     """Draw the four similarities of one comparison, or of two texts with the same pictures.
 
     Without a comparison, as before the first, only the ranges of unrelated pairs.
+
+    Args:
+        known: the model's background set, if there is one.
+        results: one comparison a text.
+        language: of the labels.
     """
-    known = background(model)
     rows = [
         Bar(
             kind=kind,
@@ -50,15 +54,15 @@ def _bars_caption(results: Sequence[Comparison], language: Language) -> str:
         caption = say(language, "bars_caption")
     else:
         caption = say(language, "bars_caption_two", text=shown[0], other=shown[1])
-    caption = joined(language, caption, _band_note(results[0].model, language))
+    caption = joined(language, caption, _band_note(results[0].background, language))
     note = say(language, f"note_{results[0].fusion}")
     caption = joined(language, caption, note)
     return f'<p class="mm-caption">{caption}</p>'
 
 
-def _band_note(model: str, language: Language) -> str:
+def _band_note(known: Background | None, language: Language) -> str:
     """Say what the grey bands are, or why there are none."""
-    return say(language, "bars_band" if background(model) else "no_background")
+    return say(language, "bars_band" if known else "no_background")
 
 
 def readings(results: Sequence[Comparison], language: Language) -> str:
@@ -72,17 +76,24 @@ def readings(results: Sequence[Comparison], language: Language) -> str:
     return f'{before}{_verdicts(results, language)}<div class="mm-cards">{body}</div>'
 
 
-def awaited_readings(model: str, language: Language) -> str:
-    """Return what stands below the bars before the first comparison: the same, without numbers."""
+def awaited_readings(
+    known: Background | None, language: Language, *, calibrated: bool = True
+) -> str:
+    """Return what stands below the bars before the first comparison: the same, without numbers.
+
+    Args:
+        known: the model's background set, if there is one.
+        language: of the words.
+        calibrated: whether to hold a place for what the model says the pictures show.
+    """
     cards = "".join(
         _card_frame(kind, '<span class="value">…</span>', '<p class="meaning"></p>', language)
         for kind in PAIRS
     )
-    how = joined(language, say(language, "bars_caption"), _band_note(model, language))
+    how = joined(language, say(language, "bars_caption"), _band_note(known, language))
     caption = f'<p class="mm-caption">{how}</p>'
-    # Whatever ships with a background set is calibrated too: its place is held like the cards'.
     verdicts = _verdict_box([say(language, "shows_heading", text="…")], language)
-    return f'{caption}{verdicts if background(model) else ""}<div class="mm-cards">{cards}</div>'
+    return f'{caption}{verdicts if calibrated else ""}<div class="mm-cards">{cards}</div>'
 
 
 def _moved(results: Sequence[Comparison], language: Language) -> str:
@@ -133,7 +144,7 @@ def _verdict(one: Shown, language: Language) -> str:
 
 
 def heatmap(
-    model: str,
+    known: Background | None,
     matrix: NDArray[np.float32] | None,
     pictures: tuple[Image.Image, Image.Image],
     language: Language,
@@ -142,13 +153,12 @@ def heatmap(
     """Draw the matrix with thumbnails on its axes; without one, as before the first, its frame.
 
     Args:
-        model: name of the model.
+        known: the model's background set, if there is one.
         matrix: float32 [5, 5], or None.
         pictures: the two that were compared.
         language: of the labels.
         lowest: cosine at the light end of the colour scale, for a model without a background set.
     """
-    known = background(model)
     if matrix is None:
         matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
     one, two = map(thumbnail_uri, pictures)
@@ -213,7 +223,7 @@ def _card_frame(kind: PairKind, values: str, meaning: str, language: Language) -
 
 
 def _meaning(kind: PairKind, results: Sequence[Comparison], language: Language) -> str:
-    known = background(results[0].model)
+    known = results[0].background
     if known is None:
         return ""  # the caption says it once
     percent = results[0].percentiles[kind]

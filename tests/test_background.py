@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdemo import MODELS, background, load_encoder
+from mmdemo.background_pairs import (
+    FEW_TEXTS,
+    PER_TEXT,
+    PICTURES,
+    entries,
+    fused_pairs,
+    same_text_pairs,
+    unrelated_scores,
+)
+from mmdemo.compare import PAIRS
+from mmdemo.encoders.base import Encoder
+from mmdemo.errors import ModelError
+from mmdemo.images import open_image
+from mmdemo.registry import find_model
+from tests.conftest import TINY
+
+KINDS = {"i2i", "t2i", "t2t", "i2it", "t2it", "it2it"}
+
+
+class ColourEncoder(Encoder):
+    """Its vectors are mean colours and counts of letters; fused is the base class's mean."""
+
+    name = "colour"
+    dim = 26
+    modalities = frozenset({"text", "image", "fused"})
+    fusion = "averaged"
+    languages = ("en",)
+    logit_scale = 1.0
+
+    def __init__(self, fingerprint: str = "") -> None:
+        super().__init__()
+        self.fingerprint = fingerprint
+        self.batches: list[int] = []
+
+    def _text_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        self.batches.append(len(texts))
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        return np.array([[text.count(letter) for letter in letters] for text in texts], np.float32)
+
+    def _image_features(self, images: Sequence[Image.Image]) -> list[np.ndarray]:
+        small = [np.asarray(image.resize((3, 3)), np.float32).ravel()[:26] for image in images]
+        return [row - row.mean() + 1.0 for row in small]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing in memory, as in a new process."""
+    monkeypatch.setattr(background, "_known", {})
+    monkeypatch.setattr(background, "_failed", set())
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Encoder:
+    """Return a real encoder with weights of its own."""
+    return load_encoder(shutil.copytree(TINY, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by a model's name with each measurement."""
+    names: list[str] = []
+    measure = background.measure
+
+    def counted(encoder: Encoder, *given: background.ShareReport) -> background.Background:
+        names.append(encoder.name)
+        return measure(encoder, *given)
+
+    monkeypatch.setattr(background, "measure", counted)
+    return names
+
+
+def test_what_ships_belongs_to_the_weights_that_ship() -> None:
+    known = background.background(MODELS["mini"])
+    assert known is not None
+    assert known.fingerprint == MODELS["mini"].fingerprint == load_encoder("mini").fingerprint
+    assert set(known.quantiles) == set(known.pairs) == KINDS
+    for kind, values in known.quantiles.items():
+        assert len(values) == (1001 if kind == "t2i" else 201)
+        assert (np.diff(values) >= 0).all()
+    other = ColourEncoder("0123456789abcdef")
+    other.name = "mini"
+    assert background.background(other) is None
+    assert background.shipped_path("mini").stat().st_size < 60_000
+
+
+def test_what_ships_is_what_its_command_computes(mini: Encoder) -> None:
+    # The whole computation again: the shipped numbers come from the shipped pictures.
+    shares: list[float] = []
+    again = background.measure(mini, shares.append, thorough=True)
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    known = background.background(mini)
+    assert known is not None
+    assert known.pairs == again.pairs
+    for kind, values in again.quantiles.items():
+        np.testing.assert_allclose(known.quantiles[kind], values, atol=2e-4)
+
+
+def test_percentile_counts_lower_pairs() -> None:
+    known = background.background(MODELS["mini"])
+    assert known is not None
+    for kind in KINDS:
+        assert known.percentile(kind, -1.0) == 0
+        assert known.percentile(kind, 1.0) == 100
+        assert known.percentile(kind, known.quantile(kind, 42.0)) == pytest.approx(42, abs=0.01)
+
+
+def test_percentiles_are_those_that_the_set_has() -> None:
+    scores = dict.fromkeys(PAIRS, 0.5)
+    assert background.percentiles(None, scores) == {}
+    rising = np.linspace(0, 1, 201)
+    known = background.Background({"i2i": rising, "t2t": rising}, {"i2i": 9, "t2t": 9}, "x")
+    assert background.percentiles(known, scores) == {"i2i": pytest.approx(50)}
+
+
+def test_entries_that_resemble_each_other_are_no_pairs() -> None:
+    known = {entry.file.removesuffix(".webp"): entry for entry in entries()}
+    assert len(known) == 64
+    assert len({entry.label for entry in known.values()}) == 64
+    assert known["fig"].related(known["apple"])
+    assert known["meadow"].related(known["autumn-tree"])
+    assert not known["fig"].related(known["orange-fish"])
+    assert all(entry.related(entry) for entry in known.values())
+
+
+@pytest.mark.parametrize("count", [None, FEW_TEXTS])
+def test_fused_pairs_are_unrelated_and_spread(count: int | None) -> None:
+    known = entries()
+    size = len(known)
+    pairs = fused_pairs(known, count)
+    texts = count or 2 * size
+    assert 0.85 * texts * PER_TEXT < len(pairs) < texts * PER_TEXT
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    assert not any(known[text % size].related(known[picture]) for text, picture in pairs)
+    labels = np.unique(pairs[:, 0]) >= size
+    assert (len(labels), labels.sum()) == (texts, texts // 2)
+    used = np.bincount(pairs[:, 1], minlength=size)
+    assert used.min() >= 0.5 * used.mean()
+    for one, two in same_text_pairs(pairs, known):
+        assert pairs[one, 0] == pairs[two, 0]
+        assert not known[pairs[one, 1]].related(known[pairs[two, 1]])
+
+
+def test_averaged_fusion_follows_by_algebra() -> None:
+    encoder = ColourEncoder()
+    found = unrelated_scores(encoder, lambda share: None, thorough=False)
+    assert set(found) == KINDS
+    known = entries()
+    pairs = fused_pairs(known)
+    texts = [entry.caption for entry in known] + [entry.label for entry in known]
+    pictures = [open_image(PICTURES / entry.file) for entry in known]
+    fused = encoder.encode([{"image": pictures[p], "text": texts[t]} for t, p in pairs])
+    by_pass = (encoder.encode([texts[text] for text, _ in pairs]) * fused).sum(1)
+    np.testing.assert_allclose(found["t2it"], by_pass, atol=1e-5)
+
+
+def test_kinds_are_those_of_the_models_modalities() -> None:
+    encoder = ColourEncoder()
+    encoder.modalities = frozenset({"text"})
+    assert set(background.measure(encoder).pairs) == {"t2t"}
+    encoder.modalities = frozenset({"text", "image"})
+    assert set(background.measure(encoder).pairs) == {"t2t", "t2i", "i2i"}
+    assert max(encoder.batches) <= 4  # so that others get in between
+
+
+def test_a_set_is_measured_once_and_found_again(
+    tiny: Encoder, measured: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert background.background(tiny) is None
+    with ThreadPoolExecutor(4) as pool:
+        sets = list(pool.map(background.ensure, [tiny] * 4))
+    assert len(set(map(id, sets))) == 1
+    assert measured == ["local:tiny"]
+    assert background.background(tiny) is sets[0]
+    assert background.measuring(tiny) is None
+    (file,) = (tmp_path / ".cache/background").iterdir()  # and nothing half-written
+    forget(monkeypatch)
+    again = background.background(find_model(tmp_path / "tiny"))  # by its description alone
+    assert again is not None
+    assert again.pairs == sets[0].pairs
+    for kind in KINDS:
+        np.testing.assert_array_equal(again.quantiles[kind], sets[0].quantiles[kind])
+    # Other weights of the same name have another set.
+    os.utime(tmp_path / "tiny/Visualized_tiny_bert.pth", (1, 1))
+    assert background.background(find_model(tmp_path / "tiny")) is None
+    for damage in ("", "[]", '{"quantiles": 3}', file.read_text().replace("0.", "NaN,0.", 9)):
+        file.write_text(damage)
+        forget(monkeypatch)
+        assert background.background(tiny) is None
+    background.ensure(tiny)
+    assert measured == ["local:tiny"] * 2
+    assert json.loads(file.read_text())["fingerprint"] == tiny.fingerprint
+
+
+def test_without_a_folder_to_write_a_set_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MMDEMO_CACHE", str(tmp_path / "file"))
+    encoder = ColourEncoder("abc")
+    known = background.ensure(encoder)
+    assert background.background(encoder) is known
+    assert "kept in memory only" in caplog.text
+
+
+def test_weights_that_nobody_can_tell_apart_have_no_set_to_share(tmp_path: Path) -> None:
+    encoder = ColourEncoder()
+    assert background.ensure(encoder).pairs["i2i"] > 1900
+    background.start(encoder)
+    assert background.background(encoder) is None
+    assert not (tmp_path / ".cache").exists()
+
+
+def test_it_can_be_measured_while_others_use_the_model(measured: list[str]) -> None:
+    encoder = ColourEncoder("abc")
+    reached, go = threading.Event(), threading.Event()
+    forward = encoder._text_vectors
+
+    def waiting(texts: Sequence[str]) -> np.ndarray:
+        reached.set()
+        go.wait()
+        return forward(texts)
+
+    encoder._text_vectors = waiting
+    background.start(encoder)
+    assert reached.wait(30)
+    assert background.measuring(encoder) == 0.0
+    assert background.background(encoder) is None  # does not wait
+    background.start(encoder)
+    go.set()
+    encoder.encode("a visitor's text")
+    known = background.ensure(encoder)
+    assert measured == ["colour"]
+    assert background.background(encoder) is known
+
+
+def test_what_failed_is_not_tried_for_ever(
+    measured: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = ColourEncoder("abc")
+
+    def broken(texts: Sequence[str]) -> np.ndarray:
+        raise ModelError("broken")
+
+    encoder._text_vectors = broken
+    for _ in range(2):
+        background.start(encoder)
+        for thread in threading.enumerate():
+            if thread.name == "background set":
+                thread.join()
+    assert measured == ["colour"]
+    assert background.measuring(encoder) is None
+    assert "The background set of colour could not be measured" in caplog.text
+    with pytest.raises(ModelError, match="broken"):
+        background.ensure(encoder)
