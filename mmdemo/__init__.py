@@ -8,5 +8,15 @@
 from mmdemo.compare import Comparison, compare
 from mmdemo.errors import MMDemoError
 from mmdemo.registry import MODELS, ModelSpec, load_encoder
+from mmdemo.zero_shot import Classification, classify
 
-__all__ = ["MODELS", "Comparison", "MMDemoError", "ModelSpec", "compare", "load_encoder"]
+__all__ = [
+    "MODELS",
+    "Classification",
+    "Comparison",
+    "MMDemoError",
+    "ModelSpec",
+    "classify",
+    "compare",
+    "load_encoder",
+]

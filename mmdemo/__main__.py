@@ -1,4 +1,4 @@
-"""The command line: `python -m mmdemo models | download | background | compare | serve`."""
+"""The command line: `python -m mmdemo models | download | background | compare | classify | serve`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmdemo.background import background, cache_path, ensure
@@ -14,7 +15,9 @@ from mmdemo.compare import PAIRS, Comparison, compare
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.hub import fetch
 from mmdemo.progress import print_progress, print_share, size_text
+from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
+from mmdemo.zero_shot import Classification, classify
 
 _MODEL_HELP = "a name from 'models', a local directory, or a checkpoint in one"
 
@@ -57,10 +60,28 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--json", action="store_true", help="print JSON")
     comparison.set_defaults(run=_compare)
 
+    _add_classify(commands)
+
     serve = commands.add_parser("serve", help="start the page; same as 'python app.py'")
     serve.add_argument("--model", default=None, help=f"open with it: {_MODEL_HELP}")
     serve.set_defaults(run=_serve)
     return parser
+
+
+def _add_classify(commands: Any) -> None:
+    classification = commands.add_parser("classify", help="which of some labels pictures show")
+    classification.add_argument("images", metavar="IMAGE", nargs="+", help="a picture")
+    classification.add_argument("--labels", required=True, help="the candidates: a,b,c")
+    classification.add_argument(
+        "--templates",
+        action="append",
+        help="a template set, or a template with {}, as often as wanted; by default openai-7. "
+        f"Sets: {', '.join(TEMPLATE_SETS)}",
+    )
+    classification.add_argument("--reject", action="store_true", help="add 'none of these'")
+    classification.add_argument("--model", default=None, help=_MODEL_HELP)
+    classification.add_argument("--json", action="store_true", help="print JSON")
+    classification.set_defaults(run=_classify)
 
 
 def _models(given: argparse.Namespace) -> None:
@@ -114,6 +135,18 @@ def _compare(given: argparse.Namespace) -> None:
         sys.stdout.write(_table(result) + "\n")
 
 
+def _classify(given: argparse.Namespace) -> None:
+    wanted = given.templates or ["openai-7"]
+    templates = wanted[0] if len(wanted) == 1 else wanted
+    images = [Path(image) for image in given.images]
+    encoder = load_encoder(given.model)
+    result = classify(encoder, images, given.labels, templates, reject=given.reject)
+    if given.json:
+        _print_json(result.to_dict())
+    else:
+        sys.stdout.write("\n".join(_ranked(result, given.images)) + "\n")
+
+
 def _serve(given: argparse.Namespace) -> None:
     if given.model:
         os.environ["MMDEMO_MODEL"] = given.model
@@ -131,6 +164,28 @@ def _model_line(spec: ModelSpec) -> str:
         f"{spec.name:24} {able:20} fused: {spec.fusion:9} {spec.dim:5}-d "
         f"{spec.size_mb:7.1f} MB  {languages:14} {where}"
     )
+
+
+def _ranked(result: Classification, images: Sequence[str]) -> list[str]:
+    lines = [
+        f"{result.model}, {result.activation}, logit_scale {result.logit_scale:.4g}, logit_bias "
+        f"{result.logit_bias:.4g}, {len(result.templates)} templates",
+        *(note.message for note in result.notes),
+    ]
+    best_first = iter(result.rows())
+    for image, name in enumerate(images):
+        lines.append(name)
+        for _ in result.labels:
+            row = next(best_first)
+            rank = row["percentile"]
+            lines.append(
+                f"  {row['probability']:7.2%}  {row['cosine']:+.4f}  {row['label']}"
+                + ("" if rank is None else f"   higher than {rank:.1f} % of unrelated pairs")
+                + ("" if row["matching"] is None else f"   match {row['matching']:.2%}")
+            )
+        if result.rejection is not None:
+            lines.append(f"  {result.rejection[image]:7.2%}  none of these")
+    return lines
 
 
 def _table(result: Comparison) -> str:

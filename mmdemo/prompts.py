@@ -21,6 +21,8 @@ SLOT = "{}"
 LONGEST_LABEL = 200
 """Characters. CLIP reads 77 tokens, prompt included."""
 
+_SEPARATORS = ",，、;；"
+
 PromptLanguage: TypeAlias = Literal["en", "zh"]
 
 
@@ -445,7 +447,9 @@ def split_labels(text: str) -> list[str]:
     (['cat', ' dog'], ['a cat, asleep', 'a dog'])
     """
     lines = text.strip().splitlines()
-    return lines if len(lines) > 1 else re.split("[,，、;；]", text)
+    if len(lines) > 1:  # "cat,⏎dog," is common
+        return [line.strip(_SEPARATORS + " ") for line in lines]
+    return re.split(f"[{_SEPARATORS}]", text)
 
 
 def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:

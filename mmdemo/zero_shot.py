@@ -44,8 +44,8 @@ _CACHE_BYTES = 192 * 2**20  # for each encoder; 1,000 labels x 80 templates x 76
 _MATCHED_PAIRS = 200  # up to which a matching head sees every picture with every label
 _MATCHED_LABELS = 10  # of each picture, where there are more
 
-# An unrelated label may beat the rejection row in one of twenty pictures.
-_FALSE_ALARM = 0.05
+# An unrelated label may beat the rejection row in one of ten pictures.
+_FALSE_ALARM = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ def classify(
         labels: the candidates; a plain text is split at line breaks, else at commas.
         templates: a key of `prompts.TEMPLATE_SETS`, a template, or a list of templates.
         reject: add "none of these". For a softmax it stands among the labels at the cosine that an
-            unrelated label would exceed in one of twenty pictures, by the model's background set,
+            unrelated label would exceed in one of ten pictures, by the model's background set,
             which is measured first where there is none yet. For a sigmoid it is the product of the
             chances that each label does not fit.
         progress: called with the prompts embedded so far, and with how many there are.
@@ -389,9 +389,9 @@ def _activate(
 
 
 def _rejection_cosine(encoder: Encoder, labels: int) -> float | None:
-    """Return the cosine that the best of n unrelated labels exceeds in one of twenty pictures.
+    """Return the cosine that the best of n unrelated labels exceeds in one of ten pictures.
 
-    By Bonferroni's bound: the quantile at 1 - 0.05 / n of unrelated pairs.
+    By Bonferroni's bound: the quantile at 1 - 0.1 / n of unrelated pairs.
     """
     if encoder.activation == "sigmoid":
         return None

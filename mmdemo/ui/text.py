@@ -379,8 +379,8 @@ TEXT: dict[str, dict[Language, str]] = {
     },
     "zs_none_softmax": {
         "en": "“None of these” stands at cosine {cosine}, which an unrelated label exceeds in one "
-        "of twenty pictures.",
-        "zh": "“以上都不是”位于余弦 {cosine}：二十张图片里只有一张的无关标签会超过它。",
+        "of ten pictures.",
+        "zh": "“以上都不是”位于余弦 {cosine}：十张图片里只有一张的无关标签会超过它。",
     },
     "zs_none_sigmoid": {
         "en": "“None of these” is the chance that every single label fails.",

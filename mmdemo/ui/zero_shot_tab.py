@@ -135,7 +135,7 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
     pictures = PicturesInput(
         examples,
         columns=3,
-        height=300,
+        height=340,
         object_fit="contain",
         interactive=True,
         sources=["upload", "webcam", "clipboard"],

@@ -1,0 +1,318 @@
+"""Zero-shot classification against the same computation written out, and its caches."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdemo import classify
+from mmdemo.background import background
+from mmdemo.encoders.base import Encoder, Features
+from mmdemo.errors import MMDemoError, PictureError, TextError
+from mmdemo.examples import FOLDER
+from mmdemo.prompts import TEMPLATE_SETS
+from mmdemo.types import Embeddings, TokenUsage
+from mmdemo.zero_shot import embedding_steps, prompt_effect
+
+LABELS = ("a bee", "a bridge", "a dog")
+BEE, BRIDGE, DOGS = (FOLDER / name for name in ("bee.jpg", "bridge.jpg", "dogs.jpg"))
+
+
+class Counting(Encoder):
+    """Vectors that follow from the content, and a list of everything that was embedded."""
+
+    name, dim, languages, fusion = "counting", 16, ("en",), "averaged"
+    modalities = frozenset({"text", "image", "fused"})
+    logit_scale = 8.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.images = 0
+
+    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+        return TokenUsage(used=min(len(text), 60), total=len(text))
+
+    def _text_vectors(self, texts: Sequence[str]) -> Embeddings:
+        self.texts += texts
+        return np.stack([self._vector(list(text.encode())) for text in texts])
+
+    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+        self.images += len(images)
+        return [self._vector([image.width, *image.tobytes()[:9]]) for image in images]
+
+    def _vector(self, seed: list[int]) -> Features:
+        return np.random.default_rng(seed).normal(size=self.dim).astype(np.float32)
+
+
+class Sigmoid(Counting):
+    activation, logit_bias = "sigmoid", -2.0
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def squares() -> list[Image.Image]:
+    return [Image.new("RGB", (20, 20), colour) for colour in ("red", "green", "blue")]
+
+
+def written_out(
+    encoder: Encoder, images: list[Image.Image], labels: Sequence[str], templates: Sequence[str]
+) -> np.ndarray:
+    """Return cosines [n_images, n_labels], one pair at a time."""
+    rows = []
+    for image in images:
+        picture = encoder.encode(image)[0].astype(np.float64)
+        row = []
+        for label in labels:
+            vectors = [encoder.encode(one.replace("{}", label))[0] for one in templates]
+            mean = np.mean([v / np.linalg.norm(v) for v in vectors], axis=0)
+            row.append(float(picture @ (mean / np.linalg.norm(mean))))
+        rows.append(row)
+    return np.array(rows)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("templates", ["plain", "openai-7", ["{}"], ["art of {}", "a {}, a {}"]])
+def test_softmax_written_out(
+    counting: Counting, squares: list[Image.Image], templates: str | list[str]
+) -> None:
+    result = classify(counting, squares, LABELS, templates)
+    lines = TEMPLATE_SETS[templates].templates if isinstance(templates, str) else templates
+    cosines = written_out(Counting(), squares, LABELS, lines)
+    np.testing.assert_allclose(result.cosines, cosines, atol=1e-6)
+    np.testing.assert_allclose(result.probabilities, softmax(8.0 * cosines), atol=1e-6)
+    np.testing.assert_allclose(result.probabilities.sum(1), 1.0, atol=1e-6)
+    assert (result.labels, result.activation, result.logit_scale) == (LABELS, "softmax", 8.0)
+    assert result.probabilities.dtype == result.cosines.dtype == np.float32
+    assert result.rejection is None
+    assert result.matching is None
+    assert result.temperature == pytest.approx(0.125)
+
+
+def test_sigmoid_written_out(squares: list[Image.Image]) -> None:
+    result = classify(Sigmoid(), squares, LABELS, "plain", reject=True)
+    cosines = written_out(Counting(), squares, LABELS, TEMPLATE_SETS["plain"].templates)
+    chances = 1 / (1 + np.exp(-(8.0 * cosines - 2.0)))
+    np.testing.assert_allclose(result.probabilities, chances, atol=1e-6)
+    assert result.rejection is not None
+    np.testing.assert_allclose(result.rejection, np.prod(1 - chances, axis=1), atol=1e-6)
+    assert (result.activation, result.logit_bias) == ("sigmoid", -2.0)
+    assert result.rejection_cosine is None
+
+
+def test_what_mini_sees(mini: Encoder) -> None:
+    result = classify(mini, [BEE, BRIDGE, DOGS], LABELS)
+    assert [result.ranking(image)[0] for image in range(3)] == [0, 1, 2]
+    assert (result.logit_scale, result.activation) == (mini.logit_scale, "softmax")
+    known = background(mini)
+    assert known is not None
+    assert result.percentiles is not None
+    for (image, label), rank in np.ndenumerate(result.percentiles):
+        score = float(result.cosines[image, label])
+        assert rank == pytest.approx(known.percentile("t2i", score), abs=1e-3)
+
+
+def test_none_of_these_for_a_picture_of_something_else(mini: Encoder) -> None:
+    plain = classify(mini, [BEE, BRIDGE], ["a bee", "a goldfish", "an owl"])
+    result = classify(mini, [BEE, BRIDGE], ["a bee", "a goldfish", "an owl"], reject=True)
+    assert result.rejection is not None
+    assert result.rejection[1] > result.probabilities[1].max()
+    assert result.rejection[0] < result.probabilities[0, 0]
+    np.testing.assert_allclose(result.probabilities.sum(1) + result.rejection, 1.0, atol=1e-6)
+    # The labels keep their odds among each other.
+    odds = result.probabilities / result.probabilities.sum(1, keepdims=True)
+    np.testing.assert_allclose(odds, plain.probabilities, atol=1e-5)
+    known = background(mini)
+    assert known is not None
+    assert result.rejection_cosine == pytest.approx(known.quantile("t2i", 100 * (1 - 0.1 / 3)))
+
+
+def test_one_picture_equals_the_batch(mini: Encoder) -> None:
+    batch = classify(mini, [BEE, BRIDGE, DOGS], LABELS)
+    for index, path in enumerate((BEE, BRIDGE, DOGS)):
+        alone = classify(mini, path, LABELS)
+        np.testing.assert_allclose(alone.cosines[0], batch.cosines[index], atol=1e-5)
+        np.testing.assert_allclose(alone.probabilities[0], batch.probabilities[index], atol=1e-4)
+
+
+def test_another_picture_encodes_only_the_picture(
+    counting: Counting, squares: list[Image.Image]
+) -> None:
+    classify(counting, squares[0], LABELS)
+    assert (len(counting.texts), counting.images) == (21, 1)
+    classify(counting, squares[1], LABELS)
+    assert (len(counting.texts), counting.images) == (21, 2)
+    classify(counting, squares[1], [*LABELS, "a cat"])
+    assert (len(counting.texts), counting.images) == (28, 2)
+    assert list(embedding_steps(counting, LABELS, "openai-7")) == []
+
+
+def test_many_prompts_come_in_steps_and_stay_ready(
+    counting: Counting, squares: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmdemo.encoders import cache
+
+    labels = [f"label {n}" for n in range(50)]
+    steps = list(embedding_steps(counting, labels, "openai-80"))
+    assert steps[-1] == (4000, 4000)
+    assert len(steps) == 50
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    # Even where the prompts' own vectors have been dropped.
+    monkeypatch.setattr(cache.ArrayCache, "get", lambda self, key: None)
+    seen: list[tuple[int, int]] = []
+    classify(counting, squares[0], labels, "openai-80", progress=lambda *at: seen.append(at))
+    assert (len(counting.texts), seen) == (4000, [])
+
+
+def test_stopping_leaves_nothing_half_done(counting: Counting, squares: list[Image.Image]) -> None:
+    labels = [f"label {n}" for n in range(10)]
+    steps = embedding_steps(counting, labels, "openai-80")
+    next(steps)
+    steps.close()
+    assert len(counting.texts) == 80
+    result = classify(counting, squares, labels, "openai-80")
+    assert len(counting.texts) == 800  # what was embedded before the stop is not again
+    fresh = classify(Counting(), squares, labels, "openai-80")
+    np.testing.assert_array_equal(result.cosines, fresh.cosines)
+
+
+def test_class_embeddings_of_two_models_do_not_mix(squares: list[Image.Image]) -> None:
+    class Other(Counting):
+        def _vector(self, seed: list[int]) -> Features:
+            return super()._vector([7, *seed])
+
+    first, second = classify(Counting(), squares, LABELS), classify(Other(), squares, LABELS)
+    assert np.abs(first.cosines - second.cosines).max() > 0.05
+
+
+def test_class_embeddings_go_with_their_model(squares: list[Image.Image]) -> None:
+    from mmdemo import zero_shot
+
+    encoder = Counting()
+    classify(encoder, squares, LABELS)
+    assert encoder in zero_shot._caches
+    before = len(zero_shot._caches)
+    del encoder
+    gc.collect()
+    assert len(zero_shot._caches) < before
+
+
+def test_old_class_embeddings_make_room(
+    counting: Counting, squares: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmdemo import zero_shot
+
+    monkeypatch.setattr(zero_shot, "_CACHE_BYTES", 3000)
+    for n in range(8):
+        classify(counting, squares, [f"label {n}", f"more {n}"])
+        assert zero_shot._caches[counting]._bytes() <= 3000
+    assert list(embedding_steps(counting, ["label 7", "more 7"], "openai-7")) == []
+    assert list(embedding_steps(counting, ["label 0", "more 0"], "openai-7")) != []
+
+
+def test_the_spread_of_the_prompts(counting: Counting, squares: list[Image.Image]) -> None:
+    result = classify(counting, squares, LABELS)
+    effect = prompt_effect(counting, result, image=1, top=2)
+    best = result.ranking(1)[:2]
+    assert effect.labels == tuple(LABELS[label] for label in best)
+    assert effect.by_template.shape == (2, 7)
+    picture = counting.encode(squares[1])[0]
+    for row, label in enumerate(effect.labels):
+        assert effect.bare[row] == pytest.approx(
+            float(counting.encode(label)[0] @ picture), abs=1e-6
+        )
+        for column, template in enumerate(effect.templates):
+            vector = counting.encode(template.replace("{}", label))[0]
+            assert effect.by_template[row, column] == pytest.approx(
+                float(vector @ picture), abs=1e-3
+            )
+    np.testing.assert_array_equal(effect.ensemble, result.cosines[1, best])
+
+
+def test_results_as_plain_json_and_rows(mini: Encoder) -> None:
+    result = classify(mini, [BEE, DOGS], LABELS, reject=True)
+    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert told["labels"] == list(LABELS)
+    assert np.shape(told["cosines"]) == np.shape(told["probabilities"]) == (2, 3)
+    assert len(told["rejection"]) == 2
+    assert told["temperature"] == pytest.approx(1 / told["logit_scale"])
+    rows = result.rows()
+    assert [row["picture"] for row in rows] == [1, 1, 1, 2, 2, 2]
+    assert next(row["label"] for row in rows if row["picture"] == 2) == "a dog"
+    for row in rows:
+        label = LABELS.index(row["label"])
+        assert row["cosine"] == float(result.cosines[row["picture"] - 1, label])
+
+
+def test_hostile_labels_are_only_texts(counting: Counting, squares: list[Image.Image]) -> None:
+    labels = [
+        "{0.__class__}",
+        "<img src=x onerror=alert(1)>",
+        "{}",
+        "%s",
+        "cat",
+        "cat",
+        " ",
+        "x\x00",
+    ]
+    result = classify(counting, squares, labels, ["a {} of {0.__globals__}"])
+    assert result.labels == (
+        "{0.__class__}",
+        "<img src=x onerror=alert(1)>",
+        "{}",
+        "%s",
+        "cat",
+        "x\x00",
+    )
+    assert counting.texts[0] == "a {0.__class__} of {0.__globals__}"
+    assert np.isfinite(result.probabilities).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "says"),
+    [
+        ([], PictureError, "There is no picture"),
+        (["gone.png"], PictureError, "Picture 1: .*gone.png"),
+        ([b"no picture"], PictureError, "Picture 1: This file is not a picture"),
+        ([Image.new("RGB", (9, 9))] * 51, PictureError, "51 pictures; at most 50"),
+    ],
+)
+def test_pictures_that_cannot_be_used(
+    counting: Counting, images: list[Any], error: type[MMDemoError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        classify(counting, images, LABELS)
+
+
+def test_notes(counting: Counting, mini: Encoder, squares: list[Image.Image]) -> None:
+    [long] = classify(counting, squares, ["x" * 80], "plain").notes
+    assert long.code == "truncated"
+    [foreign] = classify(counting, squares, ["蓝鲸", "浣熊"], "plain-zh").notes
+    assert foreign.code == "language"
+    assert classify(mini, BEE, ["蓝鲸", "蜜蜂"], "plain-zh").notes == ()
+
+
+def test_a_template_without_a_place_is_refused(counting: Counting, squares: list) -> None:
+    with pytest.raises(TextError, match=r"has no \{\}"):
+        classify(counting, squares, LABELS, ["a photo"])
+    assert counting.texts == []
+
+
+def test_paths_and_pictures_are_the_same(mini: Encoder) -> None:
+    by_path = classify(mini, str(BEE), LABELS)
+    by_bytes = classify(mini, [Path(BEE).read_bytes()], LABELS)
+    np.testing.assert_array_equal(by_path.cosines, by_bytes.cosines)
