@@ -1,4 +1,4 @@
-"""The command line: `python -m mmdemo models | download | background | compare | classify | serve`."""
+"""The command line: `python -m mmdemo models | download | compare | classify | …`."""
 
 from __future__ import annotations
 
