@@ -1,13 +1,16 @@
 """What a directory on this machine holds: which architecture, in which files.
 
 An architecture is recognised by its own function in `_RECOGNISERS`, from the directory's
-`config.json` and the names of its files; nothing is loaded.
+`config.json` and the names of its files; nothing is loaded. Those that transformers saves need
+only `config.json`, which `describe` reads: it does as well for a repository of the hub, of which
+`files_needed` then says what to fetch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,15 @@ from typing import Any
 from mmdemo.errors import ModelError
 from mmdemo.types import Fusion, Modality
 
-CHECKPOINTS = (".safetensors", ".pth")
+CHECKPOINTS = (".safetensors", ".pth", ".bin")
 """Endings of a file with weights, the better one first: safetensors cannot hold code."""
+
+
+ACCEPTED = (
+    "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 or "
+    "BAAI/bge-m3 and one Visualized_*.pth or .safetensors; CLIP, SigLIP, SigLIP 2 of fixed "
+    "resolution, ALIGN and BLIP for retrieval, as transformers saves a model with its processor."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,28 @@ class LocalModel:
     dim: int
     languages: tuple[str, ...]
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `config.json` says of a model that transformers saves.
+
+    Attributes:
+        architecture: `module:class` below `mmdemo.encoders`.
+        fusion: how its fused embedding comes about.
+        dim: length of a vector.
+        languages: ISO 639-1 codes, or `("multilingual",)`.
+    """
+
+    architecture: str
+    fusion: Fusion
+    dim: int
+    languages: tuple[str, ...]
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Return what it embeds: all of them do texts, pictures and both."""
+        return ("text", "image", "fused")
 
 
 def looks_like_path(name: str) -> bool:
@@ -69,9 +101,7 @@ def recognise(path: Path) -> LocalModel:
             return found
     kind = config.get("model_type", "no type")
     raise ModelError(
-        f"'{folder.name}' holds a model ({kind}) that cannot be shown here. Accepted: "
-        "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 "
-        "or BAAI/bge-m3 and one Visualized_*.pth or .safetensors."
+        f"'{folder.name}' holds a model ({kind}) that cannot be shown here. Accepted: {ACCEPTED}"
     )
 
 
@@ -82,8 +112,8 @@ def _config(folder: Path) -> dict[str, Any]:
         config = None
     if not isinstance(config, dict):
         raise ModelError(
-            f"'{folder.name}' has no readable config.json. For Visualized-BGE, put config.json and "
-            "the tokenizer's files of BAAI/bge-base-en-v1.5 or BAAI/bge-m3 beside the checkpoint."
+            f"'{folder.name}' has no readable config.json, which says what a model is. Accepted: "
+            f"{ACCEPTED}"
         )
     return config
 
@@ -124,4 +154,135 @@ def _only_checkpoint(folder: Path, pattern: str) -> Path | None:
     return next((path for paths in found.values() for path in paths), None)
 
 
-_RECOGNISERS = (_visualized_bge,)
+def languages_of(vocabulary: int) -> tuple[str, ...]:
+    """Tell English models from multilingual ones by the number of tokens.
+
+    The vocabularies in use have 30,000 to 50,000 tokens for English (BERT, CLIP, T5) and 250,000
+    to 256,000 for a hundred languages (mT5, Gemma).
+    """
+    return ("multilingual",) if vocabulary > 100_000 else ("en",)
+
+
+def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _clip(config: Mapping[str, Any]) -> Description:
+    languages = languages_of(int(_part(config, "text_config").get("vocab_size", 49_408)))
+    dim = int(config.get("projection_dim", 512))
+    return Description(_DUAL_ENCODER, "averaged", dim, languages)
+
+
+def _siglip(config: Mapping[str, Any]) -> Description:
+    text = _part(config, "text_config")
+    dim = text.get("projection_size") or text.get("hidden_size") or 768
+    languages = languages_of(int(text.get("vocab_size", 32_000)))
+    return Description(_DUAL_ENCODER, "averaged", int(dim), languages)
+
+
+def _siglip_of_any_resolution(config: Mapping[str, Any]) -> Description:
+    raise ModelError(
+        "This SigLIP 2 is of the kind that reads pictures of any shape (NaFlex), which cannot be "
+        "shown here. Take one of fixed resolution, such as google/siglip2-base-patch16-224."
+    )
+
+
+def _align(config: Mapping[str, Any]) -> Description:
+    languages = languages_of(int(_part(config, "text_config").get("vocab_size", 30_522)))
+    return Description(_DUAL_ENCODER, "averaged", int(config.get("projection_dim", 640)), languages)
+
+
+def _blip(config: Mapping[str, Any]) -> Description:
+    kinds = config.get("architectures") or [_BLIP_RETRIEVAL]
+    if _BLIP_RETRIEVAL not in kinds:
+        raise ModelError(
+            f"This BLIP is a {', '.join(map(str, kinds))}, which has no embeddings of texts and "
+            "pictures. Take one for retrieval, such as Salesforce/blip-itm-base-coco."
+        )
+    dim = int(config.get("image_text_hidden_size", 256))
+    return Description("blip:BlipEncoder", "native", dim, ("en",))
+
+
+_DUAL_ENCODER = "dual_encoder:DualEncoder"
+_BLIP_RETRIEVAL = "BlipForImageTextRetrieval"
+
+_DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], Description]] = {
+    "clip": _clip,
+    "siglip": _siglip,
+    "siglip2": _siglip_of_any_resolution,
+    "align": _align,
+    "blip": _blip,
+}
+"""By `model_type` of `config.json`, which leaves out what is transformers' own default."""
+
+
+def describe(config: Mapping[str, Any]) -> Description | None:
+    """Say what a model is that transformers saved, or None for any other.
+
+    Args:
+        config: `config.json`.
+
+    Raises:
+        ModelError: it is a relative of an architecture that is accepted, but cannot be shown.
+    """
+    described = _DESCRIPTIONS.get(str(config.get("model_type")))
+    try:
+        return described(config) if described else None
+    except (TypeError, ValueError) as error:
+        raise ModelError("The config.json has words where sizes belong. Fetch it again.") from error
+
+
+_SMALL_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+)
+_WEIGHT_FILES = (
+    r"model\.safetensors",
+    r"model\.safetensors\.index\.json|model-\d+-of-\d+\.safetensors",
+    r"pytorch_model\.bin",
+)
+
+
+def files_needed(names: Iterable[str]) -> tuple[str, ...]:
+    """Choose the files that a model saved by transformers is loaded from.
+
+    Args:
+        names: all files there are, in the folder or the repository.
+
+    Returns:
+        Configurations, the tokenizer's files, and the weights in one format.
+    """
+    there = sorted(names)
+    weights = ([n for n in there if re.fullmatch(pattern, n)] for pattern in _WEIGHT_FILES)
+    small = [name for name in _SMALL_FILES if name in there]
+    return (*small, *next(filter(None, weights), []))
+
+
+def _of_transformers(
+    folder: Path, config: Mapping[str, Any], checkpoint: Path | None
+) -> LocalModel | None:
+    """Recognise CLIP, SigLIP, ALIGN and BLIP, as `save_pretrained` writes them."""
+    found = describe(config)
+    if found is None:
+        return None
+    return LocalModel(
+        architecture=found.architecture,
+        modalities=found.modalities,
+        fusion=found.fusion,
+        dim=found.dim,
+        languages=found.languages,
+        files=(folder, checkpoint) if checkpoint else (folder,),
+    )
+
+
+_RECOGNISERS = (_visualized_bge, _of_transformers)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +18,21 @@ from mmdemo.errors import ModelError
 _NAMED = 5
 
 
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Read a JSON object from a model's folder.
+
+    Raises:
+        ModelError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        read = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The folder '{folder.name}' has no readable {name}.") from error
+    if not isinstance(read, dict):
+        raise ModelError(f"The {name} in the folder '{folder.name}' is not a JSON object.")
+    return read
+
+
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict, memory-mapped: bytes come from disk when they are first used.
 
@@ -23,7 +40,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     a load, and cost the disk a second copy.
 
     Args:
-        path: `.pth` as `torch.save` writes it, or `.safetensors`.
+        path: `.pth` or `.bin` as `torch.save` writes it, or `.safetensors`.
 
     Raises:
         ModelError: the file is missing, damaged, or holds something else than tensors by name.

@@ -22,7 +22,6 @@ by comparing with the reference implementation:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,7 +39,13 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.checkpoint import check_filled, fill, fill_counters, read_checkpoint
+from mmdemo.encoders.checkpoint import (
+    check_filled,
+    fill,
+    fill_counters,
+    read_checkpoint,
+    read_json,
+)
 from mmdemo.encoders.linear import (
     Kernel,
     Precision,
@@ -413,10 +418,10 @@ def _pixels(image: Image.Image) -> torch.Tensor:
 
 def _load(folder: Path, checkpoint: Path) -> _Network:
     """Build the network without memory and fill it from the checkpoint."""
-    config = _read_json(folder, "config.json")
+    config = read_json(folder, "config.json")
     vision: dict[str, Any] = {"timm_model": _family(config).vision}
     if (folder / "vision_config.json").is_file():
-        vision = _read_json(folder, "vision_config.json")
+        vision = read_json(folder, "vision_config.json")
     with torch.device("meta"):
         network = _Network(config, vision)
     # Any number type is accepted; float32, as published, is not copied.
@@ -490,16 +495,6 @@ def _family(config: Mapping[str, Any]) -> _Family:
             f"{', '.join(_FAMILIES)}."
         )
     return _FAMILIES[kind]
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        read = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The folder '{folder.name}' has no readable {name}.") from error
-    if not isinstance(read, dict):
-        raise ModelError(f"The {name} in the folder '{folder.name}' is not a JSON object.")
-    return read
 
 
 def _find_checkpoint(folder: Path) -> Path:

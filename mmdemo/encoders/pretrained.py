@@ -1,0 +1,251 @@
+"""A directory as transformers writes it: a network with its weights, a tokenizer, a picture reader.
+
+`from_pretrained` is not used for the network: it only warns where weights are missing and goes on
+with random ones, copies what it reads, and lets a configuration name code that is then fetched.
+Here every weight comes from the file, memory-mapped, and nothing comes from a network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer
+
+from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint, read_json
+from mmdemo.errors import ModelError
+from mmdemo.images import centre_strip
+from mmdemo.types import TokenUsage
+
+PICTURES_AT_ONCE = 8
+"""Pictures in one pass of a vision tower: the widest activations of these models then have a few
+hundred megabytes."""
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+"""In this order, because safetensors cannot hold code."""
+
+_LONGEST_STRIP = 64
+"""Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
+
+
+def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | None = None) -> Any:
+    """Build a network of transformers without memory and fill it from its checkpoint.
+
+    Args:
+        network: its class.
+        config: the class of its configuration.
+        folder: has `config.json`, and the weights where `checkpoint` does not say otherwise.
+        checkpoint: a state dict.
+
+    Raises:
+        ModelError: a file is missing, damaged, or of another architecture, or a weight is missing.
+    """
+    described = read_json(folder, "config.json")
+    try:
+        known = config.from_dict(described)
+        # Not the file's to say: it could name code that is then fetched and run.
+        known._attn_implementation = "sdpa" if network._supports_sdpa else "eager"
+        with torch.device("meta"):
+            built = network(known)
+    except Exception as error:  # transformers checks a configuration in many ways
+        raise ModelError(
+            f"The config.json in '{folder.name}' describes no {network.__name__}: {error}"
+        ) from error
+    weights, name = _read_weights(folder, checkpoint)
+    # What else is there is left alone, as transformers does: older versions saved counters and
+    # heads that have no place any more. What is missing is an error.
+    wanted = built.state_dict()
+    fill(built, {key: _exact(weights[key]) for key in wanted if key in weights}, name)
+    _fill_counters(built)
+    check_filled(built)
+    return built
+
+
+def _read_weights(folder: Path, checkpoint: Path | None) -> tuple[dict[str, torch.Tensor], str]:
+    """Return the state dict and the file's name; of one in several parts all of them."""
+    path = checkpoint or next((p for name in _WEIGHTS if (p := folder / name).is_file()), None)
+    if path is None:
+        raise ModelError(
+            f"'{folder.name}' has no weights: model.safetensors (or its parts with "
+            "model.safetensors.index.json) or pytorch_model.bin."
+        )
+    if path.suffix != ".json":
+        return read_checkpoint(path), path.name
+    parts = read_json(folder, path.name).get("weight_map")
+    names = sorted(set(parts.values())) if isinstance(parts, dict) else []
+    if not names or not all(re.fullmatch(r"[\w-]+\.safetensors", str(part)) for part in names):
+        raise ModelError(f"The {path.name} in '{folder.name}' names no parts of a checkpoint.")
+    weights: dict[str, torch.Tensor] = {}
+    for part in names:
+        weights |= read_checkpoint(folder / part)
+    return weights, path.name
+
+
+def _exact(tensor: torch.Tensor) -> torch.Tensor:
+    """Return float32 for any float; counts stay whole numbers."""
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _fill_counters(network: Any) -> None:
+    """Give embeddings their index buffers, which no checkpoint holds.
+
+    Empty, they would raise no error and turn everything into garbage. A buffer of another name is
+    left for `check_filled` to find.
+    """
+    for module in network.modules():
+        for name in module._non_persistent_buffers_set & {"position_ids", "token_type_ids"}:
+            count = module._buffers[name].shape[-1]
+            counter = torch.arange(count) if name == "position_ids" else torch.zeros(count).long()
+            module._buffers[name] = counter[None]
+
+
+class TextReader:
+    """Texts to ids and mask, cut to a maximum. Safe to use from many threads.
+
+    Attributes:
+        longest: most tokens of a text, special ones included.
+    """
+
+    def __init__(
+        self, folder: Path, config: Any, *, fixed_length: bool = False, lower_case: bool = False
+    ) -> None:
+        """Load the tokenizer.
+
+        Args:
+            folder: with the tokenizer's files.
+            config: of the text encoder.
+            fixed_length: whether every text is padded to the maximum.
+            lower_case: whether to heed `do_lower_case` of the tokenizer's configuration here.
+
+        Raises:
+            ModelError: the files are missing, damaged, or belong to another model.
+        """
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            self._specials = self._raw_ids([""])[0]
+            knows_words = self._raw_ids(["a"])[0] != self._specials
+        except ImportError as error:
+            # SigLIP's first generation: the library is no dependency, for one tokenizer.
+            raise ModelError(
+                f"The tokenizer in '{folder.name}' needs more packages: pip install sentencepiece "
+                "protobuf."
+            ) from error
+        except Exception as error:  # whatever a damaged or missing file makes of itself
+            raise ModelError(_no_tokenizer(folder)) from error
+        # Without its files, transformers makes a tokenizer that knows no word, and no error.
+        if not knows_words:
+            raise ModelError(_no_tokenizer(folder))
+        if len(self._tokenizer) > config.vocab_size:
+            raise ModelError(
+                f"The tokenizer in '{folder.name}' has {len(self._tokenizer)} tokens, config.json "
+                f"{config.vocab_size}: they belong to different models."
+            )
+        self.longest = int(min(config.max_position_embeddings, self._tokenizer.model_max_length))
+        self._fixed_length = fixed_length
+        self._lower_case = lower_case and bool(self._tokenizer.init_kwargs.get("do_lower_case"))
+
+    def usage(self, text: str) -> TokenUsage:
+        """Say how much of a text is read."""
+        total = len(self._ids([text])[0])
+        return TokenUsage(used=min(total, self.longest), total=total)
+
+    def read(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Return what the text encoder is called with.
+
+        Returns:
+            `input_ids` int64 [n, length], and `attention_mask` of the same shape, 1 for a token and
+            0 for padding, where the tokenizer says that the model takes one.
+        """
+        rows = [self._cut(row) for row in self._ids(texts)]
+        length = self.longest if self._fixed_length else max(map(len, rows))
+        ids = torch.full((len(rows), length), self._tokenizer.pad_token_id or 0)
+        mask = torch.zeros_like(ids)
+        for position, row in enumerate(rows):
+            left = length - len(row) if self._tokenizer.padding_side == "left" else 0
+            ids[position, left : left + len(row)] = torch.tensor(row)
+            mask[position, left : left + len(row)] = 1
+        if "attention_mask" not in self._tokenizer.model_input_names:
+            return {"input_ids": ids}
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._raw_ids([text.lower() if self._lower_case else text for text in texts])
+
+    def _raw_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text, special tokens included.
+
+        Always with the same arguments: others would change settings that all threads share.
+        """
+        return self._tokenizer(
+            list(texts), padding=False, truncation=False, verbose=False
+        ).input_ids
+
+    def _cut(self, row: list[int]) -> list[int]:
+        """Cut as the tokenizer does: a final special token stays, and words before it go."""
+        if len(row) <= self.longest:
+            return row
+        if self._specials and row[-1] == self._specials[-1]:
+            return [*row[: self.longest - 1], row[-1]]
+        return row[: self.longest]
+
+
+def _no_tokenizer(folder: Path) -> str:
+    return (
+        f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
+        "tokenizer_config.json and tokenizer.json, or the vocabulary files of the model's page."
+    )
+
+
+class PictureReader:
+    """Pictures to pixels, by the image processor of the checkpoint.
+
+    With torchvision, which is what transformers takes by default; its other way, through Pillow,
+    rounds differently when it resizes, and embeddings move by up to 1e-2.
+    """
+
+    def __init__(self, folder: Path, size: int | None = None) -> None:
+        """Load the image processor.
+
+        Args:
+            folder: with `preprocessor_config.json` or `processor_config.json`.
+            size: of the square that the vision tower takes; None where it takes any.
+
+        Raises:
+            ModelError: the file is missing, damaged, or belongs to another model.
+        """
+        try:
+            self._processor: Any = AutoImageProcessor.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, backend="torchvision"
+            )
+            shape = tuple(self.read([Image.new("RGB", (48, 32))]).shape)
+        except Exception as error:  # whatever a damaged or missing file makes of itself
+            raise ModelError(
+                f"'{folder.name}' has no readable preprocessor_config.json, which says how "
+                "pictures are resized and normalised."
+            ) from error
+        if len(shape) != 4 or (size and shape != (1, 3, size, size)):
+            made, wanted = " x ".join(map(str, shape[1:])), f"3 x {size} x {size}"
+            raise ModelError(
+                f"The preprocessor_config.json in '{folder.name}' makes pictures of {made}, "
+                f"config.json wants {wanted}: they belong to different models."
+            )
+
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """Cut a very long picture where its short side decides the size; others stay whole.
+
+        What is cut away is far outside of the square that is cut out after resizing.
+        """
+        by_short_side = getattr(self._processor.size, "shortest_edge", None) is not None
+        return centre_strip(image, _LONGEST_STRIP) if by_short_side else image
+
+    def read(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Return float32 [n, 3, height, width] for RGB pictures of any size."""
+        # One by one, so that of large pictures only one is a tensor at a time.
+        pixels = [self._processor(image, return_tensors="pt").pixel_values for image in images]
+        return torch.cat(pixels)
