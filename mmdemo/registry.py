@@ -98,6 +98,11 @@ _VISUALIZED_BGE = "visualized_bge:VisualizedBGEEncoder"
 # Configuration and tokenizer: the checkpoint holds the text encoder's weights too.
 _TEXT_ENCODER = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
+_DUAL_ENCODER = "dual_encoder:DualEncoder"
+# What transformers saves of a model, without its weights. A repository may hold those in several
+# formats; safetensors are taken where they are certain to be there.
+_SETTINGS = ("config.json", "preprocessor_config.json", "tokenizer_config.json")
+
 _SPECS = (
     ModelSpec(
         name="mini",
@@ -142,6 +147,91 @@ _SPECS = (
             HubFiles("BAAI/bge-m3", _TEXT_ENCODER),
             HubFiles("BAAI/bge-visualized", ("Visualized_m3.pth",)),
         ),
+    ),
+    ModelSpec(
+        name="clip-vit-b32",
+        title="CLIP ViT-B/32",
+        architecture=_DUAL_ENCODER,
+        source="hub:openai/clip-vit-base-patch32",
+        modalities=("text", "image", "fused"),
+        fusion="averaged",
+        dim=512,
+        languages=("en",),
+        size_mb=605,
+        licence="MIT",
+        hub=(
+            HubFiles(
+                "openai/clip-vit-base-patch32",
+                (*_SETTINGS, "tokenizer.json", "pytorch_model.bin"),
+            ),
+        ),
+    ),
+    ModelSpec(
+        name="clip-vit-l14",
+        title="CLIP ViT-L/14",
+        architecture=_DUAL_ENCODER,
+        source="hub:openai/clip-vit-large-patch14",
+        modalities=("text", "image", "fused"),
+        fusion="averaged",
+        dim=768,
+        languages=("en",),
+        size_mb=1711,
+        licence="MIT",
+        hub=(
+            HubFiles(
+                "openai/clip-vit-large-patch14",
+                (*_SETTINGS, "tokenizer.json", "model.safetensors"),
+            ),
+        ),
+    ),
+    ModelSpec(
+        name="siglip2-base",
+        title="SigLIP 2 base",
+        architecture=_DUAL_ENCODER,
+        source="hub:google/siglip2-base-patch16-224",
+        modalities=("text", "image", "fused"),
+        fusion="averaged",
+        dim=768,
+        languages=("multilingual",),
+        size_mb=1535,
+        licence="Apache-2.0",
+        hub=(
+            HubFiles(
+                "google/siglip2-base-patch16-224",
+                (*_SETTINGS, "tokenizer.json", "model.safetensors"),
+            ),
+        ),
+    ),
+    ModelSpec(
+        name="blip-itm-base",
+        title="BLIP retrieval base",
+        architecture="blip:BlipEncoder",
+        source="hub:Salesforce/blip-itm-base-coco",
+        modalities=("text", "image", "fused"),
+        fusion="native",
+        dim=256,
+        languages=("en",),
+        size_mb=896,
+        licence="BSD-3-Clause",
+        hub=(
+            HubFiles(
+                "Salesforce/blip-itm-base-coco",
+                (*_SETTINGS, "tokenizer.json", "pytorch_model.bin"),
+            ),
+        ),
+    ),
+    ModelSpec(
+        name="align-base",
+        title="ALIGN base",
+        architecture=_DUAL_ENCODER,
+        source="hub:kakaobrain/align-base",
+        modalities=("text", "image", "fused"),
+        fusion="averaged",
+        dim=640,
+        languages=("en",),
+        size_mb=690,
+        licence="",
+        hub=(HubFiles("kakaobrain/align-base", (*_SETTINGS, "vocab.txt", "pytorch_model.bin")),),
     ),
 )
 

@@ -21,8 +21,8 @@ XLMR = TINY.parent / "xlmr-bge-m3"
 
 
 def test_what_is_registered() -> None:
-    assert list(MODELS) == ["mini", "visualized-bge-base-en", "visualized-bge-m3"]
-    for name in list(MODELS)[1:]:
+    assert list(MODELS)[:3] == ["mini", "visualized-bge-base-en", "visualized-bge-m3"]
+    for name in list(MODELS)[1:3]:
         spec = MODELS[name]
         assert (spec.fusion, spec.licence) == ("native", "MIT")
         assert [file for group in spec.hub for file in group.names][-1].startswith("Visualized_")

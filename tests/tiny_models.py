@@ -43,7 +43,7 @@ def tiny_clip(path: Path) -> Path:
     words = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), "an</w>", "ca", "re", "red</w>"]
     vocabulary = {word: i for i, word in enumerate(words)}
     vocabulary |= {"<|startoftext|>": len(words), "<|endoftext|>": len(words) + 1}
-    merges = [("a", "n</w>"), ("c", "a"), ("r", "e"), ("re", "d</w>")]
+    merges: Any = [("a", "n</w>"), ("c", "a"), ("r", "e"), ("re", "d</w>")]
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=20)
     ends = {"bos_token_id": len(words), "eos_token_id": len(words) + 1}
     config = CLIPConfig(
@@ -75,7 +75,7 @@ def tiny_siglip(path: Path, **tokenizer: Any) -> Path:
         "do_lower_case": True,
         "model_input_names": ["input_ids"],
     }
-    merges = [("c", "a"), ("r", "e"), ("re", "d")]
+    merges: Any = [("c", "a"), ("r", "e"), ("re", "d")]
     reader = GemmaTokenizer(vocab=vocabulary, merges=merges, **settings | tokenizer)
     config = SiglipConfig(
         text_config=_TEXT
@@ -168,7 +168,9 @@ def _save(path: Path, network: Any, config: Any, processor: Any, **scalars: floa
     with torch.no_grad():
         # Fresh ones are so small, or so regular, that nothing would tell two inputs apart.
         for values in model.state_dict().values():
-            if values.is_floating_point():
+            if values.ndim > 1:
+                values.normal_(std=1.5 / values[0].numel() ** 0.5)
+            elif values.is_floating_point():
                 values.add_(torch.rand_like(values) * 0.4 - 0.2)
         for name, value in scalars.items():
             getattr(model, name).fill_(value)

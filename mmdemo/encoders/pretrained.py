@@ -129,7 +129,7 @@ class TextReader:
                 folder, local_files_only=True, trust_remote_code=False
             )
             self._specials = self._raw_ids([""])[0]
-            knows_words = self._raw_ids(["a"])[0] != self._specials
+            knows_letters = self._raw_ids(["a"]) != self._raw_ids(["b"])
         except ImportError as error:
             # SigLIP's first generation: the library is no dependency, for one tokenizer.
             raise ModelError(
@@ -138,8 +138,8 @@ class TextReader:
             ) from error
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(_no_tokenizer(folder)) from error
-        # Without its files, transformers makes a tokenizer that knows no word, and no error.
-        if not knows_words:
+        # Without its files, transformers makes a tokenizer that knows nothing, and no error.
+        if not knows_letters:
             raise ModelError(_no_tokenizer(folder))
         if len(self._tokenizer) > config.vocab_size:
             raise ModelError(

@@ -1,0 +1,191 @@
+"""BLIP's two heads and its fused embedding against transformers' own forward pass."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, BlipForImageTextRetrieval
+
+from mmdemo import load_encoder
+from mmdemo.encoders import blip as module
+from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.blip import BlipEncoder
+from mmdemo.errors import ModelError, TextError
+from mmdemo.registry import MODELS, find_model
+from tests.tiny_models import tiny_blip
+
+TEXTS = ["a red car", "an", "a cat in the rain"]
+LONG = "red car " * 30
+CLOSE: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_blip(tmp_path_factory.mktemp("blip") / "tiny-blip")
+
+
+@pytest.fixture
+def encoder(folder: Path) -> BlipEncoder:
+    return BlipEncoder("tiny", folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Any:
+    return BlipForImageTextRetrieval.from_pretrained(folder).eval()
+
+
+@pytest.fixture(scope="module")
+def processor(folder: Path) -> Any:
+    return AutoProcessor.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image.Image]:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
+    wide, high = (Image.fromarray(rows) for rows in pixels)
+    return [wide.resize((90, 50)), high.resize((40, 70))]
+
+
+def test_contrastive_cosines(
+    folder: Path, model: Any, processor: Any, pictures: list[Image.Image]
+) -> None:
+    inputs = processor(text=TEXTS, images=pictures, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**inputs, use_itm_head=False).itm_score.numpy()
+    encoder = load_encoder(folder)
+    cosines = encoder.encode(pictures) @ encoder.encode(TEXTS).T
+    np.testing.assert_allclose(cosines, expected, **CLOSE)
+    assert np.ptp(expected) > 1e-2
+
+
+def test_matching_head(
+    encoder: BlipEncoder, model: Any, processor: Any, pictures: list[Image.Image]
+) -> None:
+    chances = encoder.match_probabilities(pictures, TEXTS)
+    assert (chances.shape, chances.dtype) == ((2, 3), np.float32)
+    for i, picture in enumerate(pictures):
+        for j, text in enumerate(TEXTS):
+            inputs = processor(text=text, images=picture, return_tensors="pt")
+            with torch.inference_mode():
+                expected = model(**inputs, use_itm_head=True).itm_score.softmax(-1)[0, 1]
+            assert chances[i, j] == pytest.approx(float(expected), abs=1e-5)
+    assert np.ptp(chances) > 1e-2
+
+
+def test_fused_is_the_image_grounded_state(
+    encoder: BlipEncoder, model: Any, processor: Any, pictures: list[Image.Image]
+) -> None:
+    pairs = [(0, 0), (0, 1), (1, 2)]
+    fused = encoder.encode([{"image": pictures[i], "text": TEXTS[j]} for i, j in pairs])
+    for row, (i, j) in zip(fused, pairs, strict=True):
+        inputs = processor(text=TEXTS[j], images=pictures[i], return_tensors="pt")
+        with torch.inference_mode():
+            state = model(**inputs, use_itm_head=True).question_embeds[:, 0]
+            vector = torch.nn.functional.normalize(model.text_proj(state))[0]
+        np.testing.assert_allclose(row, vector.numpy(), **CLOSE)
+    assert encoder.fusion == "native"
+
+
+def test_the_batch_makes_no_difference(encoder: BlipEncoder, pictures: list[Image.Image]) -> None:
+    pair = {"image": pictures[1], "text": TEXTS[0]}
+    items = [*pictures, pair, *TEXTS, {"image": pictures[0], "text": LONG}, LONG]
+    alone = [encoder.encode(item)[0] for item in items]
+    encoder._embeddings._entries.clear()
+    encoder._features._entries.clear()
+    np.testing.assert_allclose(encoder.encode(items), np.stack(alone), **CLOSE)
+
+
+def test_matching_in_many_passes(
+    encoder: BlipEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*TEXTS, LONG, "a cat"]
+    whole = encoder.match_probabilities(pictures, texts)
+    monkeypatch.setattr(module, "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(module, "PICTURES_AT_ONCE", 1)
+    monkeypatch.setattr(BlipEncoder, "batch_size", 1)
+    np.testing.assert_allclose(encoder.match_probabilities(pictures, texts), whole, **CLOSE)
+    alone = [[encoder.match_probabilities([p], [t])[0, 0] for t in texts] for p in pictures]
+    np.testing.assert_allclose(alone, whole, **CLOSE)
+
+
+def test_a_picture_is_seen_once(
+    encoder: BlipEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    original = BlipEncoder._image_features
+
+    def counting(self: BlipEncoder, images: list[Image.Image]) -> Any:
+        seen.append(len(images))
+        return original(self, images)
+
+    monkeypatch.setattr(BlipEncoder, "_image_features", counting)
+    encoder.match_probabilities([*pictures, pictures[0].copy()], TEXTS)
+    encoder.encode([*pictures, {"image": pictures[0], "text": TEXTS[0]}])
+    assert seen == [2]
+
+
+def test_what_the_matching_head_refuses(
+    encoder: BlipEncoder, pictures: list[Image.Image], mini: Encoder
+) -> None:
+    assert encoder.has_matching_head
+    assert encoder.match_probabilities([], TEXTS).shape == (0, 3)
+    assert encoder.match_probabilities(pictures, []).shape == (2, 0)
+    with pytest.raises(TextError, match="empty"):
+        encoder.match_probabilities(pictures, [" "])
+    assert not mini.has_matching_head
+    with pytest.raises(ModelError, match="mini has no matching head"):
+        mini.match_probabilities(pictures, TEXTS)
+
+
+def test_a_long_text_is_cut_and_keeps_its_end(encoder: BlipEncoder, processor: Any) -> None:
+    for with_image in (False, True):
+        usage = encoder.token_usage(LONG, with_image=with_image)
+        assert (usage.used, usage.truncated) == (24, True)
+        assert not encoder.token_usage("a red car", with_image=with_image).truncated
+    ids = processor.tokenizer(LONG, truncation=True, max_length=24).input_ids
+    assert encoder._texts.read([LONG])["input_ids"].tolist() == [ids]
+
+
+def test_the_temperature_is_where_the_configuration_says(folder: Path, tmp_path: Path) -> None:
+    assert load_encoder(folder).logit_scale == pytest.approx(1 / 0.07, rel=1e-3)
+    copy = shutil.copytree(folder, tmp_path / "model")
+    rewrite(copy, logit_scale_init_value=3.0)
+    encoder = load_encoder(copy)
+    assert encoder.logit_scale == pytest.approx(math.exp(3.0))
+    assert (encoder.logit_bias, encoder.activation) == (0.0, "softmax")
+
+
+def rewrite(folder: Path, **config: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+
+
+def test_a_blip_that_writes_captions_is_refused(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    rewrite(copy, architectures=["BlipForConditionalGeneration"])
+    with pytest.raises(ModelError, match="BlipForConditionalGeneration, which has no embeddings"):
+        load_encoder(copy)
+    rewrite(copy, architectures=None)
+    assert load_encoder(copy).dim == find_model(copy).dim == 24
+
+
+def test_a_text_encoder_that_cannot_look_is_refused(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    rewrite(copy, text_config=config["text_config"] | {"is_decoder": False})
+    with pytest.raises(ModelError, match="cannot look at a picture"):
+        load_encoder(copy)
+
+
+def test_what_is_registered() -> None:
+    spec = MODELS["blip-itm-base"]
+    assert (spec.fusion, spec.dim, spec.languages) == ("native", 256, ("en",))
+    assert (spec.source, spec.licence) == ("hub:Salesforce/blip-itm-base-coco", "BSD-3-Clause")
