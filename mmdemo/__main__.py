@@ -19,7 +19,7 @@ from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
 from mmdemo.zero_shot import Classification, classify
 
-_MODEL_HELP = "a name from 'models', a local directory, or a checkpoint in one"
+_MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or a checkpoint"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     download = commands.add_parser("download", help="fetch a model's weights ahead of time")
-    download.add_argument("name", help="a name from 'models'")
+    download.add_argument("name", help="a name from 'models', or a hub id (owner/name)")
     download.set_defaults(run=_download)
 
     measured = commands.add_parser("background", help="measure unrelated pairs ahead of time")
@@ -103,8 +103,9 @@ def _download(given: argparse.Namespace) -> None:
         sys.stdout.write(f"{spec.name} is on this machine already; nothing to download.\n")
         return
     here = f", of which {size_text(wanted.here)} are here already" if wanted.here else ""
+    licence = f" ({spec.licence})" if spec.licence else ""
     sys.stdout.write(
-        f"{spec.name} ({spec.licence}) takes {size_text(wanted.total)} on disk{here}. Ctrl+C stops "
+        f"{spec.name}{licence} takes {size_text(wanted.total)} on disk{here}. Ctrl+C stops "
         "the download; the same command goes on with it.\n"
     )
     sys.stdout.flush()

@@ -15,7 +15,7 @@ import hashlib
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ from urllib.parse import urlsplit
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.progress import Meter, Report, size_text
 
+# A name or a version that becomes a part of a path: a mirror may say anything.
+_SAFE = r"\w[\w.-]*"
+_PATIENCE = 10.0  # seconds for a short answer
 _ATTEMPTS = 4  # in a row without a single byte: half a minute
 
 
@@ -38,6 +41,19 @@ class HubFiles:
 
     repo: str
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds. Whatever a server says is checked here.
+
+    Attributes:
+        sizes: bytes by file name, of the files that are in no folder; 0 where it does not say.
+        licence: the licence that its owner names, or empty.
+    """
+
+    sizes: Mapping[str, int]
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,52 @@ def cached(groups: Sequence[HubFiles]) -> tuple[Path, ...] | None:
     return tuple(found)
 
 
+def is_hub_id(name: str) -> bool:
+    """Say whether a name has the form `owner/name` that the hub gives its repositories."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return name.count("/") == 1
+
+
+def snapshot(repo: str) -> Path | None:
+    """Return the folder of the hub's cache with a repository's files, without a network.
+
+    Returns:
+        The folder; None where the cache has no `config.json` of this repository.
+    """
+    found = cached([HubFiles(repo, ("config.json",))])
+    return found[0] if found else None
+
+
+def listing(repo: str) -> Listing:
+    """Ask the hub what a repository holds.
+
+    Raises:
+        DownloadError: the hub cannot be reached, or has no such repository.
+    """
+    from huggingface_hub import HfApi
+
+    with _explained(repo):
+        told = HfApi().model_info(repo, files_metadata=True, timeout=_PATIENCE)
+        try:
+            sizes = {file.rfilename: file.size for file in told.siblings or ()}
+            names = [name for name in sizes if re.fullmatch(_SAFE, name)]
+            tags = [str(tag) for tag in told.tags or ()]
+        except (AttributeError, TypeError) as error:
+            raise _unusable(repo) from error
+    licences = [
+        found[1] for tag in tags if (found := re.fullmatch(r"license:([\w.+-]{1,40})", tag))
+    ]
+    return Listing(
+        {name: max(int(sizes[name] or 0), 0) for name in names}, licences[0] if licences else ""
+    )
+
+
 def fingerprint(groups: Sequence[HubFiles]) -> str:
     """Return 16 hex digits over the versions of files in the hub's cache; empty if one is missing.
 
@@ -189,15 +251,14 @@ def _ask(repo: str, name: str) -> RemoteFile:
 
     # Credentials are found by the library: a token in HF_TOKEN or its file, where there is one.
     facts = get_hf_file_metadata(hf_hub_url(repo, name))
-    # The version becomes a file name, and a mirror may say anything.
-    if not facts.commit_hash or not re.fullmatch(r"\w[\w.-]*", facts.etag or ""):
+    if not all(re.fullmatch(_SAFE, part or "") for part in (facts.commit_hash, facts.etag)):
         raise FileMetadataError(f"no version of {repo}/{name}")
     cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
     etag = str(facts.etag)
     return RemoteFile(
         repo,
         name,
-        facts.commit_hash,
+        str(facts.commit_hash),
         etag,
         facts.size,
         blob=cache / folder / "blobs" / etag,
@@ -336,7 +397,12 @@ def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
         name: the model.
         wanted: what is being fetched, once it is known.
     """
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     try:
         yield
@@ -344,10 +410,14 @@ def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
         raise
     except OfflineModeIsEnabled as error:
         raise _offline(name, "HF_HUB_OFFLINE forbids to fetch it", "offline_setting") from error
+    except RepositoryNotFoundError as error:
+        raise _no_repository(name) from error
     except HfHubHTTPError as error:
         raise _refused(name, error.response.status_code) from error
     except LocalEntryNotFoundError as error:
         raise _broken_off(name, wanted) from error
+    except ValueError as error:  # no JSON, or other JSON than the hub's
+        raise _unusable(name) from error
     except OSError as error:
         if wanted is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(name, wanted.total - wanted.here, 0) from error
@@ -395,6 +465,16 @@ def _refused(name: str, status: int) -> DownloadError:
         name=name,
         host=_host(),
         status=status,
+    )
+
+
+def _no_repository(name: str) -> DownloadError:
+    return DownloadError(
+        f"{_host()} has no public model {name}. Check its spelling, as in 'owner/name'; where it "
+        "is private, or wants its terms accepted first, set HF_TOKEN.",
+        "no_repository",
+        name=name,
+        host=_host(),
     )
 
 

@@ -245,6 +245,10 @@ _SMALL_FILES = (
     "merges.txt",
     "vocab.txt",
     "spiece.model",
+    "sentencepiece.bpe.model",
+    "vision_config.json",
+    "sparse_linear.pt",
+    "colbert_linear.pt",
 )
 _WEIGHT_FILES = (
     r"model\.safetensors",

@@ -6,16 +6,17 @@ import importlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mmdemo.errors import ModelError, did_you_mean
-from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, plan
-from mmdemo.local import looks_like_path, recognise
+from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan
+from mmdemo.hub_models import from_cache, from_hub
+from mmdemo.local import LocalModel, looks_like_path, recognise
 from mmdemo.progress import Report, print_progress
-from mmdemo.settings import chosen_model, default_model, offered_models
+from mmdemo.settings import chosen_model, default_model, offered_models, paths_accepted
 from mmdemo.types import Fusion, Modality
 from mmdemo.weights import ASSETS, files_fingerprint, missing_files, read_config
 
@@ -238,6 +239,7 @@ _SPECS = (
 MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Every model that `load_encoder` knows, by name. Adding a checkpoint is one `ModelSpec`."""
 
+_of_hub: dict[str, ModelSpec] = {}
 _loaded: dict[tuple[str, ...], Encoder] = {}
 _locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 _locks_lock = threading.Lock()
@@ -247,42 +249,95 @@ def find_model(name: str | Path | None = None) -> ModelSpec:
     """Return the description of a model.
 
     Args:
-        name: a key of `MODELS`, or a path to a directory or a checkpoint; by default the
+        name: a key of `MODELS`, a path to a directory or a checkpoint, or the id of a repository of
+            the hub (`owner/name`), which is asked where it is not on this machine; by default the
             environment's choice.
 
     Raises:
         ModelError: there is no such model, or nothing at that path that can be loaded.
+        DownloadError: the hub cannot be asked, or has no such repository.
     """
     name = name or default_model()
     if isinstance(name, str) and name in MODELS:
         return MODELS[name]
-    if isinstance(name, str) and not looks_like_path(name):
-        known = ", ".join(MODELS)
+    if isinstance(name, Path):
+        return _local_model(name)
+    if found := _not_registered(name, paths=True, ask=True):
+        return found
+    known = ", ".join(MODELS)
+    raise ModelError(
+        f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}; or the path of a "
+        "local directory; or the id of a repository of the hub, as in 'owner/name'."
+    )
+
+
+def describe_hub(repo: str, *, ask: bool = True) -> ModelSpec:
+    """Return the description of a repository of the hub.
+
+    From memory, or from the hub's cache where it is complete there; else the hub is asked: two short
+    requests. Weights are not fetched.
+
+    Args:
+        repo: its id, `owner/name`.
+        ask: False to stay off the network.
+
+    Raises:
+        ModelError: it holds no model that can be loaded; or it is not known here and `ask` is False.
+        DownloadError: the hub cannot be asked, or has no such repository.
+    """
+    if known := _of_hub.get(repo):
+        return known
+    model = from_cache(repo) or (from_hub(repo) if ask else None)
+    if model is None:
         raise ModelError(
-            f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}; or the path "
-            "of a local directory."
+            f"{repo} is not on this machine. Choose it on the page, which fetches it, or run "
+            f"'python -m mmdemo download {repo}'.",
+            "hub_model_not_here",
+            name=repo,
         )
-    return _local_model(Path(name))
+    spec = _described(model.found, model.size, name=repo, title=repo, source=f"hub:{repo}")
+    return _of_hub.setdefault(repo, replace(spec, licence=model.licence, hub=model.hub))
+
+
+def _not_registered(name: str, *, paths: bool, ask: bool) -> ModelSpec | None:
+    """Describe what is no key of `MODELS`: a path where those are accepted, else an id of the hub.
+
+    What may be both is a path where there is one, and nothing is looked for where paths are not
+    accepted: whether something exists on this machine is nobody else's business.
+    """
+    if paths and looks_like_path(name) and not (is_hub_id(name) and not Path(name).exists()):
+        return _local_model(Path(name))
+    return describe_hub(name, ask=ask) if is_hub_id(name) else None
 
 
 def _local_model(path: Path) -> ModelSpec:
     """Describe a directory or a checkpoint on this machine."""
-    found = recognise(path)
-    folder = found.files[0]
-    weights = [file for file in found.files[1:] or folder.iterdir() if file.is_file()]
+    try:
+        found = recognise(path)
+        folder = found.files[0]
+        size = sum(file.stat().st_size for file in _all_files(found.files[1:] or [folder]))
+    except (OSError, RuntimeError) as error:  # no permission; too long; no such user in ~name
+        raise ModelError(
+            f"'{path.name[:80]}' cannot be read. Check the path and its permissions."
+        ) from error
+    # Not named after the directory alone: that may be the name of another model.
+    spec = _described(found, size, name=f"local:{folder.name}", title=folder.name, source="local")
+    return replace(spec, local=found.files)
+
+
+def _described(found: LocalModel, size: int, *, name: str, title: str, source: str) -> ModelSpec:
+    """Return the description of a model that was recognised; its licence is not known."""
     return ModelSpec(
-        # Not the name of the directory alone: it may be that of another model.
-        name=f"local:{folder.name}",
-        title=folder.name,
+        name=name,
+        title=title,
         architecture=found.architecture,
-        source="local",
+        source=source,
         modalities=found.modalities,
         fusion=found.fusion,
         dim=found.dim,
         languages=found.languages,
-        size_mb=round(sum(file.stat().st_size for file in weights) / 1e6, 1),
+        size_mb=round(size / 1e6, 1),
         licence="",
-        local=found.files,
     )
 
 
@@ -293,6 +348,7 @@ def offered() -> list[ModelSpec]:
 
     Raises:
         ModelError: an entry is neither a name nor the path of a model, or two have one name.
+        DownloadError: an entry is a repository of the hub that is not here and cannot be asked for.
     """
     wanted = [*(offered_models() or MODELS), *filter(None, [chosen_model()])]
     specs = dict.fromkeys(map(find_model, wanted))  # a set would lose the order
@@ -306,25 +362,32 @@ def offered() -> list[ModelSpec]:
     return list(specs)
 
 
-def find_offered(name: str | None = None) -> ModelSpec:
-    """Return one of the models that the page offers, and nothing else of this machine.
+def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
+    """Return one of the models that visitors of the page may use, and nothing else of this machine.
+
+    Those are the models that the page offers. Where `MMDEMO_MODELS` does not pin them, ids of the
+    hub too, and paths where `paths_accepted` says so.
 
     Args:
-        name: as in `ModelSpec.name`; by default the environment's choice, else the first.
+        name: as in `ModelSpec.name`, or what a visitor typed; by default the environment's choice,
+            else the first.
+        ask: whether the hub may be asked about an id that is not known here. That takes as long as
+            the network does: for the choice of a model, not for its use.
 
     Raises:
-        ModelError: it is not among them.
+        ModelError: there is no such model, or not for visitors.
+        DownloadError: the hub cannot be asked, or has no such repository.
     """
     choices = {spec.name: spec for spec in offered()}
     if not name:
         preferred = find_model().name
         return choices.get(preferred) or next(iter(choices.values()))
-    if name not in choices:
-        known = ", ".join(choices)
-        raise ModelError(
-            f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}."
-        )
-    return choices[name]
+    if name in choices:
+        return choices[name]
+    if not offered_models() and (found := _not_registered(name, paths=paths_accepted(), ask=ask)):
+        return found
+    known = ", ".join(choices)
+    raise ModelError(f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}.")
 
 
 def load_encoder(
@@ -336,8 +399,8 @@ def load_encoder(
     moment wait for one load instead of each making their own.
 
     Args:
-        model: a key of `MODELS`, a local directory, a checkpoint in one, or a description; by
-            default `MMDEMO_MODEL`, else `mini`.
+        model: a key of `MODELS`, a local directory, a checkpoint in one, an id of the hub, or a
+            description; by default `MMDEMO_MODEL`, else `mini`.
         progress: called while weights are fetched; by default a line on stderr.
 
     Raises:

@@ -5,6 +5,7 @@ Read on every call, never at import, so that a test or a Space can change a vari
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,39 @@ def chosen_model() -> str:
 def offered_models() -> list[str]:
     """Return the names and paths in `MMDEMO_MODELS`, comma-separated; empty where it is not set."""
     return [name.strip() for name in os.environ.get("MMDEMO_MODELS", "").split(",") if name.strip()]
+
+
+def paths_accepted() -> bool:
+    """Say whether whoever sees the page may name directories of this machine.
+
+    `MMDEMO_PATHS` decides, 1 or 0. Without it, only where the page is served to this machine alone:
+    not on a Space, not through a tunnel or a proxy, and at no other address.
+
+    Raises:
+        SettingError: `MMDEMO_PATHS` is neither.
+    """
+    chosen = os.environ.get("MMDEMO_PATHS", "").strip()
+    if chosen not in ("", "0", "1"):
+        raise SettingError(
+            f"MMDEMO_PATHS is '{chosen}'; it takes 1 where visitors of the page may name "
+            "directories of this machine, or 0."
+        )
+    if chosen:
+        return chosen == "1"
+    public = ("SPACE_ID", "GRADIO_SHARE", "GRADIO_ROOT_PATH")
+    return not any(os.environ.get(name) for name in public) and _is_loopback(
+        os.environ.get("GRADIO_SERVER_NAME", "")
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    """Say whether a server's address is reached from this machine alone; gradio's default is."""
+    if address.strip() in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(address.strip()).is_loopback
+    except ValueError:
+        return False
 
 
 def cache_folder() -> Path | None:

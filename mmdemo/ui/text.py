@@ -459,6 +459,10 @@ ERRORS_ZH: dict[str, str] = {
     "请检查网络后重新开始，会从中断处继续。",
     "hub_refused": "{host} 对 {name} 的文件返回了 {status}。请稍后重试，"
     "或检查 HF_ENDPOINT，必要时检查 HF_TOKEN。",
+    "no_repository": "{host} 上没有公开模型 {name}。请检查拼写（形如 owner/name）；"
+    "若模型非公开，或须先接受其条款，请设置 HF_TOKEN。",
+    "hub_model_not_here": "{name} 不在本机上。请在页面中选择它以下载，"
+    "或运行 python -m mmdemo download {name}。",
     "hub_unusable": "无法下载 {name}：{host} 不像模型库那样应答，或模型缓存不可写。"
     "请检查 HF_ENDPOINT 与 HF_HOME。",
     "disk_full": "{name} 还需要模型缓存所在磁盘的 {needed}，而可用空间只有 {free}。"

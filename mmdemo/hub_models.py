@@ -1,0 +1,123 @@
+"""A repository of the hub that nobody has described: which architecture, and which of its files.
+
+Nothing of it is run. `config.json` and the names of the files say what it is, by the same functions
+that recognise a directory of this machine (`local.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mmdemo.errors import ModelError
+from mmdemo.hub import HubFiles, cached, fetch, listing, plan, snapshot
+from mmdemo.local import ACCEPTED, CHECKPOINTS, LocalModel, files_needed, recognise
+
+_CONFIG = "config.json"
+_CONFIG_BYTES = 1_000_000  # real ones have some thousand
+_MOST_FILES = 1000
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A repository that was recognised.
+
+    Attributes:
+        found: which architecture it is; its paths mean nothing.
+        hub: the files that are needed, as `ModelSpec.hub`.
+        size: their bytes.
+        licence: as the repository names it; empty where that is not known.
+    """
+
+    found: LocalModel
+    hub: tuple[HubFiles, ...]
+    size: int
+    licence: str
+
+
+def from_cache(repo: str) -> HubModel | None:
+    """Describe a model that is complete in the hub's cache, without a network; else None."""
+    folder = snapshot(repo)
+    if folder is None:
+        return None
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    try:
+        model = _described(repo, folder, sizes)
+    except ModelError:  # perhaps because files are missing
+        return None
+    return model if _complete(model) else None
+
+
+def from_hub(repo: str) -> HubModel:
+    """Ask the hub for a repository's files and its `config.json`, and describe it.
+
+    Raises:
+        DownloadError: the hub cannot be reached, or has no such repository.
+        ModelError: it holds no model of an architecture that is known here.
+    """
+    told = listing(repo)
+    if not 0 < told.sizes.get(_CONFIG, 0) <= _CONFIG_BYTES or len(told.sizes) > _MOST_FILES:
+        raise ModelError(
+            f"{repo} has no usable config.json, which says what a model is. Accepted: {ACCEPTED}"
+        )
+    wanted = [HubFiles(repo, (_CONFIG,))]
+    fetch(plan(repo, wanted), lambda progress: None)
+    found = cached(wanted)
+    with TemporaryDirectory() as place:
+        # Recognised by the names of its files, which have no content here but for one.
+        folder = Path(place) / repo.rpartition("/")[2]
+        folder.mkdir()
+        for name in told.sizes:
+            (folder / name).touch()
+        if found:
+            shutil.copyfile(found[0] / _CONFIG, folder / _CONFIG)
+        return _described(repo, folder, told.sizes, told.licence)
+
+
+def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> HubModel:
+    """Recognise a repository.
+
+    Args:
+        repo: `owner/name`.
+        folder: has its `config.json`, and its other files at least by name.
+        sizes: bytes by file name.
+        licence: as far as it is known.
+
+    Raises:
+        ModelError: it holds no model of an architecture that is known here.
+    """
+    found = recognise(folder)
+    own = tuple(path.name for path in found.files[1:])
+    # A checkpoint of its own comes instead of the weights that lie beside it.
+    names = [name for name in sizes if not own or not _is_weights(name)]
+    hub = (HubFiles(repo, files_needed(names)), *(HubFiles(repo, (name,)) for name in own))
+    if not any(map(_is_weights, _names(hub))):
+        raise ModelError(
+            f"{repo} has no weights in a format that is read here: model.safetensors, whole or in "
+            f"parts, or pytorch_model.bin. Accepted: {ACCEPTED}"
+        )
+    return HubModel(found, hub, sum(sizes[name] for name in _names(hub)), licence)
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith((*CHECKPOINTS, ".index.json"))
+
+
+def _names(hub: Iterable[HubFiles]) -> list[str]:
+    return [name for group in hub for name in group.names]
+
+
+def _complete(model: HubModel) -> bool:
+    """Say whether nothing is missing: a download may have stopped, or fetched a part on purpose."""
+    names = _names(model.hub)
+    if not any(re.fullmatch(r"tokenizer\.json|vocab\.\w+|.*\.model", name) for name in names):
+        return False
+    transformers = len(model.hub) == 1 and "image" in model.found.modalities
+    if transformers and not {"preprocessor_config.json", "processor_config.json"} & set(names):
+        return False
+    parts = [found for name in names if (found := re.search(r"-\d+-of-(\d+)\.", name))]
+    return not parts or len(parts) == int(parts[0][1])
