@@ -482,4 +482,6 @@ def _plain(values: NDArray[np.float32] | None) -> Any:
     """Return an array as lists, NaN as None: JSON knows no NaN."""
     if values is None:
         return None
-    return np.where(np.isnan(values), None, values.astype(object)).tolist()
+    plain = values.astype(object)
+    plain[np.isnan(values)] = None
+    return plain.tolist()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import gradio as gr
-from gradio.components.gallery import GalleryData
+from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
 
 Upload: TypeAlias = str | bytes
@@ -31,7 +31,7 @@ def _unread(component: gr.Image, payload: ImageData | None) -> Upload | None:
 def _unread_gallery(component: gr.Gallery, payload: GalleryData | None) -> list[Upload]:
     """Return the files of a gallery exactly as they were uploaded."""
     items = [] if payload is None else payload.root
-    files = [getattr(item, "image", None) or getattr(item, "video", None) for item in items]
+    files = [item.image if isinstance(item, GalleryImage) else item.video for item in items]
     return [path for file in files if (path := _uploaded(component, file.path))]
 
 

@@ -58,6 +58,7 @@ def build(
             handlers.choices("en", needs, optional),
             value=chosen,
             interactive=True,
+            allow_custom_value=handlers.anything_goes(),
             elem_id=f"{prefix}model",
         )
         facts = gr.HTML(

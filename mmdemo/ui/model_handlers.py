@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import gradio as gr
 
 from mmdemo.encoders.base import Encoder
-from mmdemo.errors import ModelError
+from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
+from mmdemo.settings import offered_models
 from mmdemo.types import Modality
 from mmdemo.ui import downloads, model_views
 from mmdemo.ui.text import Language, say
@@ -29,17 +30,28 @@ class Shown(NamedTuple):
 
 
 def choose(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
-    """Show a model, and start its download where it is not on this machine."""
-    if model:
-        spec = find_offered(model)
-        if not spec.on_this_machine:
-            downloads.start(spec)
-    return show(model, language, needs=needs, optional=optional)
+    """Show a model, and start its download where it is not on this machine.
+
+    What the visitor typed instead of choosing from the list may be an id of the hub, which is asked
+    about it, or a directory.
+    """
+    try:
+        if model:
+            spec = find_offered(model, ask=True)
+            _check_needs(spec, needs, language)
+            if not spec.on_this_machine:
+                downloads.start(spec)
+        return show(model, language, needs=needs, optional=optional)
+    except MMDemoError as error:
+        return _refused(error, language, needs, optional)
 
 
 def press(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Stop a model's download where it runs, else start it again."""
-    spec = find_offered(model)
+    try:
+        spec = find_offered(model, ask=True)
+    except MMDemoError as error:
+        return _refused(error, language, needs, optional)
     running = downloads.latest(spec)
     if running is not None and running.running:
         running.stop()
@@ -62,7 +74,11 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
     if not model:
         hidden = gr.update(visible=False)
         return Shown(listed, hidden, hidden, hidden, gr.update(active=False), "")
-    spec = find_offered(model)
+    try:
+        spec = find_offered(model)
+        _check_needs(spec, needs, language)
+    except MMDemoError as error:
+        return _refused(error, language, needs, optional)
     here = spec.on_this_machine
     download = None if here else downloads.latest(spec)
     running = download is not None and download.running
@@ -77,6 +93,26 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
         ),
         timer=gr.update(active=running),
         arrived=model if here else "",
+    )
+
+
+def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
+    """Refuse a model that the visitor typed where it cannot do what this part of the page does."""
+    if missing := needs - set(spec.modalities):
+        able = ", ".join(say(language, f"can_{one}") for one in spec.modalities)
+        lacks = ", ".join(say(language, f"can_{one}") for one in sorted(missing))
+        raise ModelError(say(language, "model_unable", title=spec.title, able=able, lacks=lacks))
+
+
+def _refused(error: MMDemoError, language: Language, needs: Needs, optional: bool) -> Shown:
+    """Say why a model cannot be had, in the place of what it can do."""
+    return Shown(
+        model=gr.update(choices=choices(language, needs, optional)),
+        facts=gr.update(visible=False),
+        download=gr.update(value=model_views.refusal(error, language), visible=True),
+        button=gr.update(visible=False),
+        timer=gr.update(active=False),
+        arrived="",
     )
 
 
@@ -96,6 +132,11 @@ def choices(language: Language, needs: Needs, optional: bool = False) -> list[tu
     """Return the models on offer as label and name; the label says what a download costs."""
     none = [(say(language, "model_none"), "")] if optional else []
     return none + [(_label(spec, language), spec.name) for spec in suitable(needs)]
+
+
+def anything_goes() -> bool:
+    """Say whether a visitor may type a model that is not on the list: not where it is pinned."""
+    return not offered_models()
 
 
 def suitable(needs: Needs) -> list[ModelSpec]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from mmdemo.errors import MMDemoError
 from mmdemo.progress import Progress, clock, size_text
 from mmdemo.registry import ModelSpec
 from mmdemo.types import Modality
@@ -69,6 +70,11 @@ def progress_bar(spec: ModelSpec, progress: Progress, language: Language) -> str
         f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
     )
     return f'{bar}<p class="mm-download">{line}</p>'
+
+
+def refusal(error: MMDemoError, language: Language) -> str:
+    """Return why a model cannot be had."""
+    return _box(escape(error_message(error, language)))
 
 
 def _box(text: str) -> str:

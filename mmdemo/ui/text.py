@@ -23,6 +23,14 @@ TEXT: dict[str, dict[Language, str]] = {
     "language_label": {"en": "Language", "zh": "语言"},
     # Inputs
     "model_label": {"en": "Model", "zh": "模型"},
+    "model_info": {
+        "en": "Or type the id of a model on the hub, or a directory.",
+        "zh": "也可以输入模型库中的模型 id 或本地目录。",
+    },
+    "model_unable": {
+        "en": "{title} embeds {able}, not {lacks}, which is needed here. Choose another model.",
+        "zh": "{title} 可嵌入{able}，但不能嵌入这里需要的{lacks}，请选择其他模型。",
+    },
     "model_none": {"en": "none", "zh": "无"},
     "image1_label": {"en": "Image 1", "zh": "图片 1"},
     "image2_label": {"en": "Image 2", "zh": "图片 2"},

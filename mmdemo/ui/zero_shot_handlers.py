@@ -54,11 +54,13 @@ class Shown:
     """What is on the screen, for what is asked of it later: another picture, a file, the code.
 
     Attributes:
+        models: as they were chosen.
         results: one a model.
         pictures: as the page shows them.
-        waiting: models whose background set is being measured.
+        waiting: those of `models` whose background set is being measured.
     """
 
+    models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     waiting: tuple[str, ...] = ()
@@ -116,7 +118,8 @@ def run(
             return
         candidates, prompts = checked_labels(labels or ""), checked_templates(lines(templates))
         opened = _open_all(uploads, language)
-        encoders = [loaded(name, language) for name in dict.fromkeys(filter(None, models))]
+        chosen = tuple(dict.fromkeys(filter(None, models)))
+        encoders = [loaded(name, language) for name in chosen]
         for encoder in encoders:
             yield from _embed(encoder, candidates, prompts, language)
         results = tuple(
@@ -124,9 +127,14 @@ def run(
         )
         names = tuple(Path(path).name if isinstance(path, str) else "" for path in uploads)
         shown = Shown(
+            chosen,
             results,
             Pictures(names, tuple(thumbnail_uri(picture) for picture in opened)),
-            tuple(encoder.name for encoder in encoders if measuring(encoder) is not None),
+            tuple(
+                name
+                for name, encoder in zip(chosen, encoders, strict=True)
+                if measuring(encoder) is not None
+            ),
         )
         repeated = len([one for one in split_labels(labels or "") if one.strip()]) > len(candidates)
         yield _outputs(shown, encoders, picked, repeated, language)
@@ -172,34 +180,41 @@ def _outputs(
     """Return everything that a finished classification shows."""
     many = len(shown.pictures.names) > 1
     image = min(picked or 0, len(shown.pictures.names) - 1)
-    sentences = [note_sentence(note, language) for one in shown.results for note in one.notes]
-    sentences += [views.awaited(encoder, language) for encoder in encoders]
+    sentences = _sentences(shown, encoders, language)
     sentences += [say(language, "zs_duplicates")] if repeated else []
-    kept = list(dict.fromkeys(filter(None, sentences)))
     top = Results(
-        message=message_box("</p><p>".join(kept), stale=False),
+        message=message_box("</p><p>".join(sentences), stale=False),
         progress=gr.update(visible=False),
         stop=gr.update(visible=False),
         matrix_heading=gr.update(visible=many),
         prompts_heading=_prompts_heading(image, language),
         pick=gr.update(choices=_picture_choices(shown.pictures), value=image, visible=many),
-        python=views.python_text(shown.results, shown.pictures),
+        python=views.python_text(shown.models, shown.results[0], shown.pictures),
         timer=gr.update(active=bool(shown.waiting)),
         shown=shown,
     )
     columns = [
         Column(
             **_places(True),
-            heading=views.heading(
-                find_offered(result.model).title, result, background(encoder), language
-            ),
+            heading=views.heading(find_offered(name).title, result, background(encoder), language),
             cards=views.cards(result, shown.pictures, language),
             matrix=views.matrix(result, shown.pictures, language),
             prompts=views.prompts(prompt_effect(encoder, result, image), language),
         )
-        for encoder, result in zip(encoders, shown.results, strict=True)
+        for name, encoder, result in zip(shown.models, encoders, shown.results, strict=True)
     ]
     return _all(top, columns, hide=True)
+
+
+def _sentences(shown: Shown, encoders: Sequence[Encoder], language: Language) -> list[str]:
+    """Return what a reader should know; of which model, where there are several."""
+    found: list[str] = []
+    for name, encoder, result in zip(shown.models, encoders, shown.results, strict=True):
+        own = [note_sentence(note, language) for note in result.notes]
+        own += filter(None, [views.awaited(encoder, language)])
+        whose = f"{escape(find_offered(name).title)}: " if len(encoders) > 1 else ""
+        found += [f"{whose}{sentence}" for sentence in own]
+    return found
 
 
 def _all(top: Results, columns: Sequence[Column] = (), *, hide: bool = False) -> Outputs:
@@ -230,8 +245,8 @@ def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...
     if not shown.results or picked is None:
         return (gr.skip(),) * (1 + MODELS)
     figures = [
-        views.prompts(prompt_effect(loaded(one.model, language), one, picked), language)
-        for one in shown.results
+        views.prompts(prompt_effect(loaded(name, language), result, picked), language)
+        for name, result in zip(shown.models, shown.results, strict=True)
     ]
     skipped = [gr.skip()] * (MODELS - len(figures))
     return (_prompts_heading(picked, language), *figures, *skipped)

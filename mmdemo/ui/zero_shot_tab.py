@@ -241,7 +241,7 @@ def _side_by_side(
     built: list[tuple[Block, ...]] = []
     with gr.Row(elem_classes="mm-beside"):
         for number in range(1, handlers.MODELS + 1):
-            with gr.Column(min_width=280, visible=number == 1) as column:
+            with gr.Column(min_width=240, visible=number == 1) as column:
                 inside = build_one(f"{name}-{number}")
             built.append((column, *inside))
     return built

@@ -107,11 +107,12 @@ def _card(
         rows.append((chance, _none_row(result, chance, language)))
         rows.sort(key=lambda row: -row[0])
     body = "".join(row for _, row in rows)
+    wide = ' class="wide"' if result.matching is not None else ""
     return (
         f'<article class="mm-rank-card" data-picture="{image + 1}">'
         f'<header><img src="{pictures.thumbnails[image]}" alt="{name}">'
         f"<span><b>{number}</b><br>{name}</span></header>"
-        f"<table>{_columns(result, language)}{body}</table>"
+        f"<table{wide}>{_columns(result, language)}{body}</table>"
         f"{_more(len(ranked) - most, language)}</article>"
     )
 
@@ -250,8 +251,16 @@ def json_text(results: Sequence[Classification], pictures: Pictures) -> str:
 def csv_text(results: Sequence[Classification], pictures: Pictures) -> str:
     """Return what is on the screen as CSV: one row a model, picture and label."""
     target = io.StringIO()
-    columns = ("model", "picture", "label", "cosine", "probability", "percentile", "matching")
-    writer = csv.DictWriter(target, columns)
+    columns: tuple[str, ...] = (
+        "model",
+        "picture",
+        "label",
+        "cosine",
+        "probability",
+        "percentile",
+        "matching",
+    )
+    writer: csv.DictWriter[str] = csv.DictWriter(target, columns)
     writer.writeheader()
     for result in results:
         for row in result.rows():
@@ -260,20 +269,23 @@ def csv_text(results: Sequence[Classification], pictures: Pictures) -> str:
     return target.getvalue()
 
 
-def python_text(results: Sequence[Classification], pictures: Pictures) -> str:
-    """Return the lines of Python that give the same numbers."""
-    first = results[0]
-    models = [_loadable(result.model) for result in results]
-    reject = ", reject=True" if first.rejection is not None else ""
+def python_text(models: Sequence[str], result: Classification, pictures: Pictures) -> str:
+    """Return the lines of Python that give the same numbers.
+
+    Args:
+        models: as they were chosen.
+        result: of one of them, for what they have in common.
+        pictures: what was classified.
+    """
+    reject = ", reject=True" if result.rejection is not None else ""
     known = {one.templates: one.name for one in TEMPLATE_SETS.values()}
-    templates = known.get(first.templates) or list(first.templates)
-    names = list(pictures.names)
+    named = known.get(result.templates)
     return (
         "from mmdemo import classify, load_encoder\n\n"
-        f"images = {_listed(names)}\n"
-        f"labels = {_listed(list(first.labels))}\n"
-        f"templates = {_listed(templates) if isinstance(templates, list) else repr(templates)}\n\n"
-        f"for model in {models!r}:\n"
+        f"images = {_listed(list(pictures.names))}\n"
+        f"labels = {_listed(result.labels)}\n"
+        f"templates = {repr(named) if named else _listed(result.templates)}\n\n"
+        f"for model in {_listed([_loadable(model) for model in models])}:\n"
         "    encoder = load_encoder(model)\n"
         f"    result = classify(encoder, images, labels, templates{reject})\n"
         "    print(model, result.activation, result.logit_scale, result.logit_bias)\n"
