@@ -172,7 +172,7 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
     reject = gr.Checkbox(False, elem_id="zs-reject")
     localiser.add(reject, label="reject_label")
     choice.input(handlers.template_text, choice, templates, **QUIET)
-    templates.input(handlers.template_choice, templates, choice, **QUIET)
+    templates.change(handlers.template_choice, templates, choice, **QUIET)
     language.change(
         handlers.translated, [labels, templates, language], [labels, templates, choice], **QUIET
     )
@@ -248,7 +248,7 @@ def _side_by_side(
 
 
 def _build_ranked(name: str) -> tuple[Component, ...]:
-    heading = gr.HTML(padding=False)
+    heading = gr.HTML(padding=False, elem_id=name.replace("ranked", "heading"))
     return heading, gr.HTML(padding=False, elem_id=name, elem_classes="mm-result")
 
 
