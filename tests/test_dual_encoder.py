@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -330,6 +331,52 @@ def test_weights_in_other_formats(
     np.testing.assert_allclose(
         load_encoder(copy).encode(TEXTS), encoder.encode(TEXTS), rtol=0, atol=drift
     )
+
+
+def published_clip(folder: Path, words: dict[str, Any]) -> None:
+    """As of 2021: a feature extractor, sizes as plain numbers, a vocabulary in two files."""
+    reader = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 32}
+    normal = {
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(reader | normal | {"resample": 3}))
+    (folder / "vocab.json").write_text(json.dumps(words["vocab"]))
+    merges = "\n".join(" ".join(pair) for pair in words["merges"])
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
+
+
+def published_align(folder: Path, words: dict[str, Any]) -> None:
+    """As of 2023: a vocabulary of BERT alone, and the names that classes had then."""
+    reader = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    reader["processor_class"] = "ALIGNProcessor"
+    (folder / "preprocessor_config.json").write_text(json.dumps(reader))
+    (folder / "vocab.txt").write_text("\n".join(sorted(words["vocab"], key=words["vocab"].get)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "published"), [("clip", published_clip), ("align", published_align)], indirect=["kind"]
+)
+def test_files_as_they_were_published(
+    copy: Path, encoder: DualEncoder, published: Callable[..., None], pictures: list[Image.Image]
+) -> None:
+    published(copy, json.loads((copy / "tokenizer.json").read_text())["model"])
+    (copy / "tokenizer.json").unlink()
+    (copy / "processor_config.json").unlink()
+    items = [*TEXTS, LONG, *pictures]
+    np.testing.assert_allclose(load_encoder(copy).encode(items), encoder.encode(items), **CLOSE)
+
+
+def test_siglip_of_the_first_generation_says_what_it_needs(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(folders["siglip"], tmp_path / "model")
+    config = json.loads((copy / "tokenizer_config.json").read_text())
+    config["tokenizer_class"] = "SiglipTokenizer"
+    (copy / "tokenizer_config.json").write_text(json.dumps(config))
+    if importlib.util.find_spec("sentencepiece"):
+        pytest.skip("sentencepiece is installed here, so nothing is needed")
+    assert "pip install sentencepiece protobuf" in refused(copy)
 
 
 def test_an_index_that_points_elsewhere(copy: Path) -> None:

@@ -206,7 +206,7 @@ class PictureReader:
     """Pictures to pixels, by the image processor of the checkpoint.
 
     With torchvision, which is what transformers takes by default; its other way, through Pillow,
-    rounds differently when it resizes, and embeddings move by up to 1e-2.
+    rounds differently when it resizes, and moves the embeddings of small random models by 1e-3.
     """
 
     def __init__(self, folder: Path, size: int | None = None) -> None:
