@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,14 @@ def test_a_picture_reader_of_another_model(folders: dict[str, Path], tmp_path: P
     config["image_processor"]["size"] = {"height": 48, "width": 48}
     (copy / "processor_config.json").write_text(json.dumps(config))
     assert "makes pictures of 3 x 48 x 48, config.json wants 3 x 32 x 32" in refused(copy)
+
+
+def test_nothing_is_asked_of_a_network(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: asked.append(where))
+    monkeypatch.setattr(socket.socket, "connect", lambda _, where: asked.append(where))
+    assert len(load_encoder(copy).encode([TEXTS[0], Image.new("RGB", (40, 40))])) == 2
+    assert not asked
 
 
 # Other layouts of a directory

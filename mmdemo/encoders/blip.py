@@ -39,6 +39,7 @@ from mmdemo.encoders.pretrained import (
     PictureReader,
     TextReader,
     load_network,
+    slices,
 )
 from mmdemo.errors import ModelError
 from mmdemo.types import TokenUsage
@@ -91,7 +92,7 @@ class BlipEncoder(Encoder):
         return self._pictures.prepare(super()._prepare(image))
 
     def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = [self._states(texts[chosen]) for chosen in _slices(texts, _TEXTS_AT_ONCE)]
+        rows = [self._states(texts[chosen]) for chosen in slices(texts, _TEXTS_AT_ONCE)]
         return self._text_proj(torch.cat(rows))
 
     def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
@@ -101,7 +102,7 @@ class BlipEncoder(Encoder):
         the cache keeps 75 pictures.
         """
         rows: list[Features] = []
-        for chosen in _slices(images, PICTURES_AT_ONCE):
+        for chosen in slices(images, PICTURES_AT_ONCE):
             pixels = self._pictures.read(images[chosen])
             with torch.inference_mode():
                 states = self._network.vision_model(pixel_values=pixels).last_hidden_state
@@ -119,7 +120,7 @@ class BlipEncoder(Encoder):
     ) -> NDArray[np.float32]:
         rows = [
             self._states(texts[chosen], torch.from_numpy(np.stack(features[chosen])))
-            for chosen in _slices(texts, PICTURES_AT_ONCE)
+            for chosen in slices(texts, PICTURES_AT_ONCE)
         ]
         return self._text_proj(torch.cat(rows))
 
@@ -132,7 +133,7 @@ class BlipEncoder(Encoder):
         """Return [m] for one picture with m texts."""
         # A single picture for all texts of a pass: its keys and values are computed once.
         tokens = torch.from_numpy(features[None].copy())
-        rows = [self._states(texts[chosen], tokens) for chosen in _slices(texts, _TEXTS_AT_ONCE)]
+        rows = [self._states(texts[chosen], tokens) for chosen in slices(texts, _TEXTS_AT_ONCE)]
         with torch.inference_mode():
             return self._network.itm_head(torch.cat(rows)).softmax(-1)[:, _MATCH].numpy()
 
@@ -153,7 +154,3 @@ class BlipEncoder(Encoder):
     def _text_proj(self, states: torch.Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
             return self._network.text_proj(states).numpy()
-
-
-def _slices(items: Sequence[object], size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, len(items), size)]

@@ -41,6 +41,7 @@ from mmdemo.encoders.pretrained import (
     PictureReader,
     TextReader,
     load_network,
+    slices,
 )
 from mmdemo.errors import ModelError
 from mmdemo.local import languages_of
@@ -133,8 +134,8 @@ class DualEncoder(Encoder):
     def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
         """Return the vectors, float32 [dim] each: there is nothing else to keep of a picture."""
         rows: list[Features] = []
-        for start in range(0, len(images), PICTURES_AT_ONCE):
-            pixels = self._pictures.read(images[start : start + PICTURES_AT_ONCE])
+        for chosen in slices(images, PICTURES_AT_ONCE):
+            pixels = self._pictures.read(images[chosen])
             with torch.inference_mode():
                 vectors = self._network.get_image_features(pixel_values=pixels).pooler_output
             # Copies, so that the cache can let go of one picture without its neighbours.

@@ -103,6 +103,11 @@ def _fill_counters(network: Any) -> None:
             module._buffers[name] = counter[None]
 
 
+def slices(items: Sequence[object], size: int) -> list[slice]:
+    """Return where to cut a sequence into parts of at most `size`."""
+    return [slice(start, start + size) for start in range(0, len(items), size)]
+
+
 class TextReader:
     """Texts to ids and mask, cut to a maximum. Safe to use from many threads.
 
