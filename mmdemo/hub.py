@@ -19,10 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.progress import Meter, Report, size_text
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
 
 # A name or a version that becomes a part of a path: a mirror may say anything.
 _SAFE = r"\w[\w.-]*"
@@ -165,12 +169,12 @@ def listing(repo: str) -> Listing:
     from huggingface_hub import HfApi
 
     with _explained(repo):
-        told = HfApi().model_info(repo, files_metadata=True, timeout=_PATIENCE)
         try:
+            told = HfApi().model_info(repo, files_metadata=True, timeout=_PATIENCE)
             sizes = {file.rfilename: file.size for file in told.siblings or ()}
             names = [name for name in sizes if re.fullmatch(_SAFE, name)]
             tags = [str(tag) for tag in told.tags or ()]
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # other JSON, or none
             raise _unusable(repo) from error
     licences = [
         found[1] for tag in tags if (found := re.fullmatch(r"license:([\w.+-]{1,40})", tag))
@@ -397,12 +401,7 @@ def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
         name: the model.
         wanted: what is being fetched, once it is known.
     """
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         yield
@@ -410,14 +409,10 @@ def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
         raise
     except OfflineModeIsEnabled as error:
         raise _offline(name, "HF_HUB_OFFLINE forbids to fetch it", "offline_setting") from error
-    except RepositoryNotFoundError as error:
-        raise _no_repository(name) from error
     except HfHubHTTPError as error:
-        raise _refused(name, error.response.status_code) from error
+        raise _refused(name, error) from error
     except LocalEntryNotFoundError as error:
         raise _broken_off(name, wanted) from error
-    except ValueError as error:  # no JSON, or other JSON than the hub's
-        raise _unusable(name) from error
     except OSError as error:
         if wanted is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(name, wanted.total - wanted.here, 0) from error
@@ -457,7 +452,12 @@ def _broken_off(name: str, wanted: Plan | None) -> DownloadError:
     )
 
 
-def _refused(name: str, status: int) -> DownloadError:
+def _refused(name: str, error: HfHubHTTPError) -> DownloadError:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    if isinstance(error, RepositoryNotFoundError):
+        return _no_repository(name)
+    status = error.response.status_code
     return DownloadError(
         f"{_host()} answered {status} instead of the files of {name}. Try again later, or check "
         "HF_ENDPOINT and, where the hub wants to know who asks, HF_TOKEN.",

@@ -74,7 +74,10 @@ class Description:
 
 def looks_like_path(name: str) -> bool:
     """Say whether somebody who typed this meant a file or a directory, not a model's name."""
-    return "/" in name or "\\" in name or name.endswith(CHECKPOINTS) or Path(name).is_dir()
+    try:
+        return "/" in name or "\\" in name or name.endswith(CHECKPOINTS) or Path(name).is_dir()
+    except OSError:  # too long for a path
+        return False
 
 
 def recognise(path: Path) -> LocalModel:

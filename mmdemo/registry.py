@@ -274,15 +274,16 @@ def find_model(name: str | Path | None = None) -> ModelSpec:
 def describe_hub(repo: str, *, ask: bool = True) -> ModelSpec:
     """Return the description of a repository of the hub.
 
-    From memory, or from the hub's cache where it is complete there; else the hub is asked: two short
-    requests. Weights are not fetched.
+    From memory, or from the hub's cache where it is complete there; else the hub is asked, in two
+    short requests. Weights are not fetched.
 
     Args:
         repo: its id, `owner/name`.
         ask: False to stay off the network.
 
     Raises:
-        ModelError: it holds no model that can be loaded; or it is not known here and `ask` is False.
+        ModelError: it holds no model that can be loaded; or it is not known here and `ask` is
+            False.
         DownloadError: the hub cannot be asked, or has no such repository.
     """
     if known := _of_hub.get(repo):
@@ -305,9 +306,16 @@ def _not_registered(name: str, *, paths: bool, ask: bool) -> ModelSpec | None:
     What may be both is a path where there is one, and nothing is looked for where paths are not
     accepted: whether something exists on this machine is nobody else's business.
     """
-    if paths and looks_like_path(name) and not (is_hub_id(name) and not Path(name).exists()):
+    if paths and looks_like_path(name) and not (is_hub_id(name) and not _exists(Path(name))):
         return _local_model(Path(name))
     return describe_hub(name, ask=ask) if is_hub_id(name) else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no permission to look
+        return False
 
 
 def _local_model(path: Path) -> ModelSpec:

@@ -7,6 +7,7 @@ leads to another host (here another name of the same one), where ranges can be a
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+_LARGE = (".pth", ".safetensors", ".bin")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -32,6 +35,10 @@ class Hub:
         ranges: whether a part of a file can be asked for.
         claims: sizes that it claims, by address.
         fetched: address and first byte of each file that was asked for.
+        listed: further file names that it claims a repository has.
+        tags: of every repository.
+        asked: repositories that were described.
+        commit: the version of every repository.
     """
 
     files: dict[str, bytes]
@@ -42,6 +49,10 @@ class Hub:
     ranges: bool = True
     claims: dict[str, int] = field(default_factory=dict)
     fetched: list[tuple[str, int]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    commit: str = COMMIT
 
     @property
     def address(self) -> str:
@@ -77,17 +88,20 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, *, body: bool) -> None:
+        if described := re.fullmatch(r"/api/models/([^/]+/[^/?]+)\?blobs=[Tt]rue", self.path):
+            self._describe(described[1])
+            return
         asked = re.fullmatch(r"/(cdn/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)
         name = f"{asked[2]}/{asked[3]}" if asked else ""
         if asked is None or name not in self.hub.files:
             self._send(404, {"X-Error-Code": "EntryNotFound"})
-        elif name.endswith(".pth") and not asked[1]:
+        elif name.endswith(_LARGE) and not asked[1]:
             content = self.hub.files[name]
             self._send(
                 302,
                 {
                     "Location": f"http://localhost:{self.hub.port}/cdn{self.path}",
-                    "X-Repo-Commit": COMMIT,
+                    "X-Repo-Commit": self.hub.commit,
                     "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"',
                     "X-Linked-Size": str(self.hub.claims.get(name, len(content))),
                 },
@@ -95,18 +109,41 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._file(name, body=body)
 
+    def _describe(self, repo: str) -> None:
+        """Answer what a repository holds, as the hub's interface for programs does."""
+        self.hub.asked.append(repo)
+        sizes: dict[str, int] = {
+            name.removeprefix(f"{repo}/"): self.hub.claims.get(name, len(content))
+            for name, content in self.hub.files.items()
+            if name.startswith(f"{repo}/")
+        }
+        if not sizes:
+            self._send(404, {"X-Error-Code": "RepoNotFound"})
+            return
+        files = [
+            {"rfilename": name, "size": size}
+            for name, size in (sizes | dict.fromkeys(self.hub.listed, 1)).items()
+        ]
+        told = {"id": repo, "sha": self.hub.commit, "private": False, "tags": self.hub.tags}
+        body = json.dumps(told | {"siblings": files}).encode()
+        self._send(200, {"Content-Type": "application/json"}, len(body))
+        self.wfile.write(body)
+
     def _file(self, name: str, *, body: bool) -> None:
         content = self.hub.files[name]
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(wanted[1]) if wanted and self.hub.ranges else 0
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
+        headers = {
+            "X-Repo-Commit": self.hub.commit,
+            "ETag": f'"{hashlib.sha1(content).hexdigest()}"',
+        }
         if wanted and self.hub.ranges:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._send(206 if "Content-Range" in headers else 200, headers, len(content) - start)
         if body:
             self.hub.fetched.append((name, start))
             with suppress(ConnectionError):  # a download that was stopped hangs up
-                self._body(content[start:], large=name.endswith(".pth"))
+                self._body(content[start:], large=name.endswith(_LARGE))
 
     def _body(self, content: bytes, *, large: bool) -> None:
         limit = self.hub.break_after.pop(0) if large and self.hub.break_after else len(content)

@@ -91,6 +91,37 @@ def test_the_page_offers_what_the_environment_says(monkeypatch: pytest.MonkeyPat
             find_offered(name)
 
 
+def test_a_path_that_a_visitor_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
+    assert find_offered(str(TINY)) == find_model(TINY)
+    assert find_offered(str(CHECKPOINT)) == find_model(CHECKPOINT)
+    for name in (str(tmp_path / "nowhere"), "~nobody-of-this-name/x/y", "/" + "x" * 9999):
+        with pytest.raises(ModelError, match=r"There is no model at|cannot be read"):
+            find_offered(name)
+    with pytest.raises(ModelError, match="There is no model 'xxx"):
+        find_offered("x" * 9999)
+
+
+def test_a_page_that_others_see_tells_nothing_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(name: str) -> str:
+        with pytest.raises(ModelError) as caught:
+            find_offered(name)
+        return str(caught.value).replace(name, "NAME")
+
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    monkeypatch.chdir(ROOT)
+    # What is there and what is not are answered alike, also where it may be an id of the hub.
+    assert answer(str(TINY)) == answer("/no/such/directory") == answer("../hub")
+    assert answer("tests/data") == answer("tests/nothing")
+    assert "NAME is not on this machine. Choose it on the page" in answer("tests/data")
+    monkeypatch.setenv("MMDEMO_PATHS", "1")
+    assert find_offered(str(TINY)).name == f"local:{TINY.name}"
+    monkeypatch.setenv("MMDEMO_MODELS", "mini")  # pinned: neither paths nor the hub
+    assert answer(str(TINY)) == answer("tests/data") == answer("/no/such/directory")
+
+
 def test_two_directories_of_one_name_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from mmdemo.errors import SettingError, did_you_mean
-from mmdemo.settings import Limits, default_model, limits, offered_models
+from mmdemo.settings import (
+    Limits,
+    cache_folder,
+    default_model,
+    limits,
+    offered_models,
+    paths_accepted,
+)
 
 
 def test_defaults() -> None:
@@ -25,6 +32,48 @@ def test_a_senseless_limit_is_explained(monkeypatch: pytest.MonkeyPatch, value: 
     monkeypatch.setenv("MMDEMO_LIMITS_PIXELS", value)
     with pytest.raises(SettingError, match=f"MMDEMO_LIMITS_PIXELS is '{value}'.*such as"):
         limits()
+
+
+@pytest.mark.parametrize(
+    ("variables", "accepted"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "127.0.0.1"}, True),
+        ({"GRADIO_SERVER_NAME": "localhost"}, True),
+        ({"GRADIO_SERVER_NAME": "::1"}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
+        ({"GRADIO_SERVER_NAME": "::"}, False),
+        ({"GRADIO_SERVER_NAME": "192.168.0.7"}, False),
+        ({"GRADIO_SERVER_NAME": "example.org"}, False),
+        ({"SPACE_ID": "owner/space"}, False),
+        ({"GRADIO_SHARE": "True"}, False),
+        ({"GRADIO_ROOT_PATH": "/demo"}, False),
+        ({"MMDEMO_PATHS": "0"}, False),
+        ({"MMDEMO_PATHS": "1", "GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+    ],
+)
+def test_paths_are_for_a_page_that_only_this_machine_sees(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], accepted: bool
+) -> None:
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "GRADIO_ROOT_PATH", "SPACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert paths_accepted() is accepted
+
+
+def test_a_senseless_switch_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMDEMO_PATHS", "yes")
+    with pytest.raises(SettingError, match=r"MMDEMO_PATHS is 'yes'; it takes 1 .* or 0"):
+        paths_accepted()
+
+
+def test_where_measurements_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("MMDEMO_CACHE", "~/other")
+    assert str(cache_folder()) == "/home/somebody/other"
+    monkeypatch.delenv("MMDEMO_CACHE")
+    assert str(cache_folder()) == "/home/somebody/.cache/mmdemo"
 
 
 def test_did_you_mean() -> None:
