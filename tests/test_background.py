@@ -27,7 +27,8 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
 from mmdemo.registry import find_model
-from tests.conftest import TINY
+from tests.conftest import ROOT, TINY
+from training import build_background
 
 KINDS = {"i2i", "t2i", "t2t", "i2it", "t2it", "it2it"}
 
@@ -115,6 +116,18 @@ def test_what_ships_is_what_its_command_computes(mini: Encoder) -> None:
         np.testing.assert_allclose(known.quantiles[kind], values, atol=2e-4)
 
 
+def test_the_command_makes_a_larger_set(
+    tiny: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(background, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr("sys.argv", ["build_background", "--model", str(tmp_path / "tiny")])
+    build_background.main()
+    shipped = background.background(tiny)
+    assert shipped is not None
+    assert [path.name for path in (tmp_path / "assets/background").iterdir()] == ["local-tiny.json"]
+    assert shipped.pairs["t2it"] > 5 * background.measure(tiny).pairs["t2it"]
+
+
 def test_percentile_counts_lower_pairs() -> None:
     known = background.background(MODELS["mini"])
     assert known is not None
@@ -140,6 +153,15 @@ def test_entries_that_resemble_each_other_are_no_pairs() -> None:
     assert known["meadow"].related(known["autumn-tree"])
     assert not known["fig"].related(known["orange-fish"])
     assert all(entry.related(entry) for entry in known.values())
+
+
+def test_labels_are_those_that_the_pictures_are_collected_with() -> None:
+    rows = json.loads((ROOT / "training/pictures.json").read_text(encoding="utf-8"))
+    index = json.loads((PICTURES / "index.json").read_text(encoding="utf-8"))
+    collected = {f"{row['name']}.webp": row for row in rows}
+    for entry in index:
+        for key in ("label_en", "label_zh", "topics", "caption_en"):
+            assert entry[key] == collected[entry["file"]][key]
 
 
 @pytest.mark.parametrize("count", [None, FEW_TEXTS])
