@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from mmdemo import MODELS, compare, load_encoder
+from mmdemo import MODELS, classify, compare, load_encoder
 from tests.conftest import TINY, running_app
 
 
@@ -50,9 +52,65 @@ def test_models(client: Client) -> None:
 def test_only_what_is_documented_is_offered(client: Client) -> None:
     described: Any = client.view_api(return_format="dict")
     endpoints = described["named_endpoints"]
-    assert set(endpoints) == {"/compare", "/models"}
-    names = [parameter["parameter_name"] for parameter in endpoints["/compare"]["parameters"]]
-    assert names == ["image1", "image2", "text", "model"]
+    assert set(endpoints) == {"/compare", "/classify", "/models"}
+
+    def parameters(name: str) -> list[str]:
+        return [parameter["parameter_name"] for parameter in endpoints[name]["parameters"]]
+
+    assert parameters("/compare") == ["image1", "image2", "text", "model"]
+    assert parameters("/classify") == ["images", "labels", "templates", "reject", "model"]
+
+
+def test_classify_gives_the_numbers_of_the_library(
+    client: Client, two_pictures: tuple[Path, Path]
+) -> None:
+    answer = client.predict(
+        images=[handle_file(path) for path in two_pictures],
+        labels="bee, bridge, <b>",
+        templates="a photo of a {}.\n{}",
+        reject=True,
+        model="mini",
+        api_name="/classify",
+    )
+    expected = classify(
+        load_encoder("mini"),
+        two_pictures,
+        ["bee", "bridge", "<b>"],
+        ["a photo of a {}.", "{}"],
+        reject=True,
+    ).to_dict()
+    for key in ("cosines", "probabilities", "percentiles"):
+        np.testing.assert_allclose(answer[key], expected[key], atol=1e-3 if key[1] == "e" else 1e-5)
+    assert answer["rejection"] == pytest.approx(expected["rejection"], abs=1e-5)
+    for key in ("labels", "templates", "logit_scale", "logit_bias", "activation", "model"):
+        assert answer[key] == expected[key]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"images": []}, "There is no picture"),
+        ({"labels": " , "}, "There are no labels"),
+        ({"labels": "x" * 10_000}, "Label 1 has 10,000 characters"),
+        ({"templates": "a photo"}, "has no {}"),
+        ({"model": "mimi"}, "Did you mean 'mini'"),
+        ({"model": "nobody/nothing"}, "nobody/nothing is not on this machine"),
+    ],
+)
+def test_bad_input_to_classify_gets_a_clear_message(
+    client: Client, two_pictures: tuple[Path, Path], changed: dict[str, Any], says: str
+) -> None:
+    given = {
+        "images": [handle_file(two_pictures[0])],
+        "labels": "bee",
+        "templates": "plain",
+        "reject": False,
+        "model": "mini",
+    }
+    with pytest.raises(AppError, match=re.escape(says)) as caught:
+        client.predict(**(given | changed), api_name="/classify")
+    assert "Traceback" not in str(caught.value)
+    assert client.predict(**given, api_name="/classify")["labels"] == ["bee"]
 
 
 def test_bad_input_gets_a_clear_message(
@@ -118,16 +176,20 @@ def test_no_file_of_the_server_can_be_read(
     answer = post(app_url, [picture, picture, "x", "mini"])
     assert "event: error" in answer
     assert "scores" not in answer
+    answer = post(app_url, [[picture], "bee", "plain", False, "mini"], "classify")
+    assert "event: error" in answer
+    assert "cosines" not in answer
 
 
-def post(app_url: str, data: list[Any]) -> str:
-    """Call `/compare` without gradio's client, and return the raw events."""
+def post(app_url: str, data: list[Any], endpoint: str = "compare") -> str:
+    """Call an endpoint without gradio's client, and return the raw events."""
     body = json.dumps({"data": data}).encode()
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(f"{app_url}/gradio_api/call/compare", body, headers)
+    request = urllib.request.Request(f"{app_url}/gradio_api/call/{endpoint}", body, headers)
     with urllib.request.urlopen(request, timeout=30) as started:
         event = json.load(started)["event_id"]
-    with urllib.request.urlopen(f"{app_url}/gradio_api/call/compare/{event}", timeout=30) as done:
+    address = f"{app_url}/gradio_api/call/{endpoint}/{event}"
+    with urllib.request.urlopen(address, timeout=30) as done:
         return done.read().decode()
 
 

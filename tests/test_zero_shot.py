@@ -180,9 +180,8 @@ def test_many_prompts_come_in_steps_and_stay_ready(
 
 def test_stopping_leaves_nothing_half_done(counting: Counting, squares: list[Image.Image]) -> None:
     labels = [f"label {n}" for n in range(10)]
-    steps = embedding_steps(counting, labels, "openai-80")
-    next(steps)
-    steps.close()
+    for _ in embedding_steps(counting, labels, "openai-80"):
+        break
     assert len(counting.texts) == 80
     result = classify(counting, squares, labels, "openai-80")
     assert len(counting.texts) == 800  # what was embedded before the stop is not again

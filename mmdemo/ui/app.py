@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable, Iterator
 
 import gradio as gr
 
@@ -15,7 +16,8 @@ from mmdemo.settings import limits
 from mmdemo.ui import downloads, similarity_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.text import LANGUAGES, Language
+from mmdemo.ui.model_handlers import suitable
+from mmdemo.ui.text import LANGUAGES, Language, say
 from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)
@@ -47,19 +49,26 @@ def build() -> gr.Blocks:
             )
             mode = gr.Button(size="sm", elem_id="theme-toggle")
             localiser.add(mode, value="theme_button")
-        with gr.Tab("Similarity") as tab:
-            first_comparison = similarity_tab.build(localiser, language)
-        localiser.add(tab, label="tab_similarity")
-        with gr.Tab("Zero-shot", elem_id="zero-shot") as tab:
-            first_looks = zero_shot_tab.build(localiser, language, tab)
-        localiser.add(tab, label="tab_zero_shot")
+        after = list(_build_tabs(localiser, language))
         mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
         language.change(localiser.switch, language, localiser.components, **QUIET)
         page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
         page.load(preferred_language, None, language, **QUIET)
-        first_comparison(page)
-        first_looks(page)
+        for wire in after:
+            wire(page)
     return page
+
+
+def _build_tabs(localiser: Localiser, language: gr.Radio) -> Iterator[Callable[[gr.Blocks], None]]:
+    """Lay out the tabs that a model on offer can serve; yield what each wires to the whole page."""
+    for key, needs, build_tab in (
+        ("tab_similarity", similarity_tab.NEEDS, similarity_tab.build),
+        ("tab_zero_shot", zero_shot_tab.NEEDS, zero_shot_tab.build),
+    ):
+        if suitable(needs):
+            with gr.Tab(say("en", key)) as tab:
+                yield build_tab(localiser, language, tab)
+            localiser.add(tab, label=key)
 
 
 def preferred_language(request: gr.Request) -> Language:

@@ -99,3 +99,31 @@ def build(
         page.load(about(handlers.choose), **event)
 
     return ModelChoice(model, arrived, first_look)
+
+
+def build_beside(
+    localiser: Localiser, language: gr.Radio, needs: Needs, count: int, *, prefix: str = ""
+) -> list[ModelChoice]:
+    """Lay out, folded away, the choice of models that stand beside the first.
+
+    Args:
+        localiser: collects what to translate.
+        language: the page's language choice.
+        needs: as for `build`.
+        count: how many.
+        prefix: of the elements' ids; each choice adds its number, from 2 on.
+    """
+    with gr.Accordion(open=False, elem_id=f"{prefix}beside") as fold:
+        choices = [
+            build(
+                localiser,
+                language,
+                needs,
+                prefix=f"{prefix}{number}-",
+                optional=True,
+                label="beside_label",
+            )
+            for number in range(2, 2 + count)
+        ]
+    localiser.add(fold, label="beside_fold")
+    return choices

@@ -156,7 +156,7 @@ def _label(spec: ModelSpec, language: Language) -> str:
         return spec.title
     return say(
         language,
-        "model_to_download",
+        "model_to_download" if spec.licence else "model_unlicensed",
         title=spec.title,
         size=model_views.model_size(spec),
         licence=spec.licence,

@@ -44,7 +44,8 @@ def model_size(spec: ModelSpec) -> str:
 def download(spec: ModelSpec, running: Download | None, language: Language) -> str:
     """Return how far the download of a model is, why it ended, or what it would cost."""
     if running is None:
-        return _box(say(language, "download_cost", size=model_size(spec), licence=spec.licence))
+        licence = escape(spec.licence) or say(language, "licence_unknown")
+        return _box(say(language, "download_cost", size=model_size(spec), licence=licence))
     if not running.running:
         reason = running.error and error_message(running.error, language)
         return _box(escape(reason or say(language, "download_done")))

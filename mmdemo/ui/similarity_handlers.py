@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
+from mmdemo.background import start
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.base import Encoder
-from mmdemo.errors import MMDemoError, TextError
+from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_offered, offered
@@ -39,6 +40,15 @@ class Results(NamedTuple):
     details: Any
 
 
+class Beside(NamedTuple):
+    """What another model's column shows of a comparison, in the order of the output components."""
+
+    column: Any
+    heading: Any
+    bars: Any
+    ranks: Any
+
+
 def run(
     image1: Upload | None,
     image2: Upload | None,
@@ -57,6 +67,7 @@ def run(
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
         encoder = loaded(model, language)
+        start(encoder)
         results = [
             _compare(encoder, first, second, given, key, language)
             for given, key in ((text, "text_label"), (other, "other_label"))
@@ -86,6 +97,44 @@ def run(
         ),
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
         details=views.details(results, language),
+    )
+
+
+def beside(
+    image1: Upload | None,
+    image2: Upload | None,
+    text: str | None,
+    other: str | None,
+    model: str,
+    language: Language,
+) -> Beside:
+    """Make the same comparison with another model, on a scale of its own; without one, hide it.
+
+    What is wrong with the input is said once, by `run`.
+    """
+    if not model:
+        return Beside(gr.update(visible=False), *[gr.skip()] * 3)
+    try:
+        if image1 is None or image2 is None:
+            return Beside(*[gr.skip()] * 4)
+        encoder = loaded(model, language)
+        start(encoder)
+        first, second = open_image(image1), open_image(image2)
+        texts = [given for given in (text, other) if given and given.strip()]
+        results = [compare(encoder, first, second, given) for given in texts]
+        if not results:
+            return Beside(*[gr.skip()] * 4)
+    except ModelError as error:  # it is not here yet, or cannot do this
+        heading = views.beside_heading(model, None, error_message(error, language), language)
+        return Beside(gr.update(visible=True), heading, None, "")
+    except MMDemoError:
+        return Beside(*[gr.skip()] * 4)
+    title = find_offered(model).title
+    return Beside(
+        gr.update(visible=True),
+        views.beside_heading(title, results, "", language),
+        views.bars(results[0].background, results, language),
+        views.beside_ranks(results, language),
     )
 
 

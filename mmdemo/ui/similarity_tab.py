@@ -22,19 +22,23 @@ from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_choice import ModelChoice
 from mmdemo.ui.model_handlers import Needs
-from mmdemo.ui.similarity_handlers import Results
+from mmdemo.ui.similarity_handlers import Beside, Results
 from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, say
 
 NEEDS: Needs = frozenset({"text", "image", "fused"})
 """What a model must embed."""
 
+OTHERS = 2
+"""How many models can stand beside the first."""
 
-def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], None]:
+
+def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[gr.Blocks], None]:
     """Lay out the tab and wire it.
 
     Args:
         localiser: collects what to translate.
         language: the page's language choice.
+        _tab: the tab that this is.
 
     Returns:
         What to call once the whole page stands: wires the first comparison to its load event.
@@ -43,11 +47,11 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
+            others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
             inputs, message = _build_inputs(localiser, language, choice, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
-            outputs = _build_results(
-                localiser, find_offered(str(inputs.model.value)), opening, message
-            )
+            spec = find_offered(str(inputs.model.value))
+            outputs, columns = _build_results(localiser, spec, opening, message)
             course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
     sources = [*inputs, language]
     event: dict[str, Any] = {
@@ -60,6 +64,18 @@ def build(localiser: Localiser, language: gr.Radio) -> Callable[[gr.Blocks], Non
         **CONCURRENCY,
     }
     gr.on([component.change for component in (*sources, choice.arrived)], **event)
+    for other, column in zip(others, columns, strict=True):
+        # An event of its own: a slow model beside it keeps nobody waiting for the first.
+        given = [inputs.image1, inputs.image2, inputs.text, inputs.other, other.model, language]
+        gr.on(
+            [component.change for component in (*given, other.arrived)],
+            handlers.beside,
+            given,
+            list(column),
+            trigger_mode="always_last",
+            **QUIET,
+            **CONCURRENCY,
+        )
     _build_endpoints(inputs)
 
     def first_comparison(page: gr.Blocks) -> None:
@@ -153,7 +169,7 @@ def _build_examples(
 
 def _build_results(
     localiser: Localiser, model: ModelSpec, opening: Example, message: gr.HTML
-) -> Results:
+) -> tuple[Results, list[Beside]]:
     known = background(model)
     pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
@@ -168,6 +184,7 @@ def _build_results(
         elem_classes="mm-result",
         padding=False,
     )
+    columns = _build_columns()
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
     with gr.Row():
@@ -185,7 +202,7 @@ def _build_results(
     with gr.Accordion(open=False) as fold:
         details = gr.HTML(elem_id="details", padding=True)
     localiser.add(fold, label="details_label")
-    return Results(
+    results = Results(
         message=message,
         bars=bars,
         readings=readings,
@@ -196,6 +213,22 @@ def _build_results(
         matrix2_heading=matrix2_heading,
         details=details,
     )
+    return results, columns
+
+
+def _build_columns() -> list[Beside]:
+    """Lay out what other models say of the same comparison, side by side."""
+    columns = []
+    with gr.Row(elem_classes="mm-beside"):
+        for number in range(2, 2 + OTHERS):
+            with gr.Column(min_width=320, visible=False) as column:
+                heading = gr.HTML(padding=False, elem_id=f"beside-{number}-heading")
+                bars = gr.Plot(
+                    show_label=False, elem_id=f"beside-{number}-bars", elem_classes="mm-bars"
+                )
+                ranks = gr.HTML(padding=False, elem_id=f"beside-{number}-ranks")
+            columns.append(Beside(column, heading, bars, ranks))
+    return columns
 
 
 def _build_endpoints(inputs: Inputs) -> None:

@@ -76,6 +76,43 @@ def readings(results: Sequence[Comparison], language: Language) -> str:
     return f'{before}{_verdicts(results, language)}<div class="mm-cards">{body}</div>'
 
 
+def beside_heading(
+    title: str, results: Sequence[Comparison] | None, reason: str, language: Language
+) -> str:
+    """Return another model's name and how it fuses; or, without results, the reason why."""
+    said = escape(reason)
+    if results:
+        known = results[0].background
+        said = joined(
+            language, say(language, f"note_{results[0].fusion}"), *_whose_scale(known, language)
+        )
+    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{said}</p>'
+
+
+def _whose_scale(known: Background | None, language: Language) -> list[str]:
+    return [say(language, "beside_scale" if known else "no_background")]
+
+
+def beside_ranks(results: Sequence[Comparison], language: Language) -> str:
+    """Return another model's percentiles, one line a pair kind; nothing without a background."""
+    known = results[0].background
+    if known is None:
+        return ""
+    lines = "".join(
+        f'<li data-kind="{kind}"><code>{kind}</code> '
+        + say(
+            language,
+            "percentile",
+            percent=percent_text(results[0].percentiles[kind]),
+            pairs=f"{known.pairs[kind]:,}",
+        )
+        + "</li>"
+        for kind in PAIRS
+        if kind in results[0].percentiles
+    )
+    return f'<ul class="mm-ranks">{lines}</ul>'
+
+
 def awaited_readings(
     known: Background | None, language: Language, *, calibrated: bool = True
 ) -> str:

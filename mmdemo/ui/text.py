@@ -69,6 +69,11 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Not on this machine: a download of {size}, once. Licence: {licence}.",
         "zh": "不在本机：需一次性下载 {size}。许可证：{licence}。",
     },
+    "licence_unknown": {"en": "not stated", "zh": "未注明"},
+    "model_unlicensed": {
+        "en": "{title} · {size} download",
+        "zh": "{title} · 需下载 {size}",
+    },
     "download_asking": {
         "en": "Asking the model hub for {size}…",
         "zh": "正在向模型库请求 {size}……",
@@ -161,8 +166,9 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "第二个文本：高于 {percent}。",
     },
     "no_background": {
-        "en": "There is no background set of this model yet, so no percentiles.",
-        "zh": "该模型还没有背景集，因此没有百分位。",
+        "en": "The background set of this model is measured on this machine at its first use; "
+        "until then there are no percentiles.",
+        "zh": "该模型的背景集在本机首次使用时测量，在此之前没有百分位。",
     },
     # What a percentile means for each pair kind: below 25, 25 to 75, 75 to 95, above
     "means_i2i_low": {
@@ -318,6 +324,11 @@ TEXT: dict[str, dict[Language, str]] = {
     # Zero-shot classification: inputs
     "tab_zero_shot": {"en": "Zero-shot", "zh": "零样本分类"},
     "beside_label": {"en": "And beside it", "zh": "并排比较"},
+    "beside_scale": {
+        "en": "Its cosines are on a scale of its own: compare places among unrelated pairs, not "
+        "numbers.",
+        "zh": "它的余弦自成一套尺度：请比较在无关配对中的位置，而不是数值本身。",
+    },
     "beside_fold": {"en": "Compare models side by side", "zh": "并排比较多个模型"},
     "pictures_label": {"en": "Pictures", "zh": "图片"},
     "pictures_examples": {"en": "Examples", "zh": "示例图片"},

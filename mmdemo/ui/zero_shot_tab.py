@@ -17,7 +17,6 @@ from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import FilesInput, PicturesInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
-from mmdemo.ui.model_choice import ModelChoice
 from mmdemo.ui.model_handlers import Needs
 from mmdemo.ui.text import say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
@@ -62,14 +61,18 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         tab: the tab that this is; nothing is classified before it is opened.
 
     Returns:
-        What to call once the whole page stands: wires the looks at the first models.
+        What to call once the whole page stands: wires the look at the first model.
     """
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
-            choices = _build_models(localiser, language)
+            first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
+            others = model_choice.build_beside(
+                localiser, language, NEEDS, handlers.MODELS - 1, prefix="zs-"
+            )
             inputs = _build_inputs(localiser, language)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             results, columns, after = _build_results(localiser)
+    choices = [first, *others]
     models = [choice.model for choice in choices]
     outputs = [*results, *(component for column in columns for component in column)]
     sources = [*inputs, results.pick, language, *models]
@@ -104,30 +107,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
     results.timer.tick(handlers.arrived, [results.shown, after], [results.timer, after], **QUIET)
     _build_endpoint(models[0])
 
-    def first_looks(page: gr.Blocks) -> None:
-        for choice in choices:
-            choice.first_look(page)
-
-    return first_looks
-
-
-def _build_models(localiser: Localiser, language: gr.Radio) -> list[ModelChoice]:
-    """Lay out the model, and folded away those that can stand beside it."""
-    first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
-    with gr.Accordion(open=False, elem_id="zs-beside") as fold:
-        others = [
-            model_choice.build(
-                localiser,
-                language,
-                NEEDS,
-                prefix=f"zs-{number}-",
-                optional=True,
-                label="beside_label",
-            )
-            for number in range(2, handlers.MODELS + 1)
-        ]
-    localiser.add(fold, label="beside_fold")
-    return [first, *others]
+    return first.first_look
 
 
 def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:

@@ -1,0 +1,237 @@
+"""The handlers and views of the tab "Zero-shot", without a browser."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from mmdemo import Classification, classify
+from mmdemo.background import background
+from mmdemo.encoders.base import Encoder
+from mmdemo.examples import FOLDER
+from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
+from mmdemo.ui import zero_shot_handlers as handlers
+from mmdemo.ui import zero_shot_views as views
+from mmdemo.ui.text import LANGUAGES, say
+from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
+from mmdemo.ui.zero_shot_views import Pictures
+from mmdemo.zero_shot import prompt_effect
+
+BEE, BRIDGE = (FOLDER / name for name in ("bee.jpg", "bridge.jpg"))
+HOSTILE = "<img src=x onerror=alert(1)>"
+LABELS = ["bee", "bridge", HOSTILE, "{0.__class__}"]
+TWO = Pictures(("bee.jpg", f"{HOSTILE}.jpg"), ("data:,1", "data:,2"))
+
+
+@pytest.fixture(scope="module")
+def result(mini: Encoder) -> Classification:
+    return classify(mini, [BEE, BRIDGE], LABELS, reject=True)
+
+
+def run(**changed: Any) -> list[tuple[Any, ...]]:
+    """Run the handler on two pictures and return what it yields."""
+    given: dict[str, Any] = {
+        "uploads": [str(BEE), str(BRIDGE)],
+        "labels": "bee, bridge",
+        "templates": "a photo of a {}.",
+        "reject": False,
+        "picked": 0,
+        "language": "en",
+        "models": ("mini", "", ""),
+    } | changed
+    models = given.pop("models")
+    return list(handlers.run(*given.values(), *models))
+
+
+def test_cards_rank_every_picture(result: Classification) -> None:
+    for _, language in LANGUAGES:
+        markup = views.cards(result, TWO, language)
+        found = re.findall(r'data-picture="(\d)".*?</article>', markup, re.S)
+        assert found == ["1", "2"]
+        labels = re.findall(r'data-label="(.*?)" data-prob', markup)
+        assert labels[0] == "bee"
+        assert labels[4] == "bridge"
+        assert markup.count(say(language, "zs_none")) == 2
+        assert say(language, "zs_percentile") in markup
+
+
+def test_a_visitors_words_and_file_names_are_never_markup(
+    mini: Encoder, result: Classification
+) -> None:
+    effect = prompt_effect(mini, result)
+    shown = [
+        views.cards(result, TWO, "en"),
+        views.matrix(result, TWO, "en"),
+        views.heading(HOSTILE, result, background(mini), "en"),
+        views.progress(HOSTILE, 1, 2, "en"),
+        str(views.prompts(effect, "en").to_json()),
+    ]
+    assert not any("<img src=x" in markup for markup in shown)
+    assert "&lt;img src=x" in shown[0]
+    assert "{0.__class__}" in shown[0]
+
+
+def test_the_matrix_holds_every_pair(result: Classification) -> None:
+    markup = views.matrix(result, TWO, "en")
+    scores = [float(one) for one in re.findall(r"<br>(-?\d\.\d{3})</td>", markup)]
+    np.testing.assert_allclose(scores, result.cosines.T.ravel(), atol=5.1e-4)
+    assert markup.count("shade top") == 2
+    assert views.matrix(result, Pictures(("one",), ("data:,",)), "en") == ""
+
+
+def test_a_long_list_of_labels_is_cut_and_says_so(mini: Encoder) -> None:
+    labels = [f"thing {n}" for n in range(60)] + ["bee"]
+    result = classify(mini, [BEE, BRIDGE], labels, "{}")
+    assert "and 56 more labels" in views.cards(result, TWO, "en")
+    matrix = views.matrix(result, TWO, "en")
+    assert "and 21 more labels" in matrix
+    assert ">bee<" in matrix
+
+
+def test_what_a_number_means_is_said_for_each_activation(
+    mini: Encoder, result: Classification
+) -> None:
+    softmax = views.heading("A", result, background(mini), "en")
+    for said in (
+        f"{result.logit_scale:.4g} × cosine",
+        "sum to 100",
+        "7,896 unrelated",
+        "one of ten",
+    ):
+        assert said in softmax
+    sigmoid = replace(result, activation="sigmoid", logit_bias=-12.5, rejection_cosine=None)
+    told = views.heading("A", sigmoid, None, "en")
+    for said in ("− 12.5", "need not sum to", "every single label fails"):
+        assert said in told
+    assert "unrelated" not in told
+    matched = replace(result, matching=np.full_like(result.cosines, 0.25))
+    assert "may disagree" in views.heading("A", matched, None, "en")
+    assert "25.0\u00a0%" in views.cards(matched, TWO, "en")
+
+
+def test_the_figure_of_the_prompts(mini: Encoder, result: Classification) -> None:
+    effect = prompt_effect(mini, result, image=1)
+    drawn = views.prompts(effect, "zh").to_dict()
+    templates, bare, ensemble = drawn["data"]
+    np.testing.assert_allclose(templates["x"], effect.by_template.ravel())
+    np.testing.assert_allclose(bare["x"], effect.bare)
+    np.testing.assert_allclose(ensemble["x"], effect.ensemble)
+    assert [one["name"] for one in drawn["data"]] == ["单个模板", "裸标签", "集成"]
+    assert drawn["layout"]["height"] > 0
+
+
+def test_a_run_shows_everything() -> None:
+    [shown] = run(reject=True)
+    assert len(shown) == len(Results._fields) + handlers.MODELS * len(Column._fields)
+    top = Results(*shown[: len(Results._fields)])
+    assert top.message == ""
+    assert isinstance(top.shown, Shown)
+    assert top.shown.pictures.names == ("bee.jpg", "bridge.jpg")
+    first = Column(*shown[len(Results._fields) :][: len(Column._fields)])
+    assert 'data-label="bee"' in first.cards
+    assert 'tr class="none"' in first.cards
+    second = Column(*shown[len(Results._fields) + len(Column._fields) :][: len(Column._fields)])
+    assert second.ranked["visible"] is False
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"uploads": []}, "Add a picture"),
+        ({"uploads": [str(BEE), b"no picture"]}, "Picture 2: This file is not a picture"),
+        ({"uploads": [str(BEE)] * 51}, "51 pictures; at most 50"),
+        ({"labels": " , "}, "no labels"),
+        ({"labels": None}, "no labels"),
+        ({"labels": "x" * 10_000}, "Label 1 has 10,000 characters"),
+        ({"labels": "\n".join(map(str, range(1001)))}, "1,001 labels"),
+        ({"templates": "a photo"}, "has no {}"),
+        ({"templates": ""}, "no templates"),
+        ({"models": ("mimi", "", "")}, "Did you mean"),
+        ({"models": ("clip-vit-b32", "", "")}, "is not on this machine yet"),
+        ({"language": "zh", "uploads": [b"%PDF-1.7"]}, "图片 1：这是 PDF"),
+        ({"language": "zh", "templates": "照片"}, "没有 {}"),
+        ({"language": "zh", "labels": ""}, "还没有标签"),
+    ],
+)
+def test_bad_input_changes_only_the_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    monkeypatch.setattr("mmdemo.registry.cached", lambda files: None)
+    [shown] = run(**changed)
+    top = Results(*shown[: len(Results._fields)])
+    assert says in top.message
+    assert "stale" in top.message
+    kept = (*top[3:], *shown[len(Results._fields) :])
+    assert all(update == gr.skip() for update in kept)
+
+
+def test_many_prompts_show_progress_first() -> None:
+    labels = ", ".join(f"unheard of {n}" for n in range(30))
+    *steps, last = run(labels=labels, templates="\n".join(TEMPLATE_SETS["openai-7"].templates))
+    assert len(steps) == 4
+    bars = [Results(*step[: len(Results._fields)]).progress["value"] for step in steps]
+    assert "63 of 210 prompts embedded" in bars[0]
+    assert "210 of 210" in bars[-1]
+    assert Results(*last[: len(Results._fields)]).progress["visible"] is False
+
+
+def test_duplicates_and_foreign_scripts_are_said() -> None:
+    [shown] = run(labels="bee, bee, bridge")
+    assert "count once" in shown[0]
+    [shown] = run(labels="мост, пчела")
+    assert "another script" in shown[0]
+
+
+def test_what_is_taken_away_is_what_is_shown(result: Classification) -> None:
+    shown = Shown(("mini",), (result,), TWO)
+    told = json.loads(handlers.as_json(shown))
+    assert told["pictures"] == list(TWO.names)
+    np.testing.assert_allclose(told["results"][0]["cosines"], result.cosines, atol=1e-7)
+    rows = list(csv.DictReader(handlers.as_csv(shown).splitlines()))
+    assert len(rows) == result.cosines.size
+    for row in rows:
+        image = TWO.names.index(row["picture"])
+        label = LABELS.index(row["label"])
+        assert float(row["probability"]) == pytest.approx(result.probabilities[image, label])
+
+
+def test_the_code_names_sets_and_models(result: Classification) -> None:
+    code = views.python_text(["mini", "owner/name", "local:x"], result, TWO)
+    compile(code, "shown", "exec")
+    for part in ("'openai-7'", "reject=True", "'owner/name'", "'path/to/x'", repr(HOSTILE)):
+        assert part in code
+    own = replace(result, templates=("a {}", "the {}"), rejection=None)
+    code = views.python_text(["mini"], own, TWO)
+    assert "['a {}', 'the {}']" in code
+    assert "reject" not in code
+
+
+def test_choosing_and_recognising_sets() -> None:
+    for name, one in TEMPLATE_SETS.items():
+        text = handlers.template_text(name)
+        assert text.splitlines() == list(one.templates)
+        assert handlers.template_choice(text + "\n\n") == name
+    assert handlers.template_choice("{} of mine") == handlers.OWN
+    assert handlers.template_text(handlers.OWN) == gr.skip()
+
+
+def test_ready_texts_follow_the_language_and_own_ones_stay() -> None:
+    labels = handlers.label_text("food", "en")
+    templates = handlers.template_text("openai-80")
+    to_zh = handlers.translated(labels, templates, "zh")
+    assert to_zh[0] == "\n".join(LABEL_SETS["food"].zh)
+    assert to_zh[1].splitlines() == list(TEMPLATE_SETS["openai-80-zh"].templates)
+    assert to_zh[2]["value"] == "openai-80-zh"
+    back = handlers.translated(to_zh[0], to_zh[1], "en")
+    assert (back[0], back[1]) == (labels, templates)
+    own = handlers.translated("mine", "{} of mine", "zh")
+    assert own[:2] == (gr.skip(), gr.skip())
+    assert own[2]["value"] == handlers.OWN
