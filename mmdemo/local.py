@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo.errors import ModelError
-from mmdemo.types import Fusion, Modality
+from mmdemo.types import Fusion, Modality, Representation
 
 CHECKPOINTS = (".safetensors", ".pth", ".bin")
 """Endings of a file with weights, the better one first: safetensors cannot hold code."""
@@ -24,8 +24,10 @@ CHECKPOINTS = (".safetensors", ".pth", ".bin")
 
 ACCEPTED = (
     "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 or "
-    "BAAI/bge-m3 and one Visualized_*.pth or .safetensors; CLIP, SigLIP, SigLIP 2 of fixed "
-    "resolution, ALIGN and BLIP for retrieval, as transformers saves a model with its processor."
+    "BAAI/bge-m3 and one Visualized_*.pth or .safetensors; BGE-M3, a directory with the files of "
+    "BAAI/bge-m3, sparse_linear.pt and colbert_linear.pt among them; CLIP, SigLIP, SigLIP 2 of "
+    "fixed resolution, ALIGN and BLIP for retrieval, as transformers saves a model with its "
+    "processor."
 )
 
 
@@ -40,6 +42,7 @@ class LocalModel:
         dim: length of a vector.
         languages: ISO 639-1 codes, or `("multilingual",)`.
         files: what the encoder is called with, after its name: the folder, then further files.
+        representations: what it makes of a text.
     """
 
     architecture: str
@@ -48,6 +51,7 @@ class LocalModel:
     dim: int
     languages: tuple[str, ...]
     files: tuple[Path, ...]
+    representations: tuple[Representation, ...] = ("dense",)
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,31 @@ def _visualized_bge(
         dim=int(config.get("hidden_size", 0)),
         languages=languages,
         files=(folder, checkpoint),
+    )
+
+
+_BGE_M3_HEADS = ("sparse_linear.pt", "colbert_linear.pt")
+_BGE_M3_TOWER = ("model.safetensors", "pytorch_model.bin")
+
+
+def _bge_m3(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) -> LocalModel | None:
+    """Recognise BGE-M3: an XLM-R with its weights and the files of its two heads."""
+    present = all((folder / name).is_file() for name in _BGE_M3_HEADS)
+    tower = any((folder / name).is_file() for name in _BGE_M3_TOWER)
+    # A checkpoint of Visualized-BGE beside it, or one that was named, is another model.
+    other = [*folder.glob("Visualized_*")] if checkpoint is None else [checkpoint]
+    if config.get("model_type") != "xlm-roberta" or not (present and tower):
+        return None
+    if any(path.name not in _BGE_M3_TOWER for path in other):
+        return None
+    return LocalModel(
+        architecture="bge_m3:BGEM3Encoder",
+        modalities=("text",),
+        fusion="none",
+        dim=int(config.get("hidden_size", 0)),
+        languages=("multilingual",),
+        files=(folder,),
+        representations=("dense", "sparse", "multi_vector"),
     )
 
 
@@ -292,4 +321,4 @@ def _of_transformers(
     )
 
 
-_RECOGNISERS = (_visualized_bge, _of_transformers)
+_RECOGNISERS = (_bge_m3, _visualized_bge, _of_transformers)

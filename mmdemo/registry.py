@@ -17,7 +17,7 @@ from mmdemo.hub_models import from_cache, from_hub
 from mmdemo.local import LocalModel, looks_like_path, recognise
 from mmdemo.progress import Report, print_progress
 from mmdemo.settings import chosen_model, default_model, offered_models, paths_accepted
-from mmdemo.types import Fusion, Modality
+from mmdemo.types import Fusion, Modality, Representation
 from mmdemo.weights import ASSETS, files_fingerprint, missing_files, read_config
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ModelSpec:
         languages: ISO 639-1 codes, or `("multilingual",)`.
         size_mb: weights on disk, in megabytes of 10^6 bytes.
         licence: SPDX expression of the weights; empty where it is not known.
+        representations: what a text can become.
         hub: files of the hub; those of the first repository make up the folder.
         local: the folder and further files on this machine.
     """
@@ -55,6 +56,7 @@ class ModelSpec:
     languages: tuple[str, ...]
     size_mb: float
     licence: str
+    representations: tuple[Representation, ...] = ("dense",)
     hub: tuple[HubFiles, ...] = ()
     local: tuple[Path, ...] = ()
 
@@ -116,6 +118,7 @@ _SPECS = (
         languages=("en", "zh"),
         size_mb=49.8,
         licence="Apache-2.0",
+        representations=("dense", "multi_vector"),
     ),
     ModelSpec(
         name="visualized-bge-base-en",
@@ -234,6 +237,25 @@ _SPECS = (
         licence="",
         hub=(HubFiles("kakaobrain/align-base", (*_SETTINGS, "vocab.txt", "pytorch_model.bin")),),
     ),
+    ModelSpec(
+        name="bge-m3",
+        title="BGE-M3",
+        architecture="bge_m3:BGEM3Encoder",
+        source="hub:BAAI/bge-m3",
+        modalities=("text",),
+        fusion="none",
+        dim=1024,
+        languages=("multilingual",),
+        size_mb=2290,
+        licence="MIT",
+        representations=("dense", "sparse", "multi_vector"),
+        hub=(
+            HubFiles(
+                "BAAI/bge-m3",
+                (*_TEXT_ENCODER, "pytorch_model.bin", "sparse_linear.pt", "colbert_linear.pt"),
+            ),
+        ),
+    ),
 )
 
 MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
@@ -346,6 +368,7 @@ def _described(found: LocalModel, size: int, *, name: str, title: str, source: s
         languages=found.languages,
         size_mb=round(size / 1e6, 1),
         licence="",
+        representations=found.representations,
     )
 
 

@@ -26,6 +26,9 @@ class Limits:
         pictures: most pictures in one classification (`MMDEMO_LIMITS_PICTURES`).
         labels: most candidate labels (`MMDEMO_LIMITS_LABELS`).
         templates: most templates of one's own (`MMDEMO_LIMITS_TEMPLATES`).
+        document: longest text for a model that reads whole documents, and all passages of one
+            ranking together, in characters (`MMDEMO_LIMITS_DOCUMENT`).
+        passages: most passages of one ranking (`MMDEMO_LIMITS_PASSAGES`).
     """
 
     upload_mb: int = 20
@@ -35,6 +38,8 @@ class Limits:
     pictures: int = 50
     labels: int = 1_000
     templates: int = 100
+    document: int = 100_000
+    passages: int = 50
 
 
 def limits() -> Limits:
@@ -52,6 +57,8 @@ def limits() -> Limits:
         pictures=_positive("MMDEMO_LIMITS_PICTURES", fallback.pictures),
         labels=_positive("MMDEMO_LIMITS_LABELS", fallback.labels),
         templates=_positive("MMDEMO_LIMITS_TEMPLATES", fallback.templates),
+        document=_positive("MMDEMO_LIMITS_DOCUMENT", fallback.document),
+        passages=_positive("MMDEMO_LIMITS_PASSAGES", fallback.passages),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmdemo.errors import ModelError
-from mmdemo.types import Embeddings
+from mmdemo.types import Embeddings, Representation, SparseEmbedding
 
 
 def unit_rows(vectors: ArrayLike) -> Embeddings:
@@ -52,3 +54,86 @@ def cosine(a: Embeddings, b: Embeddings) -> NDArray[np.float32]:
     """
     # float64 keeps the diagonal of a self-comparison at 1.0000000 instead of 0.9999999.
     return (a.astype(np.float64) @ b.astype(np.float64).T).astype(np.float32)
+
+
+def lexical(a: SparseEmbedding, b: SparseEmbedding) -> float:
+    """Return the dot product of two texts' lexical weights: the sum over the tokens they share.
+
+    FlagEmbedding's `compute_lexical_matching_score` (Chen et al. 2024, arXiv 2402.03216, 3.2).
+
+    >>> one = SparseEmbedding(np.array([3, 8]), np.array([0.5, 1.0], dtype=np.float32))
+    >>> two = SparseEmbedding(np.array([8, 9]), np.array([0.25, 1.0], dtype=np.float32))
+    >>> lexical(one, two)
+    0.25
+    """
+    _, here, there = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
+    return float(a.values[here].astype(np.float64) @ b.values[there].astype(np.float64))
+
+
+def stacked(matrices: Sequence[Embeddings]) -> tuple[Embeddings, NDArray[np.bool_]]:
+    """Put matrices of different heights into one array, as `maxsim` takes them.
+
+    Args:
+        matrices: n of them, float32 [tokens, dim] each; at least one.
+
+    Returns:
+        float32 [n, longest, dim], filled up with zeros, and bool [n, longest]: what is no filling.
+    """
+    lengths = np.array([len(matrix) for matrix in matrices])
+    longest = int(lengths.max())
+    rows = np.zeros((len(matrices), longest, matrices[0].shape[1]), dtype=np.float32)
+    for index, matrix in enumerate(matrices):
+        rows[index, : len(matrix)] = matrix
+    return rows, np.arange(longest)[None] < lengths[:, None]
+
+
+def maxsim(
+    query: Embeddings, passages: Embeddings, mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Return how well passages answer a query, token by token (*late interaction*).
+
+    Each token of the query counts with its best cosine among the passage's tokens; the sum is
+    divided by the number of the query's tokens (Khattab & Zaharia 2020, arXiv 2004.12832; divided
+    as FlagEmbedding's `colbert_score` does).
+
+    Args:
+        query: float32 [q, dim], unit rows.
+        passages: float32 [n, p, dim], unit rows.
+        mask: bool [n, p], False where a row only fills up a shorter passage: such a row counts as
+            minus infinity, so that it never is the best, not even where all others are negative.
+
+    Returns:
+        float32 [n]; 0 where query or passage have no token, because then nothing matches.
+    """
+    count, longest = passages.shape[:2]
+    if not len(query) or not longest:
+        return np.zeros(count, dtype=np.float32)
+    cosines = query.astype(np.float64) @ passages.astype(np.float64).transpose(0, 2, 1)  # [n, q, p]
+    if mask is not None:
+        cosines = np.where(mask[:, None, :], cosines, -np.inf)
+    scores = cosines.max(axis=2).sum(axis=1) / len(query)
+    return np.where(np.isneginf(scores), 0.0, scores).astype(np.float32)
+
+
+def hybrid(
+    scores: Mapping[Representation, NDArray[np.float32] | None],
+    weights: Mapping[Representation, float],
+) -> NDArray[np.float32]:
+    """Return the weighted sum of scores, divided by the sum of the weights.
+
+    FlagEmbedding's `compute_score`, which divides by the weights of the functions that take part
+    and takes 1 for each by default.
+
+    Args:
+        scores: [n] by function; None for one that the model lacks, whose weight does not count.
+        weights: at least 0, by function. Where all are 0, so is every sum.
+
+    Returns:
+        float32 [n].
+    """
+    there = {name: found for name, found in scores.items() if found is not None}
+    total = sum(weights[name] for name in there)
+    weighted = [
+        np.multiply(found, weights[name], dtype=np.float64) for name, found in there.items()
+    ]
+    return (np.sum(weighted, axis=0) / (total or 1.0)).astype(np.float32)

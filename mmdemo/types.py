@@ -13,8 +13,15 @@ from PIL import Image
 Modality: TypeAlias = Literal["text", "image", "fused"]
 """What goes into one embedding: a text, an image, or both together (*fused*)."""
 
-Fusion: TypeAlias = Literal["native", "averaged"]
-"""How a fused embedding comes about: by the model itself, or as the mean of its two vectors."""
+Fusion: TypeAlias = Literal["native", "averaged", "none"]
+"""How a fused embedding comes about: by the model itself, as the mean of its two vectors, or not at
+all, where a model reads texts alone."""
+
+Representation: TypeAlias = Literal["dense", "sparse", "multi_vector"]
+"""What a text becomes: one vector, a weight for each of its words, or a vector for each token."""
+
+REPRESENTATIONS: tuple[Representation, ...] = ("dense", "sparse", "multi_vector")
+"""All of them, in the order in which they are shown."""
 
 Activation: TypeAlias = Literal["softmax", "sigmoid"]
 """What turns `logit_scale` x cosine into a probability."""
@@ -63,6 +70,68 @@ class TokenUsage:
     def truncated(self) -> bool:
         """True where the model did not read the whole text."""
         return self.used < self.total
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a text, as a model reads it.
+
+    Attributes:
+        text: the token as its tokenizer writes it.
+        start: where it begins in the text, in characters.
+        end: where it ends; equal to `start` for a token that no character stands for.
+        id: its number in the vocabulary, and in `SparseEmbedding.indices`.
+        row: its row in the text's multi-vector, or None where it has none.
+    """
+
+    text: str
+    start: int
+    end: int
+    id: int
+    row: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class SparseEmbedding:
+    """The lexical weights of a text: what is not named has weight 0.
+
+    Attributes:
+        indices: int64 [n], numbers of tokens in the vocabulary, ascending.
+        values: float32 [n], their weights, above 0.
+    """
+
+    indices: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+    def as_dict(self) -> dict[int, float]:
+        """Return the weights by token number."""
+        return dict(zip(self.indices.tolist(), self.values.tolist(), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class TextEncoding:
+    """Everything that one pass through a model says about a text.
+
+    Attributes:
+        dense: float32 [dim], of unit length.
+        sparse: lexical weights, or None for a model without.
+        multi_vector: float32 [n_tokens, dim], unit rows, or None for a model without.
+    """
+
+    dense: NDArray[np.float32]
+    sparse: SparseEmbedding | None = None
+    multi_vector: NDArray[np.float32] | None = None
+
+    def arrays(self) -> list[NDArray[np.generic]]:
+        """Return the arrays that it is made of."""
+        sparse = [] if self.sparse is None else [self.sparse.indices, self.sparse.values]
+        matrix = [] if self.multi_vector is None else [self.multi_vector]
+        return [self.dense, *sparse, *matrix]
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of its arrays."""
+        return sum(array.nbytes for array in self.arrays())
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmdemo import compare
+from mmdemo.encoders import text_tower
 from mmdemo.encoders import visualized_bge as module
 from mmdemo.encoders.checkpoint import check_filled
 from mmdemo.encoders.linear import (
@@ -147,7 +148,7 @@ def test_batches_that_memory_would_not_hold_at_once(
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_TOKENS_AT_ONCE", 50)
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 50)
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
     np.testing.assert_allclose(fused, expected["fused"], **CLOSE)
 
@@ -190,7 +191,7 @@ def test_every_way_to_multiply_gives_these_numbers(
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "fastest_kernel", lambda *_: kernel)
+    monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     before = torch.get_float32_matmul_precision()
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
     layers = [type(layer) for layer in encoder._network.modules()]

@@ -5,7 +5,9 @@ A subclass implements forward passes only:
 * `_text_vectors`: texts to vectors;
 * `_image_features`: pictures through the vision tower, once each, whatever they are needed for;
 * `_image_vectors`, `_fused_vectors`: from those features to vectors, or `_picture_vectors` for both
-  at once.
+  at once;
+* `_text_encodings`, `tokens`: where a text becomes more than one vector, everything that one pass
+  says about texts, and what the model reads of one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -23,12 +25,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.encoders.cache import ArrayCache, content_key
+from mmdemo.encoders.batching import by_length
+from mmdemo.encoders.cache import ArrayCache, ByteCache, content_key
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.images import as_image, to_rgb
 from mmdemo.settings import limits
 from mmdemo.similarity import unit_rows
-from mmdemo.types import Activation, Embeddings, Fusion, Item, Match, Modality, TokenUsage
+from mmdemo.types import (
+    Activation,
+    Embeddings,
+    Fusion,
+    Item,
+    Match,
+    Modality,
+    Representation,
+    SparseEmbedding,
+    TextEncoding,
+    Token,
+    TokenUsage,
+)
 
 Input: TypeAlias = str | Image.Image | Path | Mapping[str, object] | Item
 """A text, a picture, a `Path` to one, `{"image": …, "text": …}`, or an `Item`.
@@ -38,10 +53,16 @@ A plain `str` is always a text; inside a mapping, `"image"` may also be a path a
 
 Features: TypeAlias = NDArray[np.float32]
 Timings: TypeAlias = dict[str, float]
+Step: TypeAlias = Callable[[float], None]
+"""Told the share of the work that is done, 0 to 1; what it raises ends the work."""
+
 _Prepared: TypeAlias = dict[int, tuple[weakref.ref[Image.Image], Image.Image]]
 
 _EMBEDDING_CACHE_BYTES = 32 * 2**20
 _FEATURE_CACHE_BYTES = 128 * 2**20
+# A multi-vector of 8192 tokens and 1024 dimensions has 32 MiB: eight of those, or fifty passages of
+# 1300 tokens.
+_ENCODING_CACHE_BYTES = 256 * 2**20
 
 
 class Encoder(ABC):
@@ -51,6 +72,7 @@ class Encoder(ABC):
         name: the name in the registry.
         dim: length of a vector.
         modalities: what can be embedded.
+        representations: what a text can become; all models make one dense vector of it.
         fusion: how a fused embedding comes about.
         languages: ISO 639-1 codes of the languages the text side reads, or `("multilingual",)`.
         logit_scale: factor between a cosine and a logit (the inverse of the temperature).
@@ -62,11 +84,13 @@ class Encoder(ABC):
         fingerprint: what tells these weights from others, as `ModelSpec.fingerprint`; empty where
             `load_encoder` did not make the encoder.
         batch_size: items that go through the model at once.
+        batch_tokens: padded tokens of texts that go through the model at once, in `read_texts`.
     """
 
     name: str
     dim: int
     modalities: frozenset[Modality]
+    representations: frozenset[Representation] = frozenset({"dense"})
     fusion: Fusion
     languages: tuple[str, ...]
     logit_scale: float
@@ -76,6 +100,7 @@ class Encoder(ABC):
     has_matching_head: bool = False
     fingerprint: str = ""
     batch_size: ClassVar[int] = 32
+    batch_tokens: ClassVar[int] = 4096
 
     def __init__(self) -> None:
         """Make the caches. Subclasses load their weights before or after, in their own."""
@@ -84,6 +109,7 @@ class Encoder(ABC):
         self._lock = threading.RLock()
         self._embeddings = ArrayCache(_EMBEDDING_CACHE_BYTES)
         self._features = ArrayCache(_FEATURE_CACHE_BYTES)
+        self._encodings: ByteCache[TextEncoding] = ByteCache(_ENCODING_CACHE_BYTES)
 
     def encode(
         self, items: Sequence[Input] | Input, *, timings: Timings | None = None
@@ -121,9 +147,85 @@ class Encoder(ABC):
             return np.empty((0, self.dim), dtype=np.float32)
         return np.stack([rows[key] for key in keys])
 
+    def encode_sparse(self, texts: Sequence[str] | str) -> list[SparseEmbedding]:
+        """Return the lexical weights of texts: which tokens they are about, and how much.
+
+        Args:
+            texts: any length; one that is empty has no weights.
+
+        Raises:
+            ModelError: this model has no lexical weights.
+            TextError: a text is too long or not a text.
+        """
+        self._require_representation("sparse")
+        found = self._all_encodings(texts)
+        return [encoding.sparse for encoding in found if encoding.sparse is not None]
+
+    def encode_multi_vector(self, texts: Sequence[str] | str) -> list[Embeddings]:
+        """Return a matrix for each text, float32 [n_tokens, dim] with unit rows.
+
+        Which token a row stands for, `tokens` says.
+
+        Args:
+            texts: any length; an empty one keeps the rows that the model gives it, if any.
+
+        Raises:
+            ModelError: this model has no multi-vectors.
+            TextError: a text is too long or not a text.
+        """
+        self._require_representation("multi_vector")
+        found = self._all_encodings(texts)
+        return [encoding.multi_vector for encoding in found if encoding.multi_vector is not None]
+
+    def read_texts(
+        self, texts: Sequence[str], *, step: Step | None = None, timings: Timings | None = None
+    ) -> Iterator[tuple[int, TextEncoding]]:
+        """Yield everything that one pass says about each text, as it becomes known.
+
+        Short texts come first, in batches of similar length. Whoever stops asking stops the work,
+        and between two batches others get their turn.
+
+        Args:
+            texts: any length, an empty one included: it is what the model reads where nothing is.
+            step: told how far the work is; what it raises ends the work.
+            timings: where to add the milliseconds of forward passes, under `text`.
+
+        Yields:
+            The position in `texts`, and the encoding, whose arrays are read-only.
+
+        Raises:
+            ModelError: this model embeds no texts.
+            TextError: a text is too long or not a text.
+        """
+        self._require("text")
+        for position, text in enumerate(texts):
+            _checked_length(text, limits().document, f"Text {position + 1}: ")
+        lengths = [self.token_usage(text).used for text in texts]
+        done, total = 0, max(sum(lengths), 1)
+        for chosen in by_length(lengths, self.batch_tokens, least=_SMALL_BATCH, waste=_WASTE):
+            size = sum(lengths[position] for position in chosen)
+
+            def told(share: float, done: int = done, size: int = size) -> None:
+                if step is not None:
+                    step((done + share * size) / total)
+
+            told(0.0)
+            batch = [texts[position] for position in chosen]
+            yield from zip(chosen, self._encodings_of(batch, told, timings), strict=True)
+            done += size
+            told(0.0, done)
+
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read, alone or beside a picture."""
         raise NotImplementedError
+
+    def tokens(self, text: str) -> list[Token]:
+        """Return what the model reads of a text, special tokens included.
+
+        Raises:
+            ModelError: this model does not say.
+        """
+        raise ModelError(f"{self.name} does not tell which tokens it reads.")
 
     def match_probabilities(
         self, images: Sequence[Image.Image], texts: Sequence[str]
@@ -164,6 +266,15 @@ class Encoder(ABC):
     @abstractmethod
     def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return [n, dim] for n texts, of any length per row."""
+
+    def _text_encodings(self, texts: Sequence[str], step: Step) -> Sequence[TextEncoding]:
+        """Return what one pass says about n texts of similar length, vectors of any length.
+
+        Args:
+            texts: they go through the model at once.
+            step: to be told how far the pass is, where that can take long.
+        """
+        return [TextEncoding(vector) for vector in self._text_vectors(texts)]
 
     @abstractmethod
     def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
@@ -220,7 +331,7 @@ class Encoder(ABC):
 
     def _parse(self, item: Input, position: int, prepared: _Prepared) -> Item:
         try:
-            read = _read_item(item)
+            read = _read_item(item, self._longest_text())
         except MMDemoError as error:
             raise type(error)(f"Item {position + 1}: {error}") from error
         if read.image is None:
@@ -232,6 +343,40 @@ class Encoder(ABC):
             known = weakref.ref(read.image), self._prepare(read.image)
             prepared[id(read.image)] = known
         return Item(text=read.text, image=known[1])
+
+    def _longest_text(self) -> int:
+        """Return the most characters of a text that `encode` takes."""
+        return limits().text
+
+    def _all_encodings(self, texts: Sequence[str] | str) -> list[TextEncoding]:
+        """Return `read_texts` in the order of the texts."""
+        found = dict(self.read_texts([texts] if isinstance(texts, str) else texts))
+        return [found[position] for position in range(len(found))]
+
+    def _encodings_of(
+        self, texts: Sequence[str], step: Step, timings: Timings | None
+    ) -> list[TextEncoding]:
+        """Return what one pass says about texts; what was read before comes from the cache."""
+        keys = [content_key(text, None) for text in texts]
+        with self._lock:
+            found = {key: known for key in keys if (known := self._encodings.get(key)) is not None}
+            todo = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+            if todo:
+                with _clock({} if timings is None else timings, "text"):
+                    read = self._text_encodings(list(todo.values()), step)
+                for key, encoding in zip(todo, map(_finished, read), strict=True):
+                    found[key] = encoding
+                    self._encodings.put(key, encoding)
+                    self._embeddings.put(key, encoding.dense)
+        return [found[key] for key in keys]
+
+    def _require_representation(self, wanted: Representation) -> None:
+        if wanted not in self.representations:
+            able = ", ".join(sorted(self.representations))
+            raise ModelError(
+                f"{self.name} has no '{wanted}' representation of texts; it has: {able}. Choose "
+                "another model, such as bge-m3."
+            )
 
     def _require(self, modality: Modality) -> None:
         if modality not in self.modalities:
@@ -281,7 +426,24 @@ class Encoder(ABC):
         return [found[key] for key in keys]
 
 
-def _read_item(item: object) -> Item:
+# Padded tokens from which on a batch pays for its padding, and the share of it that closes a batch.
+_SMALL_BATCH = 256
+_WASTE = 0.2
+
+
+def _finished(read: TextEncoding) -> TextEncoding:
+    """Return an encoding with unit vectors, read-only because every later caller shares it."""
+    finished = TextEncoding(
+        dense=unit_rows(read.dense[None])[0].copy(),
+        sparse=read.sparse,
+        multi_vector=None if read.multi_vector is None else unit_rows(read.multi_vector),
+    )
+    for array in finished.arrays():
+        array.setflags(write=False)
+    return finished
+
+
+def _read_item(item: object, longest: int) -> Item:
     """Turn any accepted input into an `Item`, or say what is accepted."""
     if isinstance(item, Item):
         text, image = item.text, item.image
@@ -297,29 +459,38 @@ def _read_item(item: object) -> Item:
             f"{{'image': …, 'text': …}}; this is {_describe(item)}."
         )
     if image is None:
-        return Item(text=checked_text(text))
+        return Item(text=checked_text(text, longest))
     if isinstance(text, str) and not text.strip():
         text = None  # a picture with an empty text is the picture alone
     return Item(
-        text=None if text is None else checked_text(text),
+        text=None if text is None else checked_text(text, longest),
         image=as_image(image),  # pyright: ignore[reportArgumentType] -- refused there if no picture
     )
 
 
-def checked_text(text: object) -> str:
+def checked_text(text: object, longest: int | None = None) -> str:
     """Return the text if a model can embed it.
+
+    Args:
+        text: what was given.
+        longest: most characters; by default `MMDEMO_LIMITS_TEXT`.
 
     Raises:
         TextError: not a text, empty, or longer than the limit.
     """
-    if not isinstance(text, str):
-        raise TextError(f"A text was expected, not {_describe(text)}.")
-    if not text.strip():
+    checked = _checked_length(text, longest or limits().text)
+    if not checked.strip():
         raise TextError("The text is empty. Type at least one word.", "text_empty")
-    longest = limits().text
+    return checked
+
+
+def _checked_length(text: object, longest: int, where: str = "") -> str:
+    if not isinstance(text, str):
+        raise TextError(f"{where}A text was expected, not {_describe(text)}.")
     if len(text) > longest:
         raise TextError(
-            f"The text has {len(text):,} characters; at most {longest:,} are accepted. Shorten it.",
+            f"{where}The text has {len(text):,} characters; at most {longest:,} are accepted. "
+            "Shorten it.",
             "text_length",
             length=f"{len(text):,}",
             limit=f"{longest:,}",

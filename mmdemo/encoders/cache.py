@@ -1,41 +1,50 @@
-"""A least-recently-used cache of arrays, addressed by what they were computed from."""
+"""Least-recently-used caches of arrays, addressed by what they were computed from."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 
-class ArrayCache:
-    """Holds arrays up to a number of bytes and drops the least recently used ones.
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
 
-    Not locked: `Encoder` holds its own lock around every use.
+
+Kept = TypeVar("Kept", bound=_Sized)
+
+
+class ByteCache(Generic[Kept]):
+    """Holds values up to a number of bytes and drops the least recently used ones.
+
+    Not locked: `Encoder` holds its own lock around every use. Every caller shares what is kept, so
+    its arrays must be read-only.
     """
 
     def __init__(self, max_bytes: int) -> None:
         """Make an empty cache.
 
         Args:
-            max_bytes: total size of the arrays that are kept.
+            max_bytes: total size of the values that are kept.
         """
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+        self._entries: OrderedDict[bytes, Kept] = OrderedDict()
 
-    def get(self, key: bytes) -> NDArray[np.float32] | None:
-        """Return the array and mark it as used, or None."""
+    def get(self, key: bytes) -> Kept | None:
+        """Return the value and mark it as used, or None."""
         found = self._entries.get(key)
         if found is not None:
             self._entries.move_to_end(key)
         return found
 
-    def put(self, key: bytes, value: NDArray[np.float32]) -> None:
-        """Keep an array; it becomes read-only, because every later caller shares it."""
-        value.setflags(write=False)
+    def put(self, key: bytes, value: Kept) -> None:
+        """Keep a value."""
         replaced = self._entries.pop(key, None)
         self._bytes += value.nbytes - (replaced.nbytes if replaced is not None else 0)
         self._entries[key] = value
@@ -43,8 +52,17 @@ class ArrayCache:
             self._bytes -= self._entries.popitem(last=False)[1].nbytes
 
     def __len__(self) -> int:
-        """Return the number of arrays held."""
+        """Return the number of values held."""
         return len(self._entries)
+
+
+class ArrayCache(ByteCache[NDArray[np.float32]]):
+    """A `ByteCache` of single arrays."""
+
+    def put(self, key: bytes, value: NDArray[np.float32]) -> None:
+        """Keep an array; it becomes read-only."""
+        value.setflags(write=False)
+        super().put(key, value)
 
 
 def content_key(text: str | None, image: Image.Image | None) -> bytes:

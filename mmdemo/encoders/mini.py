@@ -12,6 +12,9 @@ Quirks that matter:
 * Centring. Sentence vectors of one tower point in similar directions (mean cosine well above 0).
   The mean vector `mu` is subtracted from both sides before normalising, which lets unrelated pairs
   fall to a cosine around 0.
+* A text's multi-vector is the tower's token states at unit length, without [CLS] and [SEP], which
+  stand for no word: it was never trained for that, and two frames would match whatever they frame.
+  Not centred: `mu` is a mean of texts, and subtracting it from tokens makes unrelated ones alike.
 * The image embedding has two sources: the mean of the text vectors of the ImageNet classes that the
   picture may show, weighted by probability (ConSE: Norouzi et al. 2013, arXiv 1312.5650), which
   knows photos, and a trained projection, which knows drawings, icons and logos.
@@ -35,9 +38,9 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import BertConfig, BertModel
 
-from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.base import Encoder, Step
 from mmdemo.encoders.checkpoint import check_filled, fill, fill_counters
-from mmdemo.types import Match, TokenUsage
+from mmdemo.types import Match, TextEncoding, Token, TokenUsage
 from mmdemo.weights import load_packed, package_files, read_config
 
 MEAN = STD = 0.5
@@ -62,6 +65,7 @@ class MiniEncoder(Encoder):
     """The embedded model. Loads from `assets/mini`, needs no network."""
 
     modalities = frozenset({"text", "image", "fused"})
+    representations = frozenset({"dense", "multi_vector"})
     fusion = "native"
 
     def __init__(self, name: str = "mini", path: Path | None = None) -> None:
@@ -95,6 +99,29 @@ class MiniEncoder(Encoder):
         """Say how much of a text is read; beside a picture as much as alone."""
         total = len(self._tokenizer.encode(text).ids)
         return TokenUsage(used=min(total, self._max_tokens), total=total)
+
+    def tokens(self, text: str) -> list[Token]:
+        """Return what the model reads of a text; every token but [CLS] and [SEP] has a row."""
+        found = self._tokenizer.encode(text)
+        parts = list(zip(found.tokens, found.offsets, found.ids, strict=True))
+        last = len(parts) - 1
+        tokens = [
+            Token(token, start, end, number, row=index - 1 if 0 < index < last else None)
+            for index, (token, (start, end), number) in enumerate(parts)
+        ]
+        fitting = self._max_tokens - 2
+        return tokens if last <= fitting + 1 else [*tokens[: fitting + 1], tokens[-1]]
+
+    @torch.inference_mode()
+    def _text_encodings(self, texts: Sequence[str], step: Step) -> list[TextEncoding]:
+        ids, mask = self.tokenise(texts)
+        states = self.text_tower(input_ids=ids, attention_mask=mask).last_hidden_state
+        dense = self.head.centred(_mean(states, mask)).numpy()
+        counts = mask.sum(1).tolist()
+        return [
+            TextEncoding(dense[index], multi_vector=states[index, 1 : count - 1].numpy())
+            for index, count in enumerate(counts)
+        ]
 
     @torch.inference_mode()
     def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -23,8 +23,7 @@ by comparing with the reference implementation:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +35,11 @@ from PIL import Image
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoTokenizer, BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
+from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
+from mmdemo.encoders import text_tower
 from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.batching import by_length
 from mmdemo.encoders.checkpoint import (
     check_filled,
     fill,
@@ -46,14 +47,8 @@ from mmdemo.encoders.checkpoint import (
     read_checkpoint,
     read_json,
 )
-from mmdemo.encoders.linear import (
-    Kernel,
-    Precision,
-    fastest_kernel,
-    multiplying,
-    pack,
-    quantise,
-)
+from mmdemo.encoders.linear import Precision, quantise
+from mmdemo.encoders.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.similarity import unit_rows
@@ -82,8 +77,6 @@ _FAMILIES = {
 }
 
 _VISION_SIZES = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio")
-
-_VOCABULARIES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
 _RENAMES = (
     ("bge_embeddings.", "text.embeddings."),
@@ -115,16 +108,13 @@ _EXACT_IN_INT8 = r"text\.encoder\.layer\.\d+\.output\.dense|vision\.blocks\.\d+\
 """Layers that int8 leaves alone, because they read what an activation function has made uneven. On
 random weights of base-en this takes 1 - cos from 6.7e-4 to 4.7e-4; they are a third of the work."""
 
-_TOKENS_AT_ONCE = 16_384
-"""Padded tokens in one pass of the text encoder: the widest activation of base then has 200 MB."""
-
 _LONGEST_STRIP = 64
 """Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
 
 _PROBE_TEXTS = ("a photo of a dog", "The quick brown fox jumps over the lazy dog; 12 x 34 = 408!")
 
 
-class VisualizedBGEEncoder(Encoder):
+class VisualizedBGEEncoder(FastPass, Encoder):
     """Visualized-BGE base-en or m3, or a model of the same layout and other sizes.
 
     Attributes:
@@ -165,12 +155,10 @@ class VisualizedBGEEncoder(Encoder):
         self.name = name
         self.precision = precision
         self._network = _load(folder, checkpoint or _find_checkpoint(folder))
-        self._tokenizer = _Tokenizer(folder, self._network.text.config)
+        self._tokenizer = Tokenizer(folder, self._network.text.config)
         self.dim = self._network.text.config.hidden_size
         self.languages = self._network.family.languages
         self._longest_alone, self._longest_beside = self._network.longest_texts()
-        # Chosen at the first pass, because a packed layer reads its weights.
-        self._kernel: Kernel | None = None
         self.drift = 0.0 if precision == "float32" else self._reduce(precision)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
@@ -196,7 +184,7 @@ class VisualizedBGEEncoder(Encoder):
 
         Those of a base-en picture have 0.6 MB, of m3 1 MB: the cache keeps 220 or 128 pictures.
         """
-        with self._fast_pass():
+        with self._fast_pass(self._network.text.config):
             tokens = self._network.image_tokens(torch.stack([_pixels(image) for image in images]))
             # Copies, so that the cache can let go of one picture without its neighbours.
             return [row.copy() for row in tokens.float().numpy()]
@@ -219,21 +207,10 @@ class VisualizedBGEEncoder(Encoder):
     ) -> NDArray[np.float32]:
         """Return [n, dim] for n sequences of these lengths, in as few passes as memory allows."""
         vectors = np.empty((len(lengths), self.dim), dtype=np.float32)
-        with self._fast_pass():
-            for chosen in _batches(lengths):
+        with self._fast_pass(self._network.text.config):
+            for chosen in by_length(lengths, TOKENS_AT_ONCE):
                 vectors[chosen] = embed(chosen).float().numpy()
         return vectors
-
-    @contextmanager
-    def _fast_pass(self) -> Iterator[None]:
-        """Run what is inside without gradients and with the fastest matrix multiplication."""
-        if self._kernel is None:
-            config = self._network.text.config
-            self._kernel = fastest_kernel(config.hidden_size, config.intermediate_size)
-            if self._kernel == "packed":
-                pack(self._network)
-        with torch.inference_mode(), multiplying(self._kernel):
-            yield
 
     def _reduce(self, precision: Precision) -> float:
         """Give up bits for speed, and return the drift that this causes."""
@@ -264,7 +241,7 @@ class _Network(nn.Module):
     def __init__(self, config: Mapping[str, Any], vision: Mapping[str, Any]) -> None:
         super().__init__()
         self.family = _family(config)
-        self.text = _text_encoder(config, self.family)
+        self.text = text_tower.build(config, self.family.config, self.family.model)
         self.vision = _vision_tower(vision)
         self.projection = nn.Linear(self.vision.embed_dim, self.text.config.hidden_size)
 
@@ -275,9 +252,9 @@ class _Network(nn.Module):
     def longest_texts(self) -> tuple[int, int]:
         """Return the most tokens of a text alone and beside a picture, special ones included."""
         config = self.text.config
-        first = config.pad_token_id + 1 if self.family.counts_from_pad else 0
+        alone = text_tower.longest_text(config, counts_from_pad=self.family.counts_from_pad)
         beside = config.max_position_embeddings - self.vision.patch_embed.num_patches
-        return config.max_position_embeddings - first, beside
+        return alone, beside
 
     def image_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [n, 3, size, size] -> what the text encoder reads of them, [n, tokens, hidden]."""
@@ -307,86 +284,7 @@ class _Network(nn.Module):
 
     def _first_state(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """States [n, length, hidden], bool mask [n, length] -> the encoder's first, [n, hidden]."""
-        # One mask for all heads and queries; none where nothing is padded.
-        keys = None if mask.all() else mask[:, None, None, :]
-        *layers, last = self.text.encoder.layer
-        for layer in layers:
-            states = _text_layer(layer, states, keys, states.shape[1])
-        # Of the last layer, only what is read is computed.
-        return _text_layer(last, states, keys, 1)[:, 0]
-
-
-def _text_layer(
-    layer: Any, states: torch.Tensor, keys: torch.Tensor | None, count: int
-) -> torch.Tensor:
-    """Run a layer of BERT or XLM-R for the first `count` states, which attend to all `keys`."""
-    attention = layer.attention.self
-
-    def heads(values: torch.Tensor) -> torch.Tensor:
-        return values.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
-
-    asking = states[:, :count]
-    context = F.scaled_dot_product_attention(
-        heads(attention.query(asking)),
-        heads(attention.key(states)),
-        heads(attention.value(states)),
-        attn_mask=keys,
-    )
-    context = context.transpose(1, 2).flatten(2)  # [n, count, hidden]
-    return layer.feed_forward_chunk(layer.attention.output(context, asking))
-
-
-class _Tokenizer:
-    """Texts to ids, cut to a maximum. Safe to use from many threads."""
-
-    def __init__(self, folder: Path, config: Any) -> None:
-        try:
-            # Without these, transformers makes a tokenizer that knows no word, and no error.
-            next(path for name in _VOCABULARIES if (path := folder / name).is_file())
-            loaded = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            # The fast tokenizer itself: what is around it changes shared settings on every call.
-            self._fast = loaded.backend_tokenizer
-        except Exception as error:  # whatever a damaged or missing file makes of itself
-            raise ModelError(
-                f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}."
-            ) from error
-        self._fast.no_truncation()
-        self._fast.no_padding()
-        self._pad = config.pad_token_id
-        if self._fast.get_vocab_size() > config.vocab_size:
-            raise ModelError(
-                f"The tokenizer in '{folder.name}' has {self._fast.get_vocab_size()} tokens, "
-                f"config.json {config.vocab_size}: they belong to different models."
-            )
-
-    def ids(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
-        """Return the ids of each text, special tokens included."""
-        rows = [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
-        if longest is None:
-            return rows
-        # A cut keeps the final [SEP], which every text ends with.
-        return [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows]
-
-    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and a bool mask, both [n, longest], padded on the right."""
-        longest = max(map(len, rows))
-        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
-        lengths = torch.tensor([len(row) for row in rows])
-        return ids, torch.arange(longest)[None] < lengths[:, None]
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the positions of the sequences that run together, short ones first."""
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if batch and (len(batch) + 1) * lengths[position] > _TOKENS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(position)
-    yield batch
+        return text_tower.run_layers(self.text.encoder, states, mask, count=1)[:, 0]
 
 
 # Pictures.
@@ -454,17 +352,6 @@ def _renamed(key: str, *, back: bool = False) -> str:
         if old.startswith(".") or key.startswith(old):
             key = key.replace(old, new)
     return key
-
-
-def _text_encoder(config: Mapping[str, Any], family: _Family) -> Any:
-    """Build transformers' BERT or XLM-R without the pooler."""
-    try:
-        known = family.config.from_dict(dict(config))
-        # Not the file's to say: it could name code that is then fetched and run.
-        known._attn_implementation = "sdpa"
-        return family.model(known, add_pooling_layer=False)
-    except Exception as error:  # transformers checks a configuration in many ways
-        raise ModelError(f"config.json describes no text encoder: {error}") from error
 
 
 def _vision_tower(config: Mapping[str, Any]) -> Any:

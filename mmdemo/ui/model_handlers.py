@@ -10,12 +10,12 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
 from mmdemo.settings import offered_models
-from mmdemo.types import Modality
+from mmdemo.types import Modality, Representation
 from mmdemo.ui import downloads, model_views
 from mmdemo.ui.text import Language, say
 
-Needs: TypeAlias = frozenset[Modality]
-"""What a model must embed for some part of the page."""
+Needs: TypeAlias = frozenset[Modality | Representation]
+"""What a model must embed, and make of a text, for some part of the page."""
 
 
 class Shown(NamedTuple):
@@ -140,8 +140,8 @@ def anything_goes() -> bool:
 
 
 def suitable(needs: Needs) -> list[ModelSpec]:
-    """Return the models on offer that embed all of these modalities."""
-    return [spec for spec in offered() if needs <= set(spec.modalities)]
+    """Return the models on offer that can do all of this."""
+    return [spec for spec in offered() if needs <= {*spec.modalities, *spec.representations}]
 
 
 def first_choice(needs: Needs) -> str:

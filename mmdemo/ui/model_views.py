@@ -15,14 +15,16 @@ from mmdemo.ui.text import Language, say
 
 def facts(spec: ModelSpec, language: Language) -> str:
     """Return what a model can do, its size, languages, and whether it is on this machine."""
-    able: tuple[tuple[Modality, str], ...] = (
-        ("text", say(language, "can_text")),
-        ("image", say(language, "can_image")),
-        ("fused", f"{say(language, 'can_fused')} ({say(language, f'fusion_{spec.fusion}')})"),
+    able: tuple[tuple[Modality, str, str], ...] = (
+        ("text", say(language, "can_text"), _of_texts(spec, language)),
+        ("image", say(language, "can_image"), ""),
+        ("fused", say(language, "can_fused"), say(language, f"fusion_{spec.fusion}")),
     )
     items = [
-        f'<li class="yes">✓ {label}</li>' if modality in spec.modalities else f"<li>✗ {label}</li>"
-        for modality, label in able
+        f'<li class="yes">✓ {label}{f" ({how})" if how else ""}</li>'
+        if modality in spec.modalities
+        else f"<li>✗ {label}</li>"
+        for modality, label, how in able
     ]
     where = "on_machine" if spec.on_this_machine else "not_on_machine"
     plain = (
@@ -34,6 +36,13 @@ def facts(spec: ModelSpec, language: Language) -> str:
     )
     items += [f"<li>{escape(text)}</li>" for text in plain if text]
     return f'<ul class="mm-facts">{"".join(items)}</ul>'
+
+
+def _of_texts(spec: ModelSpec, language: Language) -> str:
+    """Return what a model makes of a text; nothing for one that makes a single vector of it."""
+    if len(spec.representations) == 1:
+        return ""
+    return ", ".join(say(language, f"rank_{name}") for name in spec.representations)
 
 
 def model_size(spec: ModelSpec) -> str:

@@ -54,6 +54,7 @@ TEXT: dict[str, dict[Language, str]] = {
     "can_fused": {"en": "image + text", "zh": "图片 + 文本"},
     "fusion_native": {"en": "native", "zh": "原生"},
     "fusion_averaged": {"en": "averaged", "zh": "平均"},
+    "fusion_none": {"en": "none", "zh": "无"},
     "on_machine": {"en": "on this machine", "zh": "已在本机"},
     "not_on_machine": {"en": "needs a download", "zh": "需要下载"},
     "dimensions": {"en": "{dim} dimensions", "zh": "{dim} 维"},

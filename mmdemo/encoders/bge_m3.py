@@ -1,0 +1,219 @@
+"""BGE-M3: one XLM-R that makes of a text a vector, lexical weights, and a vector for each token.
+
+Chen et al. 2024 (arXiv 2402.03216). The tower's last states go three ways, as in FlagEmbedding's
+`BGEM3FlagModel`:
+
+* dense: the first state, that of [CLS], at unit length;
+* sparse: `relu(sparse_linear(state))` of each token is its weight. A token that occurs more often
+  keeps its largest weight; the special tokens (first, last, padding, unknown) have none;
+* multi-vector: `colbert_linear(state)` of each token but the first, at unit length. The last one,
+  </s>, stays: the reference keeps it too, and it leaves an empty text with one row.
+
+The pooler of the checkpoint is never called. A text has up to 8192 tokens; attention never lays out
+a matrix of all tokens by all tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+from transformers import XLMRobertaConfig, XLMRobertaModel
+
+from mmdemo.encoders import text_tower
+from mmdemo.encoders.base import Encoder, Features, Step
+from mmdemo.encoders.checkpoint import (
+    check_filled,
+    fill,
+    fill_counters,
+    read_checkpoint,
+    read_json,
+)
+from mmdemo.encoders.text_tower import FastPass, Tokenizer
+from mmdemo.errors import ModelError
+from mmdemo.settings import limits
+from mmdemo.types import SparseEmbedding, TextEncoding, Token, TokenUsage
+
+SPARSE_HEAD, MULTI_VECTOR_HEAD = "sparse_linear.pt", "colbert_linear.pt"
+
+_TOWER_FILES = ("model.safetensors", "pytorch_model.bin")
+
+_DROPPED = (
+    (r"pooler\..+", "an embedding is the first state itself, the pooler is never called"),
+    (r"embeddings\.(position|token_type)_ids", "counters that older transformers saved"),
+)
+"""Official keys that have no place here, as regular expressions, each with its reason."""
+
+
+class BGEM3Encoder(FastPass, Encoder):
+    """BGE-M3, or a model of the same layout and other sizes. Reads texts alone."""
+
+    modalities = frozenset({"text"})
+    representations = frozenset({"dense", "sparse", "multi_vector"})
+    fusion = "none"
+    languages = ("multilingual",)
+    logit_scale = 50.0  # 1 / 0.02, the temperature of its training (section 4.1 of the paper)
+    batch_size = 4096  # `read_texts` makes its own batches, by length
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Load the weights; their bytes are read from disk at the first text.
+
+        Args:
+            name: the name in the registry.
+            folder: has `config.json`, tokenizer files, `pytorch_model.bin` or `model.safetensors`,
+                `sparse_linear.pt` and `colbert_linear.pt`, as BAAI/bge-m3 has them.
+
+        Raises:
+            ModelError: a file is missing, of another architecture, or damaged.
+        """
+        super().__init__()
+        self.name = name
+        self._network = _load(folder)
+        self._config = self._network.text.config
+        self._tokenizer = Tokenizer(folder, self._config)
+        self.dim = self._config.hidden_size
+        self._longest = text_tower.longest_text(self._config, counts_from_pad=True)
+
+    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+        """Say how much of a text is read."""
+        total = len(self._tokenizer.ids([text])[0])
+        return TokenUsage(used=min(total, self._longest), total=total)
+
+    def tokens(self, text: str) -> list[Token]:
+        """Return what the model reads of a text; every token but the first has a row."""
+        pieces = self._tokenizer.pieces(text, self._longest)
+        return [
+            Token(*piece, row=index - 1 if index else None) for index, piece in enumerate(pieces)
+        ]
+
+    def _longest_text(self) -> int:
+        return limits().document
+
+    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return [n, dim]; the same pass gives the rest, which is kept for whoever asks next."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for position, encoding in self.read_texts(texts):
+            vectors[position] = encoding.dense
+        return vectors
+
+    def _text_encodings(self, texts: Sequence[str], step: Step) -> list[TextEncoding]:
+        rows = self._tokenizer.ids(texts, self._longest)
+        with self._fast_pass(self._config):
+            dense, weights, matrix = self._network(*self._tokenizer.padded(rows), step)
+            return [
+                TextEncoding(
+                    dense=dense[index].numpy(),
+                    sparse=_kept(row, weights[index, : len(row)].numpy(), self._tokenizer.unused),
+                    multi_vector=matrix[index, : len(row) - 1].numpy(),
+                )
+                for index, row in enumerate(rows)
+            ]
+
+    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+        # `encode` has refused pictures before.
+        raise ModelError(f"{self.name} reads texts alone.")
+
+
+class _Network(nn.Module):
+    """The tower and its two heads; knows tensors, not texts."""
+
+    def __init__(self, config: Mapping[str, Any], rows: int) -> None:
+        super().__init__()
+        self.text = text_tower.build(config, XLMRobertaConfig, XLMRobertaModel)
+        hidden = self.text.config.hidden_size
+        self.sparse = nn.Linear(hidden, 1)
+        self.multi_vector = nn.Linear(hidden, rows)
+
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, step: Step
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Run n texts.
+
+        Args:
+            ids: [n, length], padded on the right.
+            mask: bool [n, length].
+            step: told after each layer.
+
+        Returns:
+            First states [n, hidden], token weights [n, length], and token vectors without the
+            first token's [n, length - 1, rows]; of any length, padding not removed.
+        """
+        states = self.text.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+        states = text_tower.run_layers(self.text.encoder, states, mask, step=step)
+        weights = torch.relu(self.sparse(states)).squeeze(-1)
+        return states[:, 0], weights, self.multi_vector(states[:, 1:])
+
+
+def _kept(
+    ids: Sequence[int], weights: NDArray[np.float32], unused: frozenset[int]
+) -> SparseEmbedding:
+    """Return the largest weight of each token that has one; special tokens have none."""
+    largest: dict[int, float] = {}
+    for number, weight in zip(ids, weights.tolist(), strict=True):
+        if number not in unused and weight > largest.get(number, 0.0):
+            largest[number] = weight
+    indices = sorted(largest)
+    return SparseEmbedding(
+        indices=np.array(indices, dtype=np.int64),
+        values=np.array([largest[number] for number in indices], dtype=np.float32),
+    )
+
+
+# Loading.
+
+
+def _load(folder: Path) -> _Network:
+    """Build the network without memory and fill it from the files."""
+    config = read_json(folder, "config.json")
+    if config.get("model_type") != "xlm-roberta":
+        raise ModelError(
+            f"config.json names the text encoder '{config.get('model_type')}'; BGE-M3 is an "
+            "xlm-roberta."
+        )
+    heads = {
+        "sparse": _head(folder, SPARSE_HEAD),
+        "multi_vector": _head(folder, MULTI_VECTOR_HEAD),
+    }
+    tower_file = _tower_file(folder)
+    with torch.device("meta"):
+        network = _Network(config, len(heads["multi_vector"]["weight"]))
+    fill(network.text, _ours(read_checkpoint(tower_file)), tower_file.name)
+    fill(network.sparse, heads["sparse"], SPARSE_HEAD)
+    fill(network.multi_vector, heads["multi_vector"], MULTI_VECTOR_HEAD)
+    fill_counters(network.text.embeddings, network.text.config.max_position_embeddings)
+    check_filled(network)
+    return network.eval()
+
+
+def _head(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    """Read the linear layer of one head."""
+    weights = {key: tensor.float() for key, tensor in read_checkpoint(folder / name).items()}
+    if set(weights) != {"weight", "bias"} or weights["weight"].ndim != 2:
+        raise ModelError(f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'.")
+    return weights
+
+
+def _ours(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tower's tensors by transformers' names for the bare tower."""
+    # Any number type is accepted; float32 is not copied. A tower that was saved with a head of
+    # transformers has a prefix.
+    bare = {key.removeprefix("roberta."): tensor.float() for key, tensor in weights.items()}
+    return {
+        key: tensor
+        for key, tensor in bare.items()
+        if not any(re.fullmatch(pattern, key) for pattern, _ in _DROPPED)
+    }
+
+
+def _tower_file(folder: Path) -> Path:
+    for name in _TOWER_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"'{folder.name}' has no weights: {' or '.join(_TOWER_FILES)}.")

@@ -1,0 +1,213 @@
+"""BERT and XLM-R as the BGE models run them: transformers' weights, layers of our own.
+
+transformers builds the modules and their names; the layers are run here, so that only what is read
+is computed, attention takes memory in proportion to the length of a text and not to its square, and
+whoever waits for a long text learns how far it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AutoTokenizer
+
+from mmdemo.encoders.base import Step
+from mmdemo.encoders.linear import Kernel, fastest_kernel, multiplying, pack
+from mmdemo.errors import ModelError
+
+TOKENS_AT_ONCE = 16_384
+"""Padded tokens in one pass: the widest activation of a base model then has 200 MB."""
+
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
+
+
+# Layers.
+
+
+def run_layers(
+    encoder: Any,
+    states: torch.Tensor,
+    mask: torch.Tensor,
+    count: int | None = None,
+    step: Step | None = None,
+) -> torch.Tensor:
+    """Run all layers.
+
+    Args:
+        encoder: of transformers' BERT or XLM-R.
+        states: [n, length, hidden], of the embeddings.
+        mask: bool [n, length], False for padding.
+        count: how many states of the last layer are read; by default all.
+        step: told after each layer.
+
+    Returns:
+        [n, count, hidden].
+    """
+    # One mask for all heads and queries; none where nothing is padded.
+    keys = None if mask.all() else mask[:, None, None, :]
+    *layers, last = encoder.layer
+    for index, layer in enumerate(layers):
+        states = _layer(layer, states, keys, states.shape[1])
+        if step is not None:
+            step((index + 1) / (len(layers) + 1))
+    # Of the last layer, only what is read is computed.
+    return _layer(last, states, keys, count or states.shape[1])
+
+
+def _layer(layer: Any, states: torch.Tensor, keys: torch.Tensor | None, count: int) -> torch.Tensor:
+    """Run a layer of BERT or XLM-R for the first `count` states, which attend to all `keys`."""
+    attention = layer.attention.self
+
+    def heads(values: torch.Tensor) -> torch.Tensor:
+        return values.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+    asking = states[:, :count]
+    context = F.scaled_dot_product_attention(
+        heads(attention.query(asking)),
+        heads(attention.key(states)),
+        heads(attention.value(states)),
+        attn_mask=keys,
+    )
+    context = context.transpose(1, 2).flatten(2)  # [n, count, hidden]
+    return layer.feed_forward_chunk(layer.attention.output(context, asking))
+
+
+class FastPass:
+    """Part of an encoder: runs its network with the fastest matrix multiplication.
+
+    Attributes:
+        _network: the whole network, an `nn.Module`.
+        _kernel: None until the first pass, because a packed layer reads its weights.
+    """
+
+    _network: Any
+    _kernel: Kernel | None = None
+
+    @contextmanager
+    def _fast_pass(self, config: Any) -> Iterator[None]:
+        """Run what is inside without gradients and with the fastest matrix multiplication.
+
+        Args:
+            config: of the text tower, whose layers are typical of the network.
+        """
+        if self._kernel is None:
+            self._kernel = fastest_kernel(config.hidden_size, config.intermediate_size)
+            if self._kernel == "packed":
+                pack(self._network)
+        with torch.inference_mode(), multiplying(self._kernel):
+            yield
+
+
+# Tokens.
+
+
+class Tokenizer:
+    """Texts to ids, cut to a maximum. Safe to use from many threads.
+
+    Attributes:
+        unused: ids of the tokens that stand for no word: first, last, padding, unknown.
+    """
+
+    def __init__(self, folder: Path, config: Any) -> None:
+        """Load it from the tokenizer files of a folder.
+
+        Args:
+            folder: the folder.
+            config: of the text tower that reads the ids.
+
+        Raises:
+            ModelError: files are missing or damaged, or of another model.
+        """
+        try:
+            # Without these, transformers makes a tokenizer that knows no word, and no error.
+            next(path for name in _VOCABULARIES if (path := folder / name).is_file())
+            loaded = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            # The fast tokenizer itself: what is around it changes shared settings on every call.
+            self._fast = loaded.backend_tokenizer
+            special = (
+                loaded.cls_token_id,
+                loaded.eos_token_id,
+                loaded.pad_token_id,
+                loaded.unk_token_id,
+            )
+        except Exception as error:  # whatever a damaged or missing file makes of itself
+            raise ModelError(
+                f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
+                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}."
+            ) from error
+        self.unused = frozenset(number for number in special if number is not None)
+        self._fast.no_truncation()
+        self._fast.no_padding()
+        self._pad = config.pad_token_id
+        if self._fast.get_vocab_size() > config.vocab_size:
+            raise ModelError(
+                f"The tokenizer in '{folder.name}' has {self._fast.get_vocab_size()} tokens, "
+                f"config.json {config.vocab_size}: they belong to different models."
+            )
+
+    def ids(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+        """Return the ids of each text, special tokens included."""
+        rows = [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+        return rows if longest is None else [cut(row, longest) for row in rows]
+
+    def pieces(self, text: str, longest: int) -> list[tuple[str, int, int, int]]:
+        """Return each token of a text, special ones included: as written, start, end, id.
+
+        Start and end are in characters of the text; both are 0 for the tokens that frame it.
+        """
+        found = self._fast.encode(text)
+        spans = [(start, end) for start, end in found.offsets]
+        parts = zip(found.tokens, spans, found.ids, strict=True)
+        return cut([(token, *span, number) for token, span, number in parts], longest)
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and a bool mask, both [n, longest], padded on the right."""
+        longest = max(map(len, rows))
+        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
+        lengths = torch.tensor([len(row) for row in rows])
+        return ids, torch.arange(longest)[None] < lengths[:, None]
+
+
+def cut(row: list[Any], longest: int) -> list[Any]:
+    """Return the tokens that fit; a cut keeps the final [SEP], which every text ends with."""
+    return row if len(row) <= longest else [*row[: longest - 1], row[-1]]
+
+
+# Configuration.
+
+
+def build(config: Mapping[str, Any], kind: Any, model: Any) -> Any:
+    """Build transformers' BERT or XLM-R without the pooler.
+
+    Args:
+        config: of its `config.json`.
+        kind: transformers' class for that configuration.
+        model: transformers' class for the model.
+
+    Raises:
+        ModelError: the configuration describes no such model.
+    """
+    try:
+        known = kind.from_dict(dict(config))
+        # Not the file's to say: it could name code that is then fetched and run.
+        known._attn_implementation = "sdpa"
+        return model(known, add_pooling_layer=False)
+    except Exception as error:  # transformers checks a configuration in many ways
+        raise ModelError(f"config.json describes no text encoder: {error}") from error
+
+
+def longest_text(config: Any, *, counts_from_pad: bool) -> int:
+    """Return the most tokens of a text, special ones included, by the positions there are.
+
+    Args:
+        config: of the text tower.
+        counts_from_pad: XLM-R's positions start behind that of the padding, BERT's at 0.
+    """
+    return config.max_position_embeddings - (config.pad_token_id + 1 if counts_from_pad else 0)
