@@ -131,9 +131,7 @@ def hybrid(
     Returns:
         float32 [n].
     """
-    there = {name: found for name, found in scores.items() if found is not None}
-    total = sum(weights[name] for name in there)
-    weighted = [
-        np.multiply(found, weights[name], dtype=np.float64) for name, found in there.items()
-    ]
+    there = [(found, weights[name]) for name, found in scores.items() if found is not None]
+    total = sum(weight for _, weight in there)
+    weighted = [np.multiply(found, weight, dtype=np.float64) for found, weight in there]
     return (np.sum(weighted, axis=0) / (total or 1.0)).astype(np.float32)

@@ -1,0 +1,177 @@
+"""From what somebody typed, pasted or dropped to passages that can be ranked.
+
+Typed text says itself where a passage ends: at an empty line, or, where there is none, at the end
+of each line. A document does not, so its paragraphs are joined and cut to sizes that suit a search.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from mmdemo.errors import TextError
+from mmdemo.settings import limits
+
+_LONGEST = 1200
+"""Characters from which on a paragraph is cut, at the end of a sentence."""
+
+_SHORTEST = 60
+"""Characters up to which a paragraph, such as a title, goes with the one that follows it."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
+_HEADING = re.compile(r"#{1,6}\s|[^\n]{1,80}\n[=-]{3,}\s*$")
+# In this order: a byte order mark decides; then UTF-8, which other text hardly ever is by chance.
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+def typed_passages(text: str) -> list[str]:
+    r"""Return the passages of a typed text: parted by empty lines, or one a line without those.
+
+    >>> typed_passages("one\ntwo")
+    ['one', 'two']
+    >>> typed_passages("one\nmore of it\n\ntwo")
+    ['one\\nmore of it', 'two']
+    """
+    blocks = _blocks(text)
+    return blocks if len(blocks) > 1 else _lines(text)
+
+
+def split_document(text: str, most: int | None = None) -> list[str]:
+    """Cut a document into passages: its paragraphs, none much longer than 1200 characters.
+
+    A title goes with what follows it, and neighbours are joined until there are not too many.
+
+    Args:
+        text: plain text or Markdown.
+        most: most passages; by default `MMDEMO_LIMITS_PASSAGES`.
+
+    Returns:
+        The passages in order; nothing of the text is lost but the space between them.
+    """
+    paragraphs = [piece for block in _blocks(text) for piece in _pieces(block)]
+    passages: list[str] = []
+    waiting = ""  # titles and other short ones
+    for paragraph in paragraphs:
+        joined = f"{waiting}\n{paragraph}" if waiting else paragraph
+        short = len(paragraph) <= _SHORTEST or _HEADING.match(paragraph)
+        if short and len(joined) <= _LONGEST:
+            waiting = joined
+        else:
+            passages.append(joined)
+            waiting = ""
+    if waiting:
+        passages.append(waiting)
+    return _at_most(passages, most or limits().passages)
+
+
+def read_document(data: bytes, name: str) -> str:
+    """Return the text of a file, whatever of the usual encodings it is in.
+
+    UTF-8, with or without a mark; UTF-16 with one; GB18030, which holds GBK and GB2312.
+
+    Args:
+        data: the file's bytes.
+        name: its name, for messages.
+
+    Raises:
+        TextError: it is too large, empty, or no text in any of those.
+    """
+    _check_size(data, name)
+    text = _decoded(data)
+    if text is None or "\0" in text:
+        raise TextError(
+            f"'{name}' is not a text file in UTF-8, UTF-16 or GB18030. Save it as UTF-8 text.",
+            "document_encoding",
+            name=name,
+        )
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise TextError(f"'{name}' has no text in it.", "document_empty", name=name)
+    return checked_document(text)
+
+
+def checked_document(text: str) -> str:
+    """Return a text that is not too long to be searched.
+
+    Raises:
+        TextError: it has more characters than `MMDEMO_LIMITS_DOCUMENT`.
+    """
+    longest = limits().document
+    if len(text) > longest:
+        raise TextError(
+            f"The passages have {len(text):,} characters together; at most {longest:,} are "
+            "accepted. Take a part of them.",
+            "document_length",
+            length=f"{len(text):,}",
+            limit=f"{longest:,}",
+        )
+    return text
+
+
+def _check_size(data: bytes, name: str) -> None:
+    most = 4 * limits().document  # no encoding here needs more for a character
+    if len(data) > most:
+        raise TextError(
+            f"'{name}' has {len(data) / 1e6:.1f} MB; at most {most / 1e6:.1f} MB of text are "
+            "accepted. Take a part of it.",
+            "document_size",
+            name=name,
+            size=f"{len(data) / 1e6:.1f}",
+            limit=f"{most / 1e6:.1f}",
+        )
+
+
+def _decoded(data: bytes) -> str | None:
+    marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
+    for encoding in [marked] if marked else ["utf-8", "gb18030"]:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _blocks(text: str) -> list[str]:
+    """Return what empty lines part, without the space around it."""
+    return [block.strip() for block in re.split(r"\n[^\S\n]*\n", text) if block.strip()]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _pieces(paragraph: str) -> Iterator[str]:
+    """Yield a paragraph in pieces that are not too long, cut between sentences where it has any."""
+    piece = ""
+    for part in _SENTENCE_END.split(paragraph):
+        for sentence in _words(part):
+            if piece and len(piece) + len(sentence) > _LONGEST:
+                yield piece.strip()
+                piece = ""
+            # Chinese puts no space between sentences.
+            gap = "" if not piece or piece[-1] in "。！？" else " "
+            piece += gap + sentence
+    if piece.strip():
+        yield piece.strip()
+
+
+def _words(sentence: str) -> Iterator[str]:
+    """Yield a sentence, or where it alone is too long, pieces of it, cut at spaces if there are."""
+    while len(sentence) > _LONGEST:
+        cut = sentence.rfind(" ", 1, _LONGEST)
+        cut = _LONGEST if cut < 0 else cut
+        yield sentence[:cut]
+        sentence = sentence[cut:].lstrip()
+    if sentence.strip():
+        yield sentence
+
+
+def _at_most(passages: list[str], most: int) -> list[str]:
+    """Join neighbours, the shortest pair first, until there are not too many."""
+    passages = list(passages)
+    while len(passages) > most:
+        sums = [len(one) + len(two) for one, two in pairwise(passages)]
+        first = sums.index(min(sums))
+        passages[first : first + 2] = [f"{passages[first]}\n{passages[first + 1]}"]
+    return passages
