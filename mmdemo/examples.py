@@ -1,4 +1,4 @@
-"""The example pictures that ship, and the comparisons the page offers ready-made."""
+"""The example pictures that ship, and what the page offers ready-made: comparisons, rankings."""
 
 from __future__ import annotations
 
@@ -43,3 +43,25 @@ def examples() -> tuple[Example, ...]:
     """Return the ready-made comparisons; the first is what the page opens with."""
     rows = json.loads((FOLDER / "comparisons.json").read_text(encoding="utf-8"))
     return tuple(Example(**row) for row in rows)
+
+
+@dataclass(frozen=True)
+class RankingExample:
+    """A ready-made query with its passages.
+
+    Attributes:
+        name: for the label of its button.
+        query: the query.
+        passages: some answer it, some only share its words.
+    """
+
+    name: str
+    query: str
+    passages: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def ranking_examples() -> tuple[RankingExample, ...]:
+    """Return the ready-made rankings; the first is what the tab opens with."""
+    rows = json.loads((FOLDER / "passages.json").read_text(encoding="utf-8"))
+    return tuple(RankingExample(row["name"], row["query"], tuple(row["passages"])) for row in rows)

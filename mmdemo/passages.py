@@ -40,7 +40,8 @@ def typed_passages(text: str) -> list[str]:
 def split_document(text: str, most: int | None = None) -> list[str]:
     """Cut a document into passages: its paragraphs, none much longer than 1200 characters.
 
-    A title goes with what follows it, and neighbours are joined until there are not too many.
+    Without empty lines, each line is a paragraph. A title goes with what follows it, and neighbours
+    are joined until there are not too many.
 
     Args:
         text: plain text or Markdown.
@@ -49,7 +50,10 @@ def split_document(text: str, most: int | None = None) -> list[str]:
     Returns:
         The passages in order; nothing of the text is lost but the space between them.
     """
-    paragraphs = [piece for block in _blocks(text) for piece in _pieces(block)]
+    blocks = _blocks(text)
+    if len(blocks) <= 1:
+        return _at_most([piece for line in _lines(text) for piece in _pieces(line)], most)
+    paragraphs = [piece for block in blocks for piece in _pieces(block)]
     passages: list[str] = []
     waiting = ""  # titles and other short ones
     for paragraph in paragraphs:
@@ -62,7 +66,7 @@ def split_document(text: str, most: int | None = None) -> list[str]:
             waiting = ""
     if waiting:
         passages.append(waiting)
-    return _at_most(passages, most or limits().passages)
+    return _at_most(passages, most)
 
 
 def read_document(data: bytes, name: str) -> str:
@@ -167,9 +171,10 @@ def _words(sentence: str) -> Iterator[str]:
         yield sentence
 
 
-def _at_most(passages: list[str], most: int) -> list[str]:
+def _at_most(passages: list[str], most: int | None) -> list[str]:
     """Join neighbours, the shortest pair first, until there are not too many."""
     passages = list(passages)
+    most = most or limits().passages
     while len(passages) > most:
         sums = [len(one) + len(two) for one, two in pairwise(passages)]
         first = sums.index(min(sums))

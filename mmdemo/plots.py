@@ -24,6 +24,9 @@ KIND_COLOURS: dict[PairKind, str] = {
 }
 """One colour a pair kind; each at least 3:1 against both grounds of the page (WCAG 2.2, 1.4.11)."""
 
+BEST_COLOUR = "#d9822b"
+"""Marks a best match; at home on both ends of the colour scale."""
+
 BARS_HEIGHT = 300
 HEATMAP_HEIGHT = 430
 PROMPTS_HEIGHT = 400
@@ -309,3 +312,76 @@ def _escaped(text: str) -> str:
     return (
         short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
     )
+
+
+def token_heatmap(
+    cosines: NDArray[np.float32],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    best: Sequence[int | None],
+) -> go.Figure:
+    """Draw the cosine of every token of a query with every token of a passage.
+
+    Args:
+        cosines: float32 [n, m].
+        rows: the query's n tokens.
+        columns: the passage's m tokens.
+        best: for each row the column of its best match, which is marked; None where that is not
+            among the columns.
+    """
+    names = [_escaped(token) for token in columns]
+    figure = go.Figure(
+        go.Heatmap(
+            z=cosines.tolist(),
+            x=list(range(len(columns))),
+            y=list(range(len(rows))),
+            customdata=[[f"{_escaped(row)} · {name}" for name in names] for row in rows],
+            colorscale=_SEQUENTIAL,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hovertemplate="%{customdata}<br>%{z:.4f}<extra></extra>",
+        )
+    )
+    marked = [(column, row) for row, column in enumerate(best) if column is not None]
+    figure.add_scatter(
+        mode="markers",
+        x=[column for column, _ in marked],
+        y=[row for _, row in marked],
+        marker={
+            "symbol": "square-open",
+            "size": 13,
+            "color": BEST_COLOUR,
+            "line": {"width": 3, "color": BEST_COLOUR},
+        },
+        hoverinfo="skip",
+    )
+    ticks = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 12}}
+    figure.update_layout(
+        _layout(token_heatmap_height(len(rows)), {"l": 96, "r": 4, "t": 4, "b": 96}),
+        xaxis=ticks
+        | {
+            "tickvals": list(range(len(columns))),
+            "ticktext": [_axis_name(token, 12) for token in columns],
+            "tickangle": -90,
+            "range": [-0.5, len(columns) - 0.5],
+        },
+        yaxis=ticks
+        | {
+            "tickvals": list(range(len(rows))),
+            "ticktext": [_axis_name(token, 14) for token in rows],
+            "range": [len(rows) - 0.5, -0.5],
+        },
+    )
+    return figure
+
+
+def token_heatmap_height(rows: int) -> int:
+    """Return the height of a `token_heatmap` in pixels."""
+    return 100 + 26 * max(rows, 3)
+
+
+def _axis_name(token: str, longest: int) -> str:
+    """Return a token for the side of a figure: short, and never empty."""
+    short = token if len(token) <= longest else token[: longest - 1] + "…"
+    return _escaped(short) or "·"

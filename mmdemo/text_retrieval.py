@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.background import percentiles
+from mmdemo.background import background, percentiles
 from mmdemo.encoders.base import checked_text
 from mmdemo.errors import TextError
 from mmdemo.notes import Note, text_notes
@@ -194,7 +194,7 @@ def rank_passages(
         query=query,
         passages=checked,
         scores={name: scores.get(name) for name in REPRESENTATIONS},
-        percentiles=_percentiles(encoder.name, scores["dense"]),
+        percentiles=_percentiles(encoder, scores["dense"]),
         query_usage=encoder.token_usage(query),
         usage=tuple(encoder.token_usage(passage) for passage in checked),
         notes=tuple(text_notes(encoder, query, with_image=False)),
@@ -284,9 +284,10 @@ def _score(name: Representation, query: TextEncoding, passage: TextEncoding) -> 
     return float(maxsim(query.multi_vector, *stacked([passage.multi_vector]))[0])
 
 
-def _percentiles(model: str, scores: Scores) -> tuple[float, ...]:
-    found = [percentiles(model, {"t2t": float(score)}).get("t2t") for score in scores]
-    return tuple(percent for percent in found if percent is not None)
+def _percentiles(encoder: Encoder, scores: Scores) -> tuple[float, ...]:
+    known = background(encoder)
+    found = [percentiles(known, {"t2t": float(score)}) for score in scores]
+    return tuple(ranked["t2t"] for ranked in found if ranked)
 
 
 def _token_weights(encoding: TextEncoding, tokens: Sequence[Token]) -> tuple[float, ...] | None:

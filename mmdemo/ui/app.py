@@ -13,7 +13,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
 from mmdemo.registry import find_offered, load_encoder
 from mmdemo.settings import limits
-from mmdemo.ui import downloads, similarity_tab, zero_shot_tab
+from mmdemo.ui import downloads, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import suitable
@@ -64,6 +64,7 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> Iterator[Callable[[
     for key, needs, build_tab in (
         ("tab_similarity", similarity_tab.NEEDS, similarity_tab.build),
         ("tab_zero_shot", zero_shot_tab.NEEDS, zero_shot_tab.build),
+        ("tab_text", text_tab.NEEDS, text_tab.build),
     ):
         if suitable(needs):
             with gr.Tab(say("en", key)) as tab:

@@ -50,7 +50,7 @@ def _uploaded(component: gr.Image | gr.Gallery | gr.File, path: str | None) -> s
     folder = Path(component.GRADIO_CACHE).resolve()
     if path and not Path(path).resolve().is_relative_to(folder):
         raise gr.Error(
-            "A picture must be uploaded; a path on the server is not accepted. With gradio_client, "
+            "A file must be uploaded; a path on the server is not accepted. With gradio_client, "
             "pass handle_file(path).",
             print_exception=False,
         )

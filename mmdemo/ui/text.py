@@ -451,6 +451,145 @@ TEXT: dict[str, dict[Language, str]] = {
     },
     "time_classes": {"en": "labels", "zh": "标签"},
     "time_matching": {"en": "matching head", "zh": "匹配头"},
+    # Text retrieval: inputs
+    "tab_text": {"en": "Text (BGE-M3)", "zh": "文本检索 (BGE-M3)"},
+    "rank_query": {"en": "Query", "zh": "查询"},
+    "rank_query_placeholder": {"en": "What are you looking for?", "zh": "想找什么？"},
+    "rank_passages": {
+        "en": "Passages, parted by empty lines (or one a line)",
+        "zh": "候选段落：用空行分隔（或每行一段）",
+    },
+    "rank_passages_placeholder": {
+        "en": "Type or paste passages, in any languages",
+        "zh": "输入或粘贴段落，语言不限",
+    },
+    "rank_whole": {"en": "Read all of it as one passage", "zh": "全部作为一段来读"},
+    "rank_document": {
+        "en": "Or drop a text file (.txt, .md): it is split into passages",
+        "zh": "或拖入文本文件（.txt、.md），会自动切分成段落",
+    },
+    "rank_button": {"en": "Rank", "zh": "排序"},
+    "rank_example_whales": {"en": "Example: whales", "zh": "示例：蓝鲸"},
+    "rank_example_codes": {"en": "Example: a fault code", "zh": "示例：故障代码"},
+    "rank_weight_dense": {"en": "Weight of dense", "zh": "稠密的权重"},
+    "rank_weight_sparse": {"en": "Weight of sparse", "zh": "稀疏的权重"},
+    "rank_weight_multi_vector": {"en": "Weight of multi-vector", "zh": "多向量的权重"},
+    # Text retrieval: results
+    "rank_heading": {"en": "The same passages, ranked four ways", "zh": "同一批段落，四种排序"},
+    "rank_caption": {
+        "en": "A passage keeps its number and colour. Arrows say how many places a ranking differs "
+        "from the weighted sum. Click a passage to see why.",
+        "zh": "每个段落的编号和颜色不变。箭头表示该排序与加权和相差几位。点击段落查看原因。",
+    },
+    "rank_dense": {"en": "dense", "zh": "稠密"},
+    "rank_sparse": {"en": "sparse", "zh": "稀疏"},
+    "rank_multi_vector": {"en": "multi-vector", "zh": "多向量"},
+    "rank_hybrid": {"en": "weighted sum", "zh": "加权和"},
+    "rank_dense_what": {"en": "one vector a text: the gist", "zh": "每段一个向量：大意"},
+    "rank_sparse_what": {"en": "a weight a word: the wording", "zh": "每个词一个权重：用词"},
+    "rank_multi_vector_what": {
+        "en": "a vector a token: the details",
+        "zh": "每个 token 一个向量：细节",
+    },
+    "rank_hybrid_what": {"en": "all three, by the sliders", "zh": "三者按滑块合成"},
+    "rank_lacking": {
+        "en": "{model} has no lexical weights: sparse needs the real weights of BGE-M3. Choose "
+        "BGE-M3 in the list of models (2.3 GB, once), fetch it ahead of time with <code>python -m "
+        "mmdemo download bge-m3</code>, or name a directory with its files in "
+        "<code>MMDEMO_MODELS</code>.",
+        "zh": "{model} 没有词权重：稀疏检索需要 BGE-M3 的真实权重。请在模型列表中选择 BGE-M3"
+        "（一次性下载 2.3 GB），或提前运行 <code>python -m mmdemo download bge-m3</code>，"
+        "或在 <code>MMDEMO_MODELS</code> 中填写含有其文件的目录。",
+    },
+    "rank_more": {"en": "{count} more", "zh": "其余 {count} 段"},
+    "rank_read": {
+        "en": "{passages} passages and the query: {tokens} tokens read, {seconds}.",
+        "zh": "{passages} 个段落加查询：读取 {tokens} 个 token，用时 {seconds}。",
+    },
+    "rank_truncated": {
+        "en": "Of passage {number} the first {used} of {total} tokens were read; the last {left} % "
+        "were left out.",
+        "zh": "段落 {number} 共 {total} 个 token，只读取了前 {used} 个，略去了最后的 {left} %。",
+    },
+    "rank_truncated_more": {
+        "en": "So were {count} more, marked ✂.",
+        "zh": "另有 {count} 段也被截断，以 ✂ 标出。",
+    },
+    "rank_no_weight": {
+        "en": "All weights are 0, so the weighted sum orders nothing.",
+        "zh": "所有权重都是 0，加权和没有排序意义。",
+    },
+    "rank_progress": {"en": "Encoding… {percent} %", "zh": "正在编码…… {percent} %"},
+    "rank_stopped": {
+        "en": "Stopped. What was encoded is kept; rank again to go on.",
+        "zh": "已停止。已编码的部分会保留，再次排序即可继续。",
+    },
+    "rank_need_query": {"en": "Type a query.", "zh": "请输入查询。"},
+    "rank_need_passages": {
+        "en": "Add passages: type or paste them, or drop a text file.",
+        "zh": "请添加段落：输入、粘贴，或拖入文本文件。",
+    },
+    "rank_stale": {
+        "en": "The results shown are of the previous ranking.",
+        "zh": "显示的仍是上一次排序的结果。",
+    },
+    "rank_loading": {"en": "Ranking the example…", "zh": "正在对示例排序……"},
+    # Text retrieval: why
+    "why_heading": {"en": "Why", "zh": "原因"},
+    "why_caption": {
+        "en": "What each way of scoring saw in one passage.",
+        "zh": "每种打分方式在这一段里看到了什么。",
+    },
+    "why_pick": {"en": "Passage", "zh": "段落"},
+    "why_dense": {
+        "en": "The cosine of two vectors, one for the query and one for the passage. It cannot say "
+        "which words it came from: that is the price of a single vector.",
+        "zh": "查询与段落各一个向量，这是它们的余弦。它说不出来自哪些词：单个向量的代价正在于此。",
+    },
+    "why_percentile": {
+        "en": "Higher than {percent} of {pairs} unrelated pairs of texts.",
+        "zh": "高于 {pairs} 个无关文本配对中的 {percent}。",
+    },
+    "why_measuring": {
+        "en": "The percentile follows once the background set of this model is measured "
+        "({percent} %).",
+        "zh": "该模型的背景集测量完成后（{percent} %），会给出百分位。",
+    },
+    "why_query": {"en": "Query", "zh": "查询"},
+    "why_passage": {"en": "Passage", "zh": "段落"},
+    "why_sparse": {
+        "en": "{count} shared tokens; weight in the query times weight in the passage, summed: "
+        "{score}. What only one side has counts nothing.",
+        "zh": "共有 {count} 个 token；查询中的权重乘以段落中的权重再求和：{score}。"
+        "只有一边出现的不计分。",
+    },
+    "why_nothing_shared": {
+        "en": "Query and passage share no weighted token, so the score is 0, however close their "
+        "meaning.",
+        "zh": "查询与段落没有共同的带权 token，得分为 0，无论意思多么接近。",
+    },
+    "why_multi_vector": {
+        "en": "Each of the query's {count} tokens takes its best match in the passage (marked); "
+        "the mean of these is the score, {score}.",
+        "zh": "查询的 {count} 个 token 各取段落中最匹配的一个（已标出），"
+        "其平均值就是得分 {score}。",
+    },
+    "why_no_tokens": {
+        "en": "One of the two has no tokens to match, so the score is 0.",
+        "zh": "其中一方没有可匹配的 token，得分为 0。",
+    },
+    "why_window": {
+        "en": "Shown: tokens {start} to {end} of {total}, the stretch that matters most.",
+        "zh": "只显示第 {start} 到 {end} 个 token（共 {total} 个），即最相关的一段。",
+    },
+    "why_rows": {
+        "en": "Shown: the first {shown} of the query's {total} tokens.",
+        "zh": "只显示查询 {total} 个 token 中的前 {shown} 个。",
+    },
+    "why_outside": {
+        "en": "{count} best matches lie outside the picture; the list above names them.",
+        "zh": "有 {count} 个最佳匹配在图外，见上方列表。",
+    },
 }
 
 # Errors in Chinese, by the code that `errors.MMDemoError` carries. Their English is the message
@@ -502,6 +641,13 @@ ERRORS_ZH: dict[str, str] = {
     "pictures_none": "还没有图片，请至少添加一张。",
     "pictures_many": "共有 {count} 张图片，一次最多接受 {limit} 张，请删减。",
     "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
+    "no_passages": "没有候选段落，请至少添加一段。",
+    "too_many_passages": "共有 {count} 个段落，最多排序 {limit} 个。请减少，或合并一些。",
+    "document_length": "段落合计 {length} 个字符，最多接受 {limit} 个。请只取其中一部分。",
+    "document_size": "“{name}”有 {size} MB，文本最多接受 {limit} MB。请只取其中一部分。",
+    "document_encoding": "“{name}”不是 UTF-8、UTF-16 或 GB18030 编码的文本文件。"
+    "请另存为 UTF-8 文本。",
+    "document_empty": "“{name}”里没有文字。",
 }
 
 SAMPLE_TEXTS: tuple[str, ...] = (

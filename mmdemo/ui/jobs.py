@@ -1,0 +1,85 @@
+"""Work that takes long: in a thread of its own, with progress, and an end on request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from mmdemo.errors import MMDemoError
+
+Result = TypeVar("Result")
+
+_PATIENCE = 60.0  # seconds without anybody asking
+
+
+class StoppedError(MMDemoError):
+    """Work that ended because nobody wants its result any more."""
+
+
+class Job(Generic[Result]):
+    """Runs a function in the background; whoever started it asks how far it is.
+
+    A generator of the page cannot do that itself: while a model computes, it yields nothing, and
+    nobody could stop it.
+    """
+
+    def __init__(self, work: Callable[[Callable[[float], None]], Result]) -> None:
+        """Start it.
+
+        Args:
+            work: called with what it has to tell its progress to, 0 to 1; that raises
+                `StoppedError` when the work is no longer wanted.
+        """
+        self._work = work
+        self._share = 0.0
+        self._result: Result | None = None
+        self._error: Exception | None = None
+        self._stop = threading.Event()
+        self._asked = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        self._thread.start()
+
+    @property
+    def share(self) -> float:
+        """Return how far it is, 0 to 1."""
+        return self._share
+
+    def stop(self) -> None:
+        """Ask it to end at its next step."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, but not longer than that; return whether it has ended.
+
+        Where nobody waits for a minute, as when a visitor has left, it ends by itself.
+        """
+        self._asked = time.monotonic()
+        self._thread.join(seconds)
+        self._asked = time.monotonic()
+        return not self._thread.is_alive()
+
+    def result(self) -> Result:
+        """Return what it has computed; to be called after its end.
+
+        Raises:
+            StoppedError: it was stopped.
+            Exception: whatever went wrong in it.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._result is None:
+            raise StoppedError("The work has not ended.")
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work(self._tell)
+        except Exception as error:  # raised again in `result`
+            self._error = error
+
+    def _tell(self, share: float) -> None:
+        self._share = share
+        if self._stop.is_set() or time.monotonic() - self._asked > _PATIENCE:
+            raise StoppedError("Stopped.")

@@ -1,0 +1,302 @@
+"""What happens in the tab "Text": plain functions from values to values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from mmdemo.background import background, measuring, start
+from mmdemo.encoders.base import Encoder
+from mmdemo.errors import MMDemoError
+from mmdemo.examples import ranking_examples
+from mmdemo.passages import checked_document, read_document, split_document, typed_passages
+from mmdemo.registry import find_offered
+from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, order, rank_passages
+from mmdemo.ui import text_views as views
+from mmdemo.ui.inputs import Upload
+from mmdemo.ui.jobs import Job, StoppedError
+from mmdemo.ui.markup import error_message
+from mmdemo.ui.markup import message as message_box
+from mmdemo.ui.model_handlers import loaded
+from mmdemo.ui.text import Language, say
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 0.3  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What is on the screen, for what is asked of it later: other weights, another passage.
+
+    Attributes:
+        ranking: the scores, or None before the first.
+        picked: the passage that is explained.
+        why: its explanation.
+        job: the encoding that runs, or ran last.
+    """
+
+    ranking: Ranking | None = None
+    picked: int = 0
+    why: Explanation | None = None
+    job: Job[tuple[Ranking, int, Explanation]] | None = None
+
+
+class Results(NamedTuple):
+    """What a ranking changes on the page, in the order of the output components."""
+
+    message: Any = gr.skip()
+    progress: Any = gr.skip()
+    stop: Any = gr.skip()
+    columns: Any = gr.skip()
+    reading: Any = gr.skip()
+    pick: Any = gr.skip()
+    dense: Any = gr.skip()
+    sparse: Any = gr.skip()
+    multi_vector: Any = gr.skip()
+    heatmap: Any = gr.skip()
+    shown: Any = gr.skip()
+
+
+def run(
+    query: str | None,
+    passages: str | None,
+    whole: bool,
+    model: str,
+    dense: float,
+    sparse: float,
+    multi_vector: float,
+    language: Language,
+    shown: Shown,
+) -> Iterator[Results]:
+    """Rank what is on the page and yield what to show: how far it is, then the results.
+
+    Bad input changes nothing but the message, so that nothing on the page is lost.
+    """
+    weights = weights_of(dense, sparse, multi_vector)
+    if shown.job is not None:
+        shown.job.stop()  # of an earlier input
+    try:
+        if not (query or "").strip() or not (passages or "").strip():
+            missing = "rank_need_passages" if (query or "").strip() else "rank_need_query"
+            yield _only_message(say(language, missing), language, shown)
+            return
+        texts = split_typed(passages or "", whole=whole)
+        job = Job(_work(query or "", texts, weights, model, language))
+        yield from _followed(job, shown, language)
+        ranking, picked, why = job.result()
+    except StoppedError:
+        yield _only_message(say(language, "rank_stopped"), language, shown)
+    except MMDemoError as error:
+        yield _only_message(escape(error_message(error, language)), language, shown)
+    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
+        log.exception("A ranking failed")
+        yield _only_message(say(language, "unexpected"), language, shown)
+    else:
+        yield _all(Shown(ranking, picked, why, job), weights, language)
+
+
+def _work(
+    query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
+) -> Callable[[Callable[[float], None]], tuple[Ranking, int, Explanation]]:
+    """Return what a job does: load the model, rank, and explain the passage that comes first."""
+
+    def work(progress: Callable[[float], None]) -> tuple[Ranking, int, Explanation]:
+        encoder = loaded(model, language)
+        ranking = rank_passages(encoder, query, passages, progress=progress)
+        picked = order(ranking.hybrid(weights))[0]
+        why = _explained(encoder, ranking, picked)
+        start(encoder)  # the percentiles of the next ranking
+        return ranking, picked, why
+
+    return work
+
+
+def _followed(job: Job[Any], shown: Shown, language: Language) -> Iterator[Results]:
+    """Yield how far a job is until it has ended; it ends too where nobody listens any more."""
+    try:
+        while not job.wait(_LOOK_EVERY):
+            yield Results(
+                progress=gr.update(value=views.progress(job.share, language), visible=True),
+                stop=gr.update(visible=True),
+                shown=replace(shown, job=job),
+            )
+    finally:
+        job.stop()
+
+
+def stop(shown: Shown, language: Language) -> tuple[Any, ...]:
+    """Stop the encoding that runs; return message, progress and the button itself."""
+    if shown.job is not None:
+        shown.job.stop()
+    hidden = gr.update(visible=False)
+    return message_box(say(language, "rank_stopped"), stale=True), hidden, hidden
+
+
+def first(*given: Any) -> Iterator[Results]:
+    """Rank what the tab opens with, the first time that it is opened; takes what `run` takes."""
+    shown: Shown = given[-1]
+    if shown.ranking is None and shown.job is None:
+        yield from run(*given)
+    else:
+        yield Results()
+
+
+def reweigh(
+    dense: float, sparse: float, multi_vector: float, language: Language, shown: Shown
+) -> tuple[Any, Any]:
+    """Rank by other weights, from the scores that are there: columns, and what was read."""
+    if shown.ranking is None:
+        return gr.skip(), gr.skip()
+    weights = weights_of(dense, sparse, multi_vector)
+    return (
+        views.columns(shown.ranking, weights, language),
+        views.reading(shown.ranking, weights, language),
+    )
+
+
+def pick(position: int | None, language: Language, shown: Shown) -> Results:
+    """Explain another passage."""
+    ranking = shown.ranking
+    if ranking is None or position is None or not 0 <= position < len(ranking.passages):
+        return Results()
+    try:
+        why = _explained(loaded(ranking.model, language), ranking, position)
+    except MMDemoError as error:
+        return _only_message(escape(error_message(error, language)), language, shown)
+    return _why(replace(shown, picked=position, why=why), language)
+
+
+def clicked(event: gr.EventData, language: Language, shown: Shown) -> Results:
+    """Explain the passage that was clicked in one of the columns."""
+    position = getattr(event, "passage", None)
+    found = pick(position if isinstance(position, int) else None, language, shown)
+    return found if shown.ranking is None else found._replace(pick=gr.update(value=position))
+
+
+def translate(
+    dense: float, sparse: float, multi_vector: float, language: Language, shown: Shown
+) -> Results:
+    """Show the same results in another language."""
+    if shown.ranking is None:
+        return Results()
+    return _all(shown, weights_of(dense, sparse, multi_vector), language)
+
+
+def load_document(files: list[Upload], language: Language) -> tuple[Any, Any]:
+    """Return the passages of a document that was dropped, for the text field, and a message."""
+    try:
+        return _read(files), ""
+    except MMDemoError as error:
+        return gr.skip(), message_box(escape(error_message(error, language)), stale=False)
+
+
+def _read(files: list[Upload]) -> Any:
+    if not files:
+        return gr.skip()
+    data = files[0] if isinstance(files[0], bytes) else Path(files[0]).read_bytes()
+    name = "text" if isinstance(files[0], bytes) else Path(files[0]).name
+    return views.passages_text(split_document(read_document(data, name)))
+
+
+def show_example(index: int) -> tuple[str, str]:
+    """Return query and passages of a ready-made ranking."""
+    example = ranking_examples()[index]
+    return example.query, views.passages_text(example.passages)
+
+
+def rank_endpoint(
+    query: str,
+    passages: str,
+    model: str | None,
+    dense: float,
+    sparse: float,
+    multi_vector: float,
+) -> dict[str, Any]:
+    """Rank passages for a query: dense, sparse and multi-vector scores, and their weighted sum.
+
+    Args:
+        query: what is looked for.
+        passages: parted by empty lines, or one a line without those.
+        model: a name from `/models`.
+        dense: weight of the cosine of the dense vectors.
+        sparse: weight of the lexical score.
+        multi_vector: weight of MaxSim.
+
+    Returns:
+        `Ranking.to_dict()`: the passages in the order of the weighted sum.
+    """
+    try:
+        ranking = rank_passages(loaded(model, "en"), query, split_typed(passages, whole=False))
+    except MMDemoError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    return ranking.to_dict(weights_of(dense, sparse, multi_vector))
+
+
+def split_typed(text: str, *, whole: bool) -> list[str]:
+    """Return the passages of the text field, or all of it as one."""
+    checked_document(text)
+    return [text.strip()] if whole else typed_passages(text)
+
+
+def weights_of(dense: float, sparse: float, multi_vector: float) -> Weights:
+    """Return the sliders' values by function; an emptied field counts as 0."""
+    return {
+        "dense": max(dense or 0.0, 0.0),
+        "sparse": max(sparse or 0.0, 0.0),
+        "multi_vector": max(multi_vector or 0.0, 0.0),
+    }
+
+
+def _explained(encoder: Encoder, ranking: Ranking, position: int) -> Explanation:
+    return explain(encoder, ranking.query, ranking.passages[position])
+
+
+def _all(shown: Shown, weights: Weights, language: Language) -> Results:
+    """Return everything that a finished ranking shows."""
+    if shown.ranking is None:
+        return Results()
+    choices = [
+        (views.pick_label(shown.ranking, position), position)
+        for position in range(len(shown.ranking.passages))
+    ]
+    hidden = gr.update(visible=False)
+    return _why(shown, language)._replace(
+        message="",
+        progress=hidden,
+        stop=hidden,
+        columns=views.columns(shown.ranking, weights, language),
+        reading=views.reading(shown.ranking, weights, language),
+        pick=gr.update(choices=choices, value=shown.picked, visible=True),
+    )
+
+
+def _why(shown: Shown, language: Language) -> Results:
+    """Return what explains the passage that is picked."""
+    ranking, why = shown.ranking, shown.why
+    if ranking is None or why is None:
+        return Results()
+    figure = views.heatmap(why)
+    spec = find_offered(ranking.model)
+    return Results(
+        dense=views.dense(ranking, shown.picked, background(spec), measuring(spec), language),
+        sparse=views.sparse(why, shown.picked, ranking.model, language),
+        multi_vector=views.multi_vector(why, shown.picked, language),
+        heatmap=gr.update(visible=False)
+        if figure is None
+        else gr.update(value=figure, visible=True),
+        shown=shown,
+    )
+
+
+def _only_message(text: str, language: Language, shown: Shown) -> Results:
+    stale = shown.ranking is not None
+    sentence = f"{text} {say(language, 'rank_stale')}" if stale else text
+    hidden = gr.update(visible=False)
+    return Results(message=message_box(sentence, stale=stale), progress=hidden, stop=hidden)

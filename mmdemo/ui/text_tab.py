@@ -1,0 +1,238 @@
+"""The tab "Text": a query and passages in; four rankings and the reasons for them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from mmdemo.examples import ranking_examples
+from mmdemo.types import REPRESENTATIONS, Representation
+from mmdemo.ui import model_choice
+from mmdemo.ui import text_handlers as handlers
+from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.inputs import FilesInput
+from mmdemo.ui.localise import Localiser
+from mmdemo.ui.markup import message as message_box
+from mmdemo.ui.model_choice import ModelChoice
+from mmdemo.ui.model_handlers import Needs
+from mmdemo.ui.text import say
+from mmdemo.ui.text_handlers import Results, Shown
+
+NEEDS: Needs = frozenset({"text", "multi_vector"})
+"""What a model must embed and make of a text."""
+
+# A passage is the same one in every column: pointing at it shows where it stands in the others, and
+# a click, or Enter, explains it. The same for the words that query and passage share.
+_POINT = """
+const mark = (attribute, event) => {
+  const found = event.target.closest(`[${attribute}]`);
+  const value = found && found.getAttribute(attribute);
+  element.querySelectorAll(`[${attribute}]`).forEach((one) =>
+    one.classList.toggle("same", one.getAttribute(attribute) === value));
+};
+for (const kind of ["mouseover", "focusin"]) element.addEventListener(kind, (event) => {
+  mark("data-passage", event);
+  mark("data-token", event);
+});
+element.addEventListener("mouseleave", () =>
+  element.querySelectorAll(".same").forEach((one) => one.classList.remove("same")));
+const choose = (event) => {
+  const found = event.target.closest("[data-passage]");
+  if (found) trigger("click", {passage: Number(found.dataset.passage)});
+};
+element.addEventListener("click", choose);
+element.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(event); });
+"""
+
+
+class Inputs(NamedTuple):
+    """The input components, in the order of `run`."""
+
+    query: gr.Textbox
+    passages: gr.Textbox
+    whole: gr.Checkbox
+    model: gr.Dropdown
+    dense: gr.Slider
+    sparse: gr.Slider
+    multi_vector: gr.Slider
+    language: gr.Radio
+
+
+def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr.Blocks], None]:
+    """Lay out the tab and wire it.
+
+    Args:
+        localiser: collects what to translate.
+        language: the page's language choice.
+        tab: the tab that this is; nothing is ranked before it is opened.
+
+    Returns:
+        What to call once the whole page stands: wires the look at the first model.
+    """
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
+            choice = model_choice.build(localiser, language, NEEDS, prefix="text-")
+            asked, button, document = _build_inputs(localiser)
+        with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
+            sliders, results = _build_results(localiser)
+    inputs = Inputs(*asked, choice.model, *sliders, language)
+    chips = _build_examples(localiser, inputs)
+    _wire(inputs, results, choice, tab, button, chips)
+    document.upload(
+        handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
+    )
+    _build_endpoint(choice.model)
+    return choice.first_look
+
+
+def _wire(
+    inputs: Inputs,
+    results: Results,
+    choice: ModelChoice,
+    tab: gr.Tab,
+    button: gr.Button,
+    examples: list[Any],
+) -> None:
+    """Say what happens when: encoding on request, everything else from what was encoded."""
+    outputs = list(results)
+    ranking: dict[str, Any] = {
+        "inputs": [*inputs, results.shown],
+        "outputs": outputs,
+        **QUIET,
+        **CONCURRENCY,
+    }
+    starts = [button.click, inputs.query.submit, inputs.model.input, choice.arrived.change]
+    ranked = gr.on(starts, handlers.run, trigger_mode="always_last", **ranking)
+    after = [filled.then(handlers.run, **ranking) for filled in examples]
+    opened = tab.select(handlers.first, **ranking)
+    # Not in the group of what runs a model: it must come through while that is busy.
+    results.stop.click(
+        handlers.stop,
+        [results.shown, inputs.language],
+        [results.message, results.progress, results.stop],
+        cancels=[ranked, opened, *after],
+        concurrency_limit=None,
+        **QUIET,
+    )
+    sliders = [inputs.dense, inputs.sparse, inputs.multi_vector]
+    weighed = [*sliders, inputs.language, results.shown]
+    gr.on(
+        [slider.change for slider in sliders],
+        handlers.reweigh,
+        weighed,
+        [results.columns, results.reading],
+        trigger_mode="always_last",
+        concurrency_limit=None,
+        **QUIET,
+    )
+    asked = [inputs.language, results.shown]
+    results.pick.input(handlers.pick, [results.pick, *asked], outputs, **QUIET, **CONCURRENCY)
+    results.columns.click(handlers.clicked, asked, outputs, **QUIET, **CONCURRENCY)
+    inputs.language.change(handlers.translate, weighed, outputs, concurrency_limit=None, **QUIET)
+
+
+def _build_inputs(
+    localiser: Localiser,
+) -> tuple[tuple[gr.Textbox, gr.Textbox, gr.Checkbox], gr.Button, gr.File]:
+    """Lay out query, passages and how they are read; then the button, and the drop of a file."""
+    query, passages = handlers.show_example(0)
+    asked = gr.Textbox(query, lines=1, max_lines=4, elem_id="text-query")
+    localiser.add(asked, label="rank_query", placeholder="rank_query_placeholder")
+    field = gr.Textbox(passages, lines=9, max_lines=14, elem_id="text-passages")
+    localiser.add(field, label="rank_passages", placeholder="rank_passages_placeholder")
+    whole = gr.Checkbox(False, elem_id="text-whole")
+    localiser.add(whole, label="rank_whole")
+    document = FilesInput(
+        file_types=[".txt", ".md"], file_count="single", height=110, elem_id="text-document"
+    )
+    localiser.add(document, label="rank_document")
+    button = gr.Button(variant="primary", elem_id="text-rank")
+    localiser.add(button, value="rank_button")
+    return (asked, field, whole), button, document
+
+
+def _build_examples(localiser: Localiser, inputs: Inputs) -> list[Any]:
+    """Lay out a button for each ready-made ranking; return what happens when one is pressed."""
+    filled = []
+    with gr.Row(elem_classes="mm-chips", elem_id="text-examples"):
+        for index, example in enumerate(ranking_examples()):
+            chip = gr.Button(size="sm")
+            localiser.add(chip, value=f"rank_example_{example.name}")
+            fill = partial(handlers.show_example, index)
+            filled.append(chip.click(fill, None, [inputs.query, inputs.passages], **QUIET))
+    return filled
+
+
+def _build_results(
+    localiser: Localiser,
+) -> tuple[tuple[gr.Slider, gr.Slider, gr.Slider], Results]:
+    """Lay out the results: the weights, the columns, and below them the reasons."""
+    message = gr.HTML(message_box(say("en", "rank_loading"), stale=False), padding=False)
+    with gr.Row(elem_classes="mm-working"):
+        progress = gr.HTML(visible=False, padding=False, elem_id="text-progress")
+        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="text-stop")
+    localiser.add(stop, value="stop_button")
+    heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    localiser.add_html(heading, "<h2>{rank_heading}</h2><p>{rank_caption}</p>")
+    with gr.Row(elem_classes="mm-weights"):
+        dense_weight = _weight(localiser, "dense")
+        sparse_weight = _weight(localiser, "sparse")
+        multi_vector_weight = _weight(localiser, "multi_vector")
+    columns = gr.HTML(
+        padding=False, elem_id="text-columns", elem_classes="mm-result", js_on_load=_POINT
+    )
+    reading = gr.HTML(padding=False, elem_id="text-reading")
+    heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    localiser.add_html(heading, "<h2>{why_heading}</h2><p>{why_caption}</p>")
+    pick = gr.Dropdown([], visible=False, elem_id="text-pick")
+    localiser.add(pick, label="why_pick")
+    dense, sparse, multi_vector = (
+        gr.HTML(
+            padding=False, elem_id=f"text-why-{name}", elem_classes="mm-result", js_on_load=_POINT
+        )
+        for name in REPRESENTATIONS
+    )
+    heatmap = gr.Plot(
+        visible=False, show_label=False, elem_id="text-heatmap", elem_classes="mm-result"
+    )
+    results = Results(
+        message=message,
+        progress=progress,
+        stop=stop,
+        columns=columns,
+        reading=reading,
+        pick=pick,
+        dense=dense,
+        sparse=sparse,
+        multi_vector=multi_vector,
+        heatmap=heatmap,
+        shown=gr.State(Shown()),
+    )
+    return (dense_weight, sparse_weight, multi_vector_weight), results
+
+
+def _weight(localiser: Localiser, name: Representation) -> gr.Slider:
+    slider = gr.Slider(0, 1, 1, step=0.05, min_width=160, elem_id=f"text-weight-{name}")
+    localiser.add(slider, label=f"rank_weight_{name}")
+    return slider
+
+
+def _build_endpoint(model: gr.Dropdown) -> None:
+    """Add `/rank`: components that nobody sees carry the types of the API page."""
+    answer = gr.JSON(visible=False)
+    hidden = gr.Button(visible=False)
+    hidden.click(
+        handlers.rank_endpoint,
+        [
+            gr.Textbox(visible=False, label="query"),
+            gr.Textbox(visible=False, label="passages"),
+            model,
+            *(gr.Number(1, visible=False, label=name) for name in REPRESENTATIONS),
+        ],
+        answer,
+        api_name="rank",
+        **CONCURRENCY,
+    )
