@@ -14,9 +14,11 @@ from mmdemo.background import background, cache_path, ensure
 from mmdemo.compare import PAIRS, Comparison, compare
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.hub import fetch
+from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
+from mmdemo.text_retrieval import Ranking, order, rank_passages
 from mmdemo.zero_shot import Classification, classify
 
 _MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or a checkpoint"
@@ -61,11 +63,21 @@ def _parser() -> argparse.ArgumentParser:
     comparison.set_defaults(run=_compare)
 
     _add_classify(commands)
+    _add_rank(commands)
 
     serve = commands.add_parser("serve", help="start the page; same as 'python app.py'")
     serve.add_argument("--model", default=None, help=f"open with it: {_MODEL_HELP}")
     serve.set_defaults(run=_serve)
     return parser
+
+
+def _add_rank(commands: Any) -> None:
+    ranking = commands.add_parser("rank", help="a text file's passages, ranked for a query")
+    ranking.add_argument("query", metavar="QUERY")
+    ranking.add_argument("file", metavar="FILE", type=Path, help="its paragraphs are the passages")
+    ranking.add_argument("--model", default=None, help=_MODEL_HELP)
+    ranking.add_argument("--json", action="store_true", help="print JSON")
+    ranking.set_defaults(run=_rank)
 
 
 def _add_classify(commands: Any) -> None:
@@ -148,6 +160,15 @@ def _classify(given: argparse.Namespace) -> None:
         sys.stdout.write("\n".join(_ranked(result, given.images)) + "\n")
 
 
+def _rank(given: argparse.Namespace) -> None:
+    passages = split_document(open_document(given.file))
+    ranking = rank_passages(load_encoder(given.model), given.query, passages, progress=print_share)
+    if given.json:
+        _print_json(ranking.to_dict())
+    else:
+        sys.stdout.write(_ranked_passages(ranking) + "\n")
+
+
 def _serve(given: argparse.Namespace) -> None:
     if given.model:
         os.environ["MMDEMO_MODEL"] = given.model
@@ -203,6 +224,24 @@ def _table(result: Comparison) -> str:
             "'python -m mmdemo background NAME' measures one."
         )
     return "\n".join([*lines, *(f"Note: {note.message}" for note in result.notes)])
+
+
+def _ranked_passages(ranking: Ranking) -> str:
+    known = {name: scores for name, scores in ranking.scores.items() if scores is not None}
+    columns = [ranking.hybrid(), *known.values()]
+    head = "".join(f"{name:>14}" for name in ("weighted sum", *known))
+    lines = [f"{ranking.model}, query: {ranking.query}", f"{head}  passage"]
+    for position in order(columns[0]):
+        numbers = "".join(f"{scores[position]:14.4f}" for scores in columns)
+        text = " ".join(ranking.passages[position].split())
+        lines.append(f"{numbers}  {text[:80]}")
+    for position in ranking.truncated:
+        usage = ranking.usage[position]
+        lines.append(
+            f"Note: of '{ranking.passages[position][:30]}…' only the first {usage.used} of "
+            f"{usage.total} tokens were read."
+        )
+    return "\n".join([*lines, *(f"Note: {note.message}" for note in ranking.notes)])
 
 
 def _print_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 from mmdemo.errors import TextError
 from mmdemo.settings import limits
@@ -69,6 +70,25 @@ def split_document(text: str, most: int | None = None) -> list[str]:
     return _at_most(passages, most)
 
 
+def open_document(path: Path) -> str:
+    """Return the text of a file on this machine, as `read_document` does.
+
+    Raises:
+        TextError: there is no such file, or it is none that can be read.
+    """
+    try:
+        # One byte more than is accepted is enough to see that it is too much.
+        with path.open("rb") as file:
+            data = file.read(4 * limits().document + 1)
+    except OSError as error:
+        raise TextError(
+            f"There is no readable text file '{path.name}'. Check the name.",
+            "no_document",
+            name=path.name,
+        ) from error
+    return read_document(data, path.name)
+
+
 def read_document(data: bytes, name: str) -> str:
     """Return the text of a file, whatever of the usual encodings it is in.
 
@@ -117,11 +137,10 @@ def _check_size(data: bytes, name: str) -> None:
     most = 4 * limits().document  # no encoding here needs more for a character
     if len(data) > most:
         raise TextError(
-            f"'{name}' has {len(data) / 1e6:.1f} MB; at most {most / 1e6:.1f} MB of text are "
-            "accepted. Take a part of it.",
+            f"'{name}' has more than {most / 1e6:.1f} MB, which is the most that is accepted of a "
+            "text. Take a part of it.",
             "document_size",
             name=name,
-            size=f"{len(data) / 1e6:.1f}",
             limit=f"{most / 1e6:.1f}",
         )
 

@@ -356,9 +356,15 @@ def token_heatmap(
         },
         hoverinfo="skip",
     )
-    ticks = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 12}}
+    ticks = {
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+        "tickfont": {"size": 12},
+    }
     figure.update_layout(
-        _layout(token_heatmap_height(len(rows)), {"l": 96, "r": 4, "t": 4, "b": 96}),
+        _layout(token_heatmap_height(len(rows)), {"l": 4, "r": 4, "t": 4, "b": 4}),
         xaxis=ticks
         | {
             "tickvals": list(range(len(columns))),

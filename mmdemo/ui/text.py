@@ -471,9 +471,9 @@ TEXT: dict[str, dict[Language, str]] = {
     "rank_button": {"en": "Rank", "zh": "排序"},
     "rank_example_whales": {"en": "Example: whales", "zh": "示例：蓝鲸"},
     "rank_example_codes": {"en": "Example: a fault code", "zh": "示例：故障代码"},
-    "rank_weight_dense": {"en": "Weight of dense", "zh": "稠密的权重"},
-    "rank_weight_sparse": {"en": "Weight of sparse", "zh": "稀疏的权重"},
-    "rank_weight_multi_vector": {"en": "Weight of multi-vector", "zh": "多向量的权重"},
+    "rank_weight_dense": {"en": "Dense weight", "zh": "稠密权重"},
+    "rank_weight_sparse": {"en": "Sparse weight", "zh": "稀疏权重"},
+    "rank_weight_multi_vector": {"en": "Multi-vector weight", "zh": "多向量权重"},
     # Text retrieval: results
     "rank_heading": {"en": "The same passages, ranked four ways", "zh": "同一批段落，四种排序"},
     "rank_caption": {
@@ -491,7 +491,7 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "a vector a token: the details",
         "zh": "每个 token 一个向量：细节",
     },
-    "rank_hybrid_what": {"en": "all three, by the sliders", "zh": "三者按滑块合成"},
+    "rank_hybrid_what": {"en": "together, by the sliders", "zh": "按滑块合成"},
     "rank_lacking": {
         "en": "{model} has no lexical weights: sparse needs the real weights of BGE-M3. Choose "
         "BGE-M3 in the list of models (2.3 GB, once), fetch it ahead of time with <code>python -m "
@@ -644,7 +644,8 @@ ERRORS_ZH: dict[str, str] = {
     "no_passages": "没有候选段落，请至少添加一段。",
     "too_many_passages": "共有 {count} 个段落，最多排序 {limit} 个。请减少，或合并一些。",
     "document_length": "段落合计 {length} 个字符，最多接受 {limit} 个。请只取其中一部分。",
-    "document_size": "“{name}”有 {size} MB，文本最多接受 {limit} MB。请只取其中一部分。",
+    "document_size": "“{name}”超过 {limit} MB，这是文本的上限。请只取其中一部分。",
+    "no_document": "没有可读取的文本文件“{name}”。请检查文件名。",
     "document_encoding": "“{name}”不是 UTF-8、UTF-16 或 GB18030 编码的文本文件。"
     "请另存为 UTF-8 文本。",
     "document_empty": "“{name}”里没有文字。",

@@ -15,7 +15,13 @@ from mmdemo.background import background, measuring, start
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import ranking_examples
-from mmdemo.passages import checked_document, read_document, split_document, typed_passages
+from mmdemo.passages import (
+    checked_document,
+    open_document,
+    read_document,
+    split_document,
+    typed_passages,
+)
 from mmdemo.registry import find_offered
 from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, order, rank_passages
 from mmdemo.ui import text_views as views
@@ -198,11 +204,12 @@ def load_document(files: list[Upload], language: Language) -> tuple[Any, Any]:
 
 
 def _read(files: list[Upload]) -> Any:
+    """Return the passages of the first file; nothing where the field was emptied."""
     if not files:
         return gr.skip()
-    data = files[0] if isinstance(files[0], bytes) else Path(files[0]).read_bytes()
-    name = "text" if isinstance(files[0], bytes) else Path(files[0]).name
-    return views.passages_text(split_document(read_document(data, name)))
+    first = files[0]
+    text = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
+    return views.passages_text(split_document(text))
 
 
 def show_example(index: int) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.components import Component
 
 from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
@@ -76,10 +77,10 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             choice = model_choice.build(localiser, language, NEEDS, prefix="text-")
             asked, button, document = _build_inputs(localiser)
+            chips = _build_examples(localiser, asked[:2])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, results = _build_results(localiser)
     inputs = Inputs(*asked, choice.model, *sliders, language)
-    chips = _build_examples(localiser, inputs)
     _wire(inputs, results, choice, tab, button, chips)
     document.upload(
         handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
@@ -146,7 +147,7 @@ def _build_inputs(
     whole = gr.Checkbox(False, elem_id="text-whole")
     localiser.add(whole, label="rank_whole")
     document = FilesInput(
-        file_types=[".txt", ".md"], file_count="single", height=110, elem_id="text-document"
+        file_types=[".txt", ".md"], file_count="single", height=150, elem_id="text-document"
     )
     localiser.add(document, label="rank_document")
     button = gr.Button(variant="primary", elem_id="text-rank")
@@ -154,7 +155,7 @@ def _build_inputs(
     return (asked, field, whole), button, document
 
 
-def _build_examples(localiser: Localiser, inputs: Inputs) -> list[Any]:
+def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> list[Any]:
     """Lay out a button for each ready-made ranking; return what happens when one is pressed."""
     filled = []
     with gr.Row(elem_classes="mm-chips", elem_id="text-examples"):
@@ -162,7 +163,7 @@ def _build_examples(localiser: Localiser, inputs: Inputs) -> list[Any]:
             chip = gr.Button(size="sm")
             localiser.add(chip, value=f"rank_example_{example.name}")
             fill = partial(handlers.show_example, index)
-            filled.append(chip.click(fill, None, [inputs.query, inputs.passages], **QUIET))
+            filled.append(chip.click(fill, None, list(targets), **QUIET))
     return filled
 
 

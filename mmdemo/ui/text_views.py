@@ -246,8 +246,12 @@ def _words(
     joints: dict[int, int],
 ) -> str:
     """Return the part of a text that the tokens cover, each of them coloured by its weight."""
-    spans = [(token, weight) for token, weight in zip(tokens, weights, strict=True)]
-    covered = [(token, weight) for token, weight in spans if token.end > token.start]
+    covered = [
+        (token, weight)
+        for token, weight in zip(tokens, weights, strict=True)
+        # A lone sign for a space claims the first letter of the token behind it.
+        if token.end > token.start and token.text.strip("▁")
+    ]
     parts: list[str] = []
     at = covered[0][0].start if covered else 0
     for token, weight in covered:
