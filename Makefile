@@ -33,6 +33,7 @@ fix: $(VENV)/.installed-dev  ## let ruff mend what it can
 bench: $(VENV)/.installed-dev  ## measure; nothing here fails
 	$(BIN)/python -m bench.mini_quality
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.zero_shot
 	$(BIN)/python -m bench.visualized_bge
 
 mini: $(VENV)/.installed-dev  ## train the embedded model again (hours), and its background set

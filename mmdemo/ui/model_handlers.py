@@ -10,7 +10,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
 from mmdemo.settings import offered_models
-from mmdemo.types import Modality, Representation
+from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
 from mmdemo.ui.text import Language, say
 
@@ -98,9 +98,11 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
 
 def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
     """Refuse a model that the visitor typed where it cannot do what this part of the page does."""
-    if missing := needs - set(spec.modalities):
-        able = ", ".join(say(language, f"can_{one}") for one in spec.modalities)
-        lacks = ", ".join(say(language, f"can_{one}") for one in sorted(missing))
+    named = {one: f"can_{one}" for one in ("text", "image", "fused")}
+    named |= {one: f"rank_{one}" for one in REPRESENTATIONS}
+    if missing := needs - {*spec.modalities, *spec.representations}:
+        able = ", ".join(say(language, named[one]) for one in spec.modalities)
+        lacks = ", ".join(say(language, named[one]) for one in sorted(missing))
         raise ModelError(say(language, "model_unable", title=spec.title, able=able, lacks=lacks))
 
 
