@@ -15,7 +15,7 @@ from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import Needs, Shown
 
-_LOOK_EVERY = 0.5  # seconds, while a download runs
+_LOOK_EVERY = 0.5  # seconds, while a download or a measurement runs
 
 
 class ModelChoice(NamedTuple):
@@ -99,6 +99,18 @@ def build(
         page.load(about(handlers.choose), **event)
 
     return ModelChoice(model, arrived, first_look)
+
+
+def watch_background(models: list[gr.Dropdown]) -> tuple[gr.Timer, gr.State]:
+    """Wait for background sets that are being measured.
+
+    Returns:
+        A timer, to be switched on by `model_handlers.watching`; and a state that changes when all
+        sets of the chosen models have come.
+    """
+    timer, count = gr.Timer(_LOOK_EVERY, active=False), gr.State(0)
+    timer.tick(handlers.measured, [count, *models], [timer, count], **QUIET)
+    return timer, count
 
 
 def build_beside(

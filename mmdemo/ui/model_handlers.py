@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 
+from mmdemo.background import measuring
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
@@ -128,6 +130,23 @@ def loaded(model: str | None, language: Language) -> Encoder:
     if not spec.on_this_machine:
         raise ModelError(say(language, "not_here", title=spec.title))
     return load_encoder(spec)
+
+
+def watching(encoder: Encoder) -> Any:
+    """Return an update of the timer that waits for a background set: on where one is measured."""
+    return gr.skip() if measuring(encoder) is None else gr.update(active=True)
+
+
+def measured(count: int, *models: str) -> tuple[Any, Any]:
+    """Look whether the background sets of the chosen models are there; called while they are not.
+
+    Returns:
+        An update of the timer, and how often all had come, which has results shown again.
+    """
+    with suppress(MMDemoError):  # of a model that cannot be had
+        if any(measuring(find_offered(model)) is not None for model in filter(None, models)):
+            return gr.skip(), gr.skip()
+    return gr.update(active=False), count + 1
 
 
 def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from mmdemo.ui import similarity_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
-from mmdemo.ui.model_handlers import loaded
+from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Results(NamedTuple):
     matrix2: Any
     matrix2_heading: Any
     details: Any
+    timer: Any = gr.skip()
 
 
 class Beside(NamedTuple):
@@ -47,6 +48,7 @@ class Beside(NamedTuple):
     heading: Any
     bars: Any
     ranks: Any
+    timer: Any = gr.skip()
 
 
 def run(
@@ -97,6 +99,7 @@ def run(
         ),
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
         details=views.details(results, language),
+        timer=watching(encoder),
     )
 
 
@@ -135,6 +138,7 @@ def beside(
         views.beside_heading(title, results, "", language),
         views.bars(results[0].background, results, language),
         views.beside_ranks(results, language),
+        watching(encoder),
     )
 
 

@@ -53,6 +53,9 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[g
             spec = find_offered(str(inputs.model.value))
             outputs, columns = _build_results(localiser, spec, opening, message)
             course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
+    timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
+    outputs = outputs._replace(timer=timer)
+    columns = [column._replace(timer=timer) for column in columns]
     sources = [*inputs, language]
     event: dict[str, Any] = {
         "fn": handlers.run,
@@ -63,12 +66,12 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[g
         **QUIET,
         **CONCURRENCY,
     }
-    gr.on([component.change for component in (*sources, choice.arrived)], **event)
+    gr.on([component.change for component in (*sources, choice.arrived, measured)], **event)
     for other, column in zip(others, columns, strict=True):
         # An event of its own: a slow model beside it keeps nobody waiting for the first.
         given = [inputs.image1, inputs.image2, inputs.text, inputs.other, other.model, language]
         gr.on(
-            [component.change for component in (*given, other.arrived)],
+            [component.change for component in (*given, other.arrived, measured)],
             handlers.beside,
             given,
             list(column),

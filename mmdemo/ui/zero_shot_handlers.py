@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from mmdemo.background import background, measuring, start
+from mmdemo.background import background, start
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
@@ -30,7 +30,7 @@ from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.markup import error_message, note_sentence
 from mmdemo.ui.markup import message as message_box
-from mmdemo.ui.model_handlers import loaded
+from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import Classification, classify, embedding_steps, prompt_effect
@@ -57,13 +57,11 @@ class Shown:
         models: as they were chosen.
         results: one a model.
         pictures: as the page shows them.
-        waiting: those of `models` whose background set is being measured.
     """
 
     models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
-    waiting: tuple[str, ...] = ()
 
 
 class Column(NamedTuple):
@@ -126,16 +124,8 @@ def run(
             _classify(encoder, opened, candidates, prompts, reject) for encoder in encoders
         )
         names = tuple(Path(path).name if isinstance(path, str) else "" for path in uploads)
-        shown = Shown(
-            chosen,
-            results,
-            Pictures(names, tuple(thumbnail_uri(picture) for picture in opened)),
-            tuple(
-                name
-                for name, encoder in zip(chosen, encoders, strict=True)
-                if measuring(encoder) is not None
-            ),
-        )
+        thumbnails = tuple(thumbnail_uri(picture) for picture in opened)
+        shown = Shown(chosen, results, Pictures(names, thumbnails))
         repeated = len([one for one in split_labels(labels or "") if one.strip()]) > len(candidates)
         yield _outputs(shown, encoders, picked, repeated, language)
     except MMDemoError as error:
@@ -190,7 +180,7 @@ def _outputs(
         prompts_heading=_prompts_heading(image, language),
         pick=gr.update(choices=_picture_choices(shown.pictures), value=image, visible=many),
         python=views.python_text(shown.models, shown.results[0], shown.pictures),
-        timer=gr.update(active=bool(shown.waiting)),
+        timer=next((one for one in map(watching, encoders) if one != gr.skip()), gr.skip()),
         shown=shown,
     )
     columns = [
@@ -250,18 +240,6 @@ def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...
     ]
     skipped = [gr.skip()] * (MODELS - len(figures))
     return (_prompts_heading(picked, language), *figures, *skipped)
-
-
-def arrived(shown: Shown, count: int) -> tuple[Any, Any]:
-    """Look whether a background set that was waited for is there; called while one is measured.
-
-    Returns:
-        An update of the timer, and how often a set has come, which has everything shown again.
-    """
-    still = [name for name in shown.waiting if measuring(loaded(name, "en")) is not None]
-    if shown.waiting and len(still) == len(shown.waiting):
-        return gr.skip(), gr.skip()
-    return gr.update(active=bool(still)), count + 1
 
 
 def _prompts_heading(image: int, language: Language) -> str:

@@ -25,7 +25,6 @@ NEEDS: Needs = frozenset({"text", "image"})
 """What a model must embed."""
 
 _OPENING_TEMPLATES = "openai-7"
-_LOOK_EVERY = 1.0  # seconds, while a background set is measured
 
 _FILES = {
     "json": (handlers.as_json, "application/json"),
@@ -71,9 +70,11 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
             )
             inputs = _build_inputs(localiser, language)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
-            results, columns, after = _build_results(localiser)
+            results, columns = _build_results(localiser)
     choices = [first, *others]
     models = [choice.model for choice in choices]
+    timer, measured = model_choice.watch_background(models)
+    results = results._replace(timer=timer)
     outputs = [*results, *(component for column in columns for component in column)]
     sources = [*inputs, results.pick, language, *models]
     classify = gr.on(
@@ -81,7 +82,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
             tab.select,
             *(component.change for component in (*inputs, language, *models)),
             *(choice.arrived.change for choice in choices),
-            after.change,
+            measured.change,
         ],
         handlers.run,
         sources,
@@ -104,7 +105,6 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         **QUIET,
         **CONCURRENCY,
     )
-    results.timer.tick(handlers.arrived, [results.shown, after], [results.timer, after], **QUIET)
     _build_endpoint(models[0])
 
     return first.first_look
@@ -168,7 +168,7 @@ def _build_chips(localiser: Localiser, target: gr.Gallery, values: dict[str, Any
             chip.click(lambda value=value: value, None, target, **QUIET)
 
 
-def _build_results(localiser: Localiser) -> tuple[Results, list[Column], gr.State]:
+def _build_results(localiser: Localiser) -> tuple[Results, list[Column]]:
     """Lay out the results: sections from top to bottom, in each the models side by side."""
     message = gr.HTML(message_box(say("en", "zs_loading"), stale=False), padding=False)
     with gr.Row(elem_classes="mm-working"):
@@ -204,14 +204,13 @@ def _build_results(localiser: Localiser) -> tuple[Results, list[Column], gr.Stat
         prompts_heading=prompts_heading,
         pick=pick,
         python=python,
-        timer=gr.Timer(_LOOK_EVERY, active=False),
         shown=shown,
     )
     columns = [
         Column(*one, *two, *three)
         for one, two, three in zip(ranked, matrices, prompts, strict=True)
     ]
-    return results, columns, gr.State(0)
+    return results, columns
 
 
 def _side_by_side(

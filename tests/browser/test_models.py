@@ -17,6 +17,7 @@ from tests.browser.conftest import Visit, visiting
 from tests.browser.test_similarity import read_scores, type_text, upload, wait_for
 from tests.conftest import TINY, running_app
 from tests.hub_server import Hub, serve
+from tests.tiny_models import tiny_clip
 
 pytestmark = pytest.mark.browser
 
@@ -81,8 +82,8 @@ def test_a_local_directory_gives_the_librarys_numbers(
     expected = compare(load_encoder(TINY), *opening[:2], "a red car")
     wait_for(page, expected.scores)
     assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
-    expect(page.locator("[data-percentile]")).to_have_count(0)
-    expect(page.locator("#readings")).to_contain_text("no background set of this model")
+    # Its background set is measured meanwhile, and shown without anybody asking again.
+    expect(page.locator("[data-percentile]")).to_have_count(len(PAIRS))
     expect(page.locator("#readings")).to_contain_text("Fused here is the model's own")
     expect(page.locator("#facts")).to_contain_text("(native)")
     expect(page.locator("#facts")).to_contain_text("64 dimensions")
@@ -178,3 +179,43 @@ def test_a_model_comes_while_others_work(
     starts = [start for name, start in hub.fetched if name.endswith(".pth")]
     assert len(starts) == 2
     assert starts[1] > 0
+
+
+def type_model(page: Page, element: str, model: str) -> None:
+    box = page.locator(f"#{element} input")
+    box.fill(model)
+    box.press("Enter")
+
+
+def test_a_model_of_the_hub_by_its_id(
+    chromium: Browser, tmp_path: Path, size: str, opening: tuple[Path, Path, str]
+) -> None:
+    folder = tiny_clip(tmp_path / "clip")
+    files = {f"t/clip/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    (tmp_path / "app").mkdir()
+    with (
+        serve(files) as hub,
+        running_app(tmp_path / "app", HF_ENDPOINT=hub.address) as address,
+        visiting(chromium, address, size) as visit,
+    ):
+        page = visit.page
+        type_model(page, "model", "t/clip")
+        expected = compare(load_encoder(folder), *opening)
+        wait_for(page, expected.scores)
+        expect(page.locator("#facts")).to_contain_text("(averaged)")
+        expect(page.locator("#readings")).to_contain_text("Fused here is the average")
+        expect(page.locator("[data-percentile]")).to_have_count(len(PAIRS))
+        type_model(page, "model", "t/nothing")
+        expect(page.locator("#download")).to_contain_text("has no public model t/nothing")
+        assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
+        # Beside the first, in the same comparison.
+        type_model(page, "model", "mini")
+        page.get_by_text("Compare models side by side").first.click()
+        type_model(page, "sim-2-model", "t/clip")
+        type_model(page, "sim-3-model", str(folder))
+        for number in (2, 3):
+            bars = page.locator(f"#beside-{number}-bars .bartext")
+            expect(bars).to_have_text([f"{score:.3f}" for score in expected.scores.values()])
+            expect(page.locator(f"#beside-{number}-ranks li")).to_have_count(len(PAIRS))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert visit.errors == []
