@@ -45,6 +45,7 @@ def run(**changed: Any) -> list[tuple[Any, ...]]:
         "reject": False,
         "picked": 0,
         "language": "en",
+        "before": Shown(),
         "models": ("mini", "", ""),
     } | changed
     models = given.pop("models")
@@ -181,6 +182,29 @@ def test_many_prompts_show_progress_first() -> None:
     assert "63 of 210 prompts embedded" in bars[0]
     assert "210 of 210" in bars[-1]
     assert Results(*last[: len(Results._fields)]).progress["visible"] is False
+
+
+def test_stopping_and_superseding() -> None:
+    labels = ", ".join(f"stopped at {n}" for n in range(60))
+    given: list[Any] = [[str(BEE)], labels, "{}\na {}\nthe {}\nan {}"]
+    for supersede in (False, True):
+        steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini")
+        shown = Results(*next(steps)[: len(Results._fields)]).shown
+        handlers.supersede(
+            given[0], given[1], given[2], shown, "mini"
+        )  # the same input: it goes on
+        assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
+        if supersede:
+            handlers.supersede(given[0], "other labels", given[2], shown, "mini")
+        else:
+            handlers.stop(shown)
+        [last] = steps
+        top = Results(*last[: len(Results._fields)])
+        assert top.progress["visible"] is top.stop["visible"] is False
+        assert top.shown.running is None
+        assert ("Stopped" in str(top.message)) is not supersede
+        given[1] = labels.replace("stopped", "superseded")
+    handlers.stop(Shown())
 
 
 def test_duplicates_and_foreign_scripts_are_said() -> None:

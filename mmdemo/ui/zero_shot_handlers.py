@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,25 @@ MODELS = 3
 _SHOW_PROGRESS_FROM = 200  # prompts: about a second
 
 
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A classification that embeds many prompts, for whoever wants to end it.
+
+    Attributes:
+        given: what it was started with.
+        stop: set it, and it ends at its next step.
+        replaced: set as well where another follows, so that nobody need be told.
+    """
+
+    given: tuple[Any, ...]
+    stop: threading.Event = field(default_factory=threading.Event)
+    replaced: threading.Event = field(default_factory=threading.Event)
+
+
+class _StoppedError(Exception):
+    """The visitor wants no more of it."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """What is on the screen, for what is asked of it later: another picture, a file, the code.
@@ -57,11 +77,13 @@ class Shown:
         models: as they were chosen.
         results: one a model.
         pictures: as the page shows them.
+        running: what takes long, while it does.
     """
 
     models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
+    running: Running | None = None
 
 
 class Column(NamedTuple):
@@ -104,12 +126,14 @@ def run(
     reject: bool,
     picked: int | None,
     language: Language,
+    before: Shown,
     *models: str,
 ) -> Iterator[Outputs]:
     """Classify what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
+    running = Running((uploads, labels, templates, *models))
     try:
         if not uploads:
             yield _only_message(say(language, "zs_need_pictures"), language)
@@ -119,7 +143,7 @@ def run(
         chosen = tuple(dict.fromkeys(filter(None, models)))
         encoders = [loaded(name, language) for name in chosen]
         for encoder in encoders:
-            yield from _embed(encoder, candidates, prompts, language)
+            yield from _embed(encoder, candidates, prompts, running, before, language)
         results = tuple(
             _classify(encoder, opened, candidates, prompts, reject) for encoder in encoders
         )
@@ -128,6 +152,12 @@ def run(
         shown = Shown(chosen, results, Pictures(names, thumbnails))
         repeated = len([one for one in split_labels(labels or "") if one.strip()]) > len(candidates)
         yield _outputs(shown, encoders, picked, repeated, language)
+    except _StoppedError:
+        hidden = gr.update(visible=False)
+        said = message_box(say(language, "zs_stopped"), stale=True)
+        message = gr.skip() if running.replaced.is_set() else said
+        shown = replace(before, running=None)
+        yield _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language)
     except Exception:
@@ -136,15 +166,21 @@ def run(
 
 
 def _embed(
-    encoder: Encoder, labels: Sequence[str], templates: Sequence[str], language: Language
+    encoder: Encoder,
+    labels: Sequence[str],
+    templates: Sequence[str],
+    running: Running,
+    before: Shown,
+    language: Language,
 ) -> Iterator[Outputs]:
     """Embed the labels; yield how far it is where that takes a while."""
+    shown = replace(before, running=running)
     for done, total in embedding_steps(encoder, labels, templates):
+        if running.stop.is_set():
+            raise _StoppedError
         if total >= _SHOW_PROGRESS_FROM:
-            bar = views.progress(encoder.name, done, total, language)
-            yield _all(
-                Results(progress=gr.update(value=bar, visible=True), stop=gr.update(visible=True))
-            )
+            bar = gr.update(value=views.progress(encoder.name, done, total, language), visible=True)
+            yield _all(Results(progress=bar, stop=gr.update(visible=True), shown=shown))
 
 
 def _classify(
@@ -224,10 +260,20 @@ def _only_message(text: str, language: Language) -> Outputs:
     return _all(Results(message=shown, progress=hidden, stop=hidden))
 
 
-def stopped(language: Language) -> tuple[Any, ...]:
-    """Return what the page shows after a stop: message, progress and the button itself."""
-    hidden = gr.update(visible=False)
-    return message_box(say(language, "zs_stopped"), stale=True), hidden, hidden
+def stop(shown: Shown) -> None:
+    """End what is running; whoever runs it says so on the page."""
+    if shown.running is not None:
+        shown.running.stop.set()
+
+
+def supersede(
+    uploads: list[Upload], labels: str | None, templates: str | None, shown: Shown, *models: str
+) -> None:
+    """End what is running if it is of an earlier input, so that the new one need not wait."""
+    running = shown.running
+    if running is not None and running.given != (uploads, labels, templates, *models):
+        running.replaced.set()
+        running.stop.set()
 
 
 def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...]:

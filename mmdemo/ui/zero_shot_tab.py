@@ -76,8 +76,8 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
     timer, measured = model_choice.watch_background(models)
     results = results._replace(timer=timer)
     outputs = [*results, *(component for column in columns for component in column)]
-    sources = [*inputs, results.pick, language, *models]
-    classify = gr.on(
+    sources = [*inputs, results.pick, language, results.shown, *models]
+    gr.on(
         [
             tab.select,
             *(component.change for component in (*inputs, language, *models)),
@@ -91,11 +91,16 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         **QUIET,
         **CONCURRENCY,
     )
-    results.stop.click(
-        handlers.stopped,
-        language,
-        [results.message, results.progress, results.stop],
-        cancels=[classify],
+    # Not in the group of what runs a model: these must come through while that is busy.
+    results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
+    long = [inputs.pictures, inputs.labels, inputs.templates]
+    gr.on(
+        [component.change for component in (*long, *models)],
+        handlers.supersede,
+        [*long, results.shown, *models],
+        None,
+        trigger_mode="multiple",
+        concurrency_limit=None,
         **QUIET,
     )
     results.pick.input(

@@ -198,6 +198,10 @@ def test_a_long_encode_shows_progress_and_can_be_stopped(visit: Visit, size: str
     page.locator("#zs-stop").click()
     expect(page.locator(".mm-message.stale")).to_contain_text("Stopped")
     expect(bar).to_be_hidden()
+    page.locator("#zs-template-set input").click()
+    page.get_by_role("option", name="the 80 in Chinese").click()
+    expect(bar).to_be_visible()
+    # Another input takes the place of what runs.
     type_labels(page, "bee, bridge")
     settled(page, "bridge")
     expect(page.locator(".mm-message.stale")).to_have_count(0)
