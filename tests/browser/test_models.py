@@ -210,7 +210,7 @@ def test_a_model_of_the_hub_by_its_id(
         assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
         # Beside the first, in the same comparison.
         type_model(page, "model", "mini")
-        page.get_by_text("Compare models side by side").first.click()
+        page.locator("#sim-beside").get_by_text("Compare models side by side").click()
         type_model(page, "sim-2-model", "t/clip")
         type_model(page, "sim-3-model", str(folder))
         for number in (2, 3):

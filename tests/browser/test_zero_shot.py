@@ -244,7 +244,7 @@ def test_models_side_by_side_each_on_its_own_scale(
         page = visit.page
         open_tab(page)
         type_labels(page, "bee, bridge, dog")
-        page.get_by_text("Compare models side by side").click()
+        page.locator("#zs-beside").get_by_text("Compare models side by side").click()
         for number, path in enumerate(tiny_paths, start=2):
             box = page.locator(f"#zs-{number}-model input")
             box.fill(str(path))
