@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -251,7 +252,8 @@ def test_the_picture_of_tokens(encoder: BGEM3Encoder, mini: Encoder) -> None:
     figure = views.heatmap(why)
     assert figure is not None
     assert why.cosines is not None
-    heatmap, marks = figure.data
+    traces: Any = figure.data
+    heatmap, marks = traces
     assert np.array(heatmap.z).shape == why.cosines.shape
     assert list(marks.y) == [0, 1, 2, 3]
     for row, column in zip(marks.y, marks.x, strict=True):
@@ -260,7 +262,8 @@ def test_the_picture_of_tokens(encoder: BGEM3Encoder, mini: Encoder) -> None:
     drawn = views.heatmap(long)
     assert drawn is not None
     assert "whale" in drawn.layout.xaxis.ticktext
-    assert np.array(drawn.data[0].z).shape == (2, 48)
+    traces = drawn.data
+    assert np.array(traces[0].z).shape == (2, 48)
     assert "of 153" in views.multi_vector(long, 0, "en")
     assert views.heatmap(explain(mini, "blue whale", "")) is None
     assert "no tokens to match" in views.multi_vector(explain(mini, "a", ""), 0, "en")
@@ -269,7 +272,7 @@ def test_the_picture_of_tokens(encoder: BGEM3Encoder, mini: Encoder) -> None:
 def test_a_hostile_text_is_shown_as_text(encoder: BGEM3Encoder) -> None:
     ranking = rank_passages(encoder, HOSTILE, [HOSTILE, "a"])
     why = explain(encoder, HOSTILE, HOSTILE)
-    for language in (code for _, code in LANGUAGES):
+    for _, language in LANGUAGES:
         markup = "".join(
             [
                 views.columns(ranking, EVEN, language),
@@ -460,14 +463,12 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
     monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
     held = threading.Event()
 
-    def slow(query: object, passages: object, progress: Callable[[float], None]) -> Ranking:
+    def slow(*given: object, progress: Callable[[float], None]) -> Ranking:
         while not held.wait(0.001):
             progress(0.5)
-        raise AssertionError
+        raise AssertionError(given)
 
-    monkeypatch.setattr(
-        text_handlers, "rank_passages", lambda *given, progress: slow(*given[1:], progress)
-    )
+    monkeypatch.setattr(text_handlers, "rank_passages", slow)
     generator = text_handlers.run(
         "a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en", Shown()
     )
@@ -477,6 +478,23 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
     assert first.shown.job.wait(30)
     with pytest.raises(StoppedError):
         first.shown.job.result()
+
+
+def test_another_start_takes_the_place_of_the_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
+    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
+    monkeypatch.setattr(Job, "wait", lambda job, seconds: False)  # it never ends by itself
+    given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
+    older = text_handlers.run(*given, Shown())
+    shown = next(older).shown
+    assert 'role="progressbar"' in next(older).progress["value"]
+    newer = text_handlers.run(*given, shown)
+    assert next(newer).shown.job is not shown.job
+    assert list(older) == []  # not a word of it, and nothing of its results
+    newer.close()
 
 
 # The command line.

@@ -37,6 +37,7 @@ class Job(Generic[Result]):
         self._result: Result | None = None
         self._error: Exception | None = None
         self._stop = threading.Event()
+        self._replaced = False
         self._asked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()
@@ -46,8 +47,18 @@ class Job(Generic[Result]):
         """Return how far it is, 0 to 1."""
         return self._share
 
-    def stop(self) -> None:
-        """Ask it to end at its next step."""
+    @property
+    def replaced(self) -> bool:
+        """Return whether it was stopped because another takes its place."""
+        return self._replaced
+
+    def stop(self, *, replaced: bool = False) -> None:
+        """Ask it to end at its next step.
+
+        Args:
+            replaced: another takes its place, so nobody need be told of its end.
+        """
+        self._replaced = self._replaced or replaced
         self._stop.set()
 
     def wait(self, seconds: float) -> bool:

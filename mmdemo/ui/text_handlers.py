@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -80,14 +80,15 @@ def run(
     multi_vector: float,
     language: Language,
     shown: Shown,
-) -> Iterator[Results]:
+) -> Generator[Results, None, None]:
     """Rank what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
     weights = weights_of(dense, sparse, multi_vector)
     if shown.job is not None:
-        shown.job.stop()  # of an earlier input
+        shown.job.stop(replaced=True)  # it is of an earlier input
+    job = None
     try:
         if not (query or "").strip() or not (passages or "").strip():
             missing = "rank_need_passages" if (query or "").strip() else "rank_need_query"
@@ -96,9 +97,12 @@ def run(
         texts = split_typed(passages or "", whole=whole)
         job = Job(_work(query or "", texts, weights, model, language))
         yield from _followed(job, shown, language)
+        if job.replaced:
+            return
         ranking, picked, why = job.result()
     except StoppedError:
-        yield _only_message(say(language, "rank_stopped"), language, shown)
+        if job is not None and not job.replaced:
+            yield _only_message(say(language, "rank_stopped"), language, shown)
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)
     except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
@@ -127,11 +131,12 @@ def _work(
 def _followed(job: Job[Any], shown: Shown, language: Language) -> Iterator[Results]:
     """Yield how far a job is until it has ended; it ends too where nobody listens any more."""
     try:
-        while not job.wait(_LOOK_EVERY):
+        # At once, and only once: whoever stops it, or starts another, must find this one.
+        yield Results(shown=replace(shown, job=job))
+        while not job.wait(_LOOK_EVERY) and not job.replaced:
             yield Results(
                 progress=gr.update(value=views.progress(job.share, language), visible=True),
                 stop=gr.update(visible=True),
-                shown=replace(shown, job=job),
             )
     finally:
         job.stop()

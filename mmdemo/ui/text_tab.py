@@ -106,7 +106,8 @@ def _wire(
         **CONCURRENCY,
     }
     starts = [button.click, inputs.query.submit, inputs.model.input, choice.arrived.change]
-    ranked = gr.on(starts, handlers.run, trigger_mode="always_last", **ranking)
+    # Another start does not wait for the one that runs, but takes its place.
+    ranked = gr.on(starts, handlers.run, trigger_mode="multiple", **ranking)
     after = [filled.then(handlers.run, **ranking) for filled in examples]
     opened = tab.select(handlers.first, **ranking)
     # Not in the group of what runs a model: it must come through while that is busy.
