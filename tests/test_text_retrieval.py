@@ -480,6 +480,25 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
         first.shown.job.result()
 
 
+def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
+    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
+    going = threading.Event()
+    monkeypatch.setattr(
+        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
+    )
+    given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
+    following = text_handlers.run(*given, Shown())
+    shown = next(following).shown
+    assert next(following).stop["visible"] is True
+    text_handlers.stop(shown)
+    (last,) = following  # though the model has not come to its next step
+    assert "Stopped" in last.message
+    assert last.progress["visible"] is last.stop["visible"] is False
+    going.set()
+    text_handlers.stop(Shown())  # nothing runs
+
+
 def test_another_start_takes_the_place_of_the_one_that_runs(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:

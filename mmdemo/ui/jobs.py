@@ -52,6 +52,11 @@ class Job(Generic[Result]):
         """Return whether it was stopped because another takes its place."""
         return self._replaced
 
+    @property
+    def stopping(self) -> bool:
+        """Return whether it was asked to end."""
+        return self._stop.is_set()
+
     def stop(self, *, replaced: bool = False) -> None:
         """Ask it to end at its next step.
 

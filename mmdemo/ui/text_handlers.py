@@ -88,28 +88,25 @@ def run(
     weights = weights_of(dense, sparse, multi_vector)
     if shown.job is not None:
         shown.job.stop(replaced=True)  # it is of an earlier input
-    job = None
     try:
-        if not (query or "").strip() or not (passages or "").strip():
-            missing = "rank_need_passages" if (query or "").strip() else "rank_need_query"
+        if missing := _missing(query, passages):
             yield _only_message(say(language, missing), language, shown)
             return
         texts = split_typed(passages or "", whole=whole)
         job = Job(_work(query or "", texts, weights, model, language))
-        yield from _followed(job, shown, language)
-        if job.replaced:
-            return
-        ranking, picked, why = job.result()
-    except StoppedError:
-        if job is not None and not job.replaced:
-            yield _only_message(say(language, "rank_stopped"), language, shown)
+        yield from _followed(job, shown, weights, language)
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)
     except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("A ranking failed")
         yield _only_message(say(language, "unexpected"), language, shown)
-    else:
-        yield _all(Shown(ranking, picked, why, job), weights, language)
+
+
+def _missing(query: str | None, passages: str | None) -> str:
+    """Return the key of what to ask for, or nothing."""
+    if not (query or "").strip():
+        return "rank_need_query"
+    return "" if (passages or "").strip() else "rank_need_passages"
 
 
 def _work(
@@ -128,26 +125,33 @@ def _work(
     return work
 
 
-def _followed(job: Job[Any], shown: Shown, language: Language) -> Iterator[Results]:
-    """Yield how far a job is until it has ended; it ends too where nobody listens any more."""
+def _followed(
+    job: Job[tuple[Ranking, int, Explanation]], shown: Shown, weights: Weights, language: Language
+) -> Iterator[Results]:
+    """Yield how far a job is, then its results; it ends too where nobody listens any more."""
     try:
         # At once, and only once: whoever stops it, or starts another, must find this one.
         yield Results(shown=replace(shown, job=job))
-        while not job.wait(_LOOK_EVERY) and not job.replaced:
+        while not job.wait(_LOOK_EVERY) and not job.stopping:
             yield Results(
                 progress=gr.update(value=views.progress(job.share, language), visible=True),
                 stop=gr.update(visible=True),
             )
+        if job.replaced:
+            return
+        if job.stopping:  # its next step may take a while, but nobody need wait for that
+            raise StoppedError("Stopped.")
+        yield _all(Shown(*job.result(), job), weights, language)
+    except StoppedError:
+        yield _only_message(say(language, "rank_stopped"), language, shown)
     finally:
         job.stop()
 
 
-def stop(shown: Shown, language: Language) -> tuple[Any, ...]:
-    """Stop the encoding that runs; return message, progress and the button itself."""
+def stop(shown: Shown) -> None:
+    """Stop the encoding that runs; whoever follows it says so on the page."""
     if shown.job is not None:
         shown.job.stop()
-    hidden = gr.update(visible=False)
-    return message_box(say(language, "rank_stopped"), stale=True), hidden, hidden
 
 
 def first(*given: Any) -> Iterator[Results]:

@@ -107,18 +107,13 @@ def _wire(
     }
     starts = [button.click, inputs.query.submit, inputs.model.input, choice.arrived.change]
     # Another start does not wait for the one that runs, but takes its place.
-    ranked = gr.on(starts, handlers.run, trigger_mode="multiple", **ranking)
-    after = [filled.then(handlers.run, **ranking) for filled in examples]
-    opened = tab.select(handlers.first, **ranking)
-    # Not in the group of what runs a model: it must come through while that is busy.
-    results.stop.click(
-        handlers.stop,
-        [results.shown, inputs.language],
-        [results.message, results.progress, results.stop],
-        cancels=[ranked, opened, *after],
-        concurrency_limit=None,
-        **QUIET,
-    )
+    gr.on(starts, handlers.run, trigger_mode="multiple", **ranking)
+    for filled in examples:
+        filled.then(handlers.run, **ranking)
+    tab.select(handlers.first, **ranking)
+    # Not in the group of what runs a model: it must come through while that is busy. And not by
+    # gradio's `cancels`: the last progress would arrive after the end of it.
+    results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
     sliders = [inputs.dense, inputs.sparse, inputs.multi_vector]
     weighed = [*sliders, inputs.language, results.shown]
     gr.on(

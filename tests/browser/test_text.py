@@ -31,13 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def text_app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[str]:
     """Start the app with a small BGE-M3, and one that takes its time over a long document."""
-    sizes = {
-        "hidden_size": 256,
-        "num_hidden_layers": 16,
-        "intermediate_size": 1024,
-        "max_position_embeddings": 8194,
-    }
-    slow = save(folder.parent / "slow-m3", **sizes)
+    slow = save(
+        folder.parent / "slow-m3",
+        hidden_size=256,
+        num_hidden_layers=16,
+        intermediate_size=1024,
+        max_position_embeddings=8194,
+    )
     place = tmp_path_factory.mktemp("text")
     settings = {"MMDEMO_MODELS": f"mini,{folder},{slow}", "MMDEMO_CACHE": str(place / "cache")}
     with running_app(place, **settings) as address:
