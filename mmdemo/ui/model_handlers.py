@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 
-from mmdemo.background import measuring
+from mmdemo.background import Weights, measuring
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
@@ -132,9 +132,9 @@ def loaded(model: str | None, language: Language) -> Encoder:
     return load_encoder(spec)
 
 
-def watching(encoder: Encoder) -> Any:
+def watching(weights: Weights) -> Any:
     """Return an update of the timer that waits for a background set: on where one is measured."""
-    return gr.skip() if measuring(encoder) is None else gr.update(active=True)
+    return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
 
 def measured(count: int, *models: str) -> tuple[Any, Any]:

@@ -29,7 +29,7 @@ from mmdemo.ui.inputs import Upload
 from mmdemo.ui.jobs import Job, StoppedError
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
-from mmdemo.ui.model_handlers import loaded
+from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Results(NamedTuple):
     sparse: Any = gr.skip()
     multi_vector: Any = gr.skip()
     heatmap: Any = gr.skip()
+    timer: Any = gr.skip()
     shown: Any = gr.skip()
 
 
@@ -119,7 +120,7 @@ def _work(
         ranking = rank_passages(encoder, query, passages, progress=progress)
         picked = order(ranking.hybrid(weights))[0]
         why = _explained(encoder, ranking, picked)
-        start(encoder)  # the percentiles of the next ranking
+        start(encoder)
         return ranking, picked, why
 
     return work
@@ -195,10 +196,10 @@ def clicked(event: gr.EventData, language: Language, shown: Shown) -> Results:
     return found if shown.ranking is None else found._replace(pick=gr.update(value=position))
 
 
-def translate(
+def show_again(
     dense: float, sparse: float, multi_vector: float, language: Language, shown: Shown
 ) -> Results:
-    """Show the same results in another language."""
+    """Show the same results in another language, or with the background set that has come."""
     if shown.ranking is None:
         return Results()
     return _all(shown, weights_of(dense, sparse, multi_vector), language)
@@ -307,6 +308,7 @@ def _why(shown: Shown, language: Language) -> Results:
         heatmap=gr.update(visible=False)
         if figure is None
         else gr.update(value=figure, visible=True),
+        timer=watching(spec),
         shown=shown,
     )
 

@@ -80,8 +80,10 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
             chips = _build_examples(localiser, asked[:2])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, results = _build_results(localiser)
+    timer, measured = model_choice.watch_background([choice.model])
+    results = results._replace(timer=timer)
     inputs = Inputs(*asked, choice.model, *sliders, language)
-    _wire(inputs, results, choice, tab, button, chips)
+    _wire(inputs, results, choice, tab, button, chips, measured)
     document.upload(
         handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
     )
@@ -96,6 +98,7 @@ def _wire(
     tab: gr.Tab,
     button: gr.Button,
     examples: list[Any],
+    measured: gr.State,
 ) -> None:
     """Say what happens when: encoding on request, everything else from what was encoded."""
     outputs = list(results)
@@ -128,7 +131,14 @@ def _wire(
     asked = [inputs.language, results.shown]
     results.pick.input(handlers.pick, [results.pick, *asked], outputs, **QUIET, **CONCURRENCY)
     results.columns.click(handlers.clicked, asked, outputs, **QUIET, **CONCURRENCY)
-    inputs.language.change(handlers.translate, weighed, outputs, concurrency_limit=None, **QUIET)
+    gr.on(
+        [inputs.language.change, measured.change],
+        handlers.show_again,
+        weighed,
+        outputs,
+        concurrency_limit=None,
+        **QUIET,
+    )
 
 
 def _build_inputs(

@@ -202,7 +202,7 @@ def test_hostile_text_is_shown_as_text(open_tab: Visit) -> None:
     rank(page, HOSTILE, f"{HOSTILE}\na whale")
     first = page.locator('[data-function="dense"] [data-passage="0"]')
     expect(first).to_contain_text(HOSTILE)
-    expect(page.locator("#text img")).to_have_count(0)
+    expect(page.locator("#text-columns img, [id^=text-why] img")).to_have_count(0)
     expect(page.locator("#text-heatmap .xtick").first).to_be_visible()
     assert open_tab.errors == []
 
