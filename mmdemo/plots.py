@@ -212,7 +212,7 @@ def prompt_strips(
         y=(rows[:, None] + offsets).ravel().tolist(),
         customdata=[_escaped(template) for _ in labels for template in templates],
         name=names[0],
-        marker={"size": 6 if count > 20 else 8, "color": "#2f7fc1", "opacity": 0.55},
+        marker={"size": 6 if count > 20 else 8, "color": "#3b8fd4", "opacity": 0.8},
         hovertemplate="%{customdata}<br>%{x:.4f}<extra></extra>",
     )
     marks = (

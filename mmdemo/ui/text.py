@@ -409,9 +409,9 @@ TEXT: dict[str, dict[Language, str]] = {
     "zs_picture": {"en": "Picture {number}", "zh": "图片 {number}"},
     "zs_matrix_heading": {"en": "Pictures × labels", "zh": "图片 × 标签"},
     "zs_matrix_caption": {
-        "en": "Probability, and below it the cosine; darker is a higher cosine, on this model's "
-        "own scale.",
-        "zh": "上为概率，下为余弦；颜色越深余弦越高，色标只属于该模型。",
+        "en": "Probability, and below it the cosine; the stronger the colour, the higher the "
+        "cosine, on this model's own scale.",
+        "zh": "上为概率，下为余弦；颜色越浓余弦越高，色标只属于该模型。",
     },
     "zs_prompts_heading": {"en": "What the prompt did", "zh": "提示做了什么"},
     "zs_prompts_caption": {
