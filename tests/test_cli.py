@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mmdemo import compare, load_encoder
+from mmdemo import classify, compare, load_encoder
 from mmdemo.__main__ import main
 from tests.conftest import ROOT, TINY
 
@@ -36,6 +37,45 @@ def test_compare_prints_a_table(
         assert f"{kind:6}" in printed
         assert f"{score:+.4f}" in printed
     assert "Note: mini reads English and Chinese" in printed
+
+
+def test_classify_prints_the_numbers_of_the_library(
+    two_pictures: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["classify", *map(str, two_pictures), "--labels", "a bee, a bridge, a bee"]
+    assert main([*command, "--templates", "{}", "--templates", "art of {}", "--reject"]) == 0
+    printed = capsys.readouterr().out
+    expected = classify(
+        load_encoder("mini"), two_pictures, ["a bee", "a bridge"], ["{}", "art of {}"], reject=True
+    )
+    for row in expected.rows():
+        assert f"{row['probability']:7.2%}  {row['cosine']:+.4f}  {row['label']}" in printed
+    assert printed.count("none of these") == 2
+    assert f"logit_scale {expected.logit_scale:.4g}" in printed
+    assert main([*command, "--templates", "plain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    plain = classify(load_encoder("mini"), two_pictures, ["a bee", "a bridge"], "plain").to_dict()
+    assert told["templates"] == plain["templates"]
+    np.testing.assert_allclose(told["cosines"], plain["cosines"], atol=1e-6)
+    assert set(told) == set(plain)
+
+
+@pytest.mark.parametrize(
+    ("further", "says"),
+    [
+        (["--labels", ","], "There are no labels"),
+        (["--labels", "a", "--templates", "openai-8"], "Did you mean 'openai-80'"),
+        (["--labels", "a", "--model", "mimi"], "Did you mean 'mini'"),
+    ],
+)
+def test_classify_explains_bad_input(
+    two_pictures: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    further: list[str],
+    says: str,
+) -> None:
+    assert main(["classify", str(two_pictures[0]), *further]) == 1
+    assert says in capsys.readouterr().err
 
 
 def test_a_wrong_setting_stops_the_app_with_one_line() -> None:
