@@ -8,6 +8,7 @@
 from mmdemo.compare import Comparison, compare
 from mmdemo.errors import MMDemoError
 from mmdemo.registry import MODELS, ModelSpec, load_encoder
+from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.zero_shot import Classification, classify
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "Comparison",
     "MMDemoError",
     "ModelSpec",
+    "Ranking",
     "classify",
     "compare",
     "load_encoder",
+    "rank_passages",
 ]

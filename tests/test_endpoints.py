@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from mmdemo import MODELS, classify, compare, load_encoder
+from mmdemo import MODELS, classify, compare, load_encoder, rank_passages
 from tests.conftest import TINY, running_app
 
 
@@ -52,13 +52,15 @@ def test_models(client: Client) -> None:
 def test_only_what_is_documented_is_offered(client: Client) -> None:
     described: Any = client.view_api(return_format="dict")
     endpoints = described["named_endpoints"]
-    assert set(endpoints) == {"/compare", "/classify", "/models"}
+    assert set(endpoints) == {"/compare", "/classify", "/rank", "/models"}
 
     def parameters(name: str) -> list[str]:
         return [parameter["parameter_name"] for parameter in endpoints[name]["parameters"]]
 
     assert parameters("/compare") == ["image1", "image2", "text", "model"]
     assert parameters("/classify") == ["images", "labels", "templates", "reject", "model"]
+    weights = ["dense", "sparse", "multi_vector"]
+    assert parameters("/rank") == ["query", "passages", "model", *weights]
 
 
 def test_classify_gives_the_numbers_of_the_library(
@@ -111,6 +113,24 @@ def test_bad_input_to_classify_gets_a_clear_message(
         client.predict(**(given | changed), api_name="/classify")
     assert "Traceback" not in str(caught.value)
     assert client.predict(**given, api_name="/classify")["labels"] == ["bee"]
+
+
+def test_rank_gives_the_numbers_of_the_library(client: Client) -> None:
+    passages = ["Krill.", "Blue whales eat krill.", "蓝鲸以磷虾为食。"]
+    answer = client.predict(
+        "what whales eat", "\n".join(passages), "mini", 1, 1, 0, api_name="/rank"
+    )
+    expected = rank_passages(load_encoder("mini"), "what whales eat", passages).to_dict(
+        {"dense": 1, "sparse": 1, "multi_vector": 0}
+    )
+    for found, wanted in zip(answer["passages"], expected["passages"], strict=True):
+        assert found["text"] == wanted["text"]
+        assert found["hybrid"] == pytest.approx(wanted["hybrid"], abs=1e-5)
+        assert found["scores"]["sparse"] is None
+    with pytest.raises(AppError, match="The text is empty"):
+        client.predict("", "x", "mini", 1, 1, 1, api_name="/rank")
+    with pytest.raises(AppError, match="There are no passages"):
+        client.predict("x", "", "mini", 1, 1, 1, api_name="/rank")
 
 
 def test_bad_input_gets_a_clear_message(
