@@ -1,10 +1,15 @@
-"""The measures behind the model card, against numbers worked out by hand."""
+"""The measures behind the model card, against numbers worked out by hand; and that others run."""
 
 from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import bge_m3
 from bench.measures import (
     bootstrap_interval,
     expected_calibration_error,
@@ -58,3 +63,25 @@ def test_interval_holds_the_mean_and_narrows() -> None:
     few, many = (bootstrap_interval(np.arange(n) % 2 == 0) for n in (10, 1000))
     assert few.low < few.mean == 0.5 < few.high
     assert many.high - many.low < few.high - few.low
+
+
+def test_bge_m3_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "vocab_size": 20,
+        "max_position_embeddings": 514,
+    }
+    monkeypatch.setattr(bge_m3, "CONFIG", bge_m3.CONFIG | small)
+    monkeypatch.setattr(
+        sys, "argv", ["bge_m3", "--keep", str(tmp_path), "--tokens", "32", "--rounds", "1"]
+    )
+    bge_m3.main()
+    printed = capsys.readouterr().out
+    assert re.search(r"^\| 32 \| \d\.\d\d \| \d\.\d\d \|", printed, re.M)
+    assert re.search(r"^\| one by one \| \d+\.\d \| 1\.00 x \|", printed, re.M)
+    assert len(list(tmp_path.iterdir())) == 6
