@@ -153,7 +153,14 @@ def _classify(given: argparse.Namespace) -> None:
     templates = wanted[0] if len(wanted) == 1 else wanted
     images = [Path(image) for image in given.images]
     encoder = load_encoder(given.model)
-    result = classify(encoder, images, given.labels, templates, reject=given.reject)
+
+    def report(done: int, total: int) -> None:
+        if total >= 200:  # about a second
+            print_share(done / total)
+
+    result = classify(
+        encoder, images, given.labels, templates, reject=given.reject, progress=report
+    )
     if given.json:
         _print_json(result.to_dict())
     else:
@@ -211,7 +218,7 @@ def _ranked(result: Classification, images: Sequence[str]) -> list[str]:
 
 
 def _table(result: Comparison) -> str:
-    lines = [f"{result.model} ({result.dim}-d), text: {result.text}"]
+    lines = [f"{result.model} ({result.dim}-d), fused: {result.fusion}, text: {result.text}"]
     for kind, (row, column) in PAIRS.items():
         pair = f"{result.labels[row]} · {result.labels[column]}"
         rank = ""

@@ -15,12 +15,12 @@ class Note:
     """Something a reader of the scores should know.
 
     Attributes:
-        code: `truncated` or `language`, for translation.
+        code: `truncated`, `language` or `temperature`, for translation.
         values: what the sentence mentions.
         message: the sentence in English.
     """
 
-    code: Literal["truncated", "language"]
+    code: Literal["truncated", "language", "temperature"]
     values: dict[str, int | str]
     message: str
 
@@ -55,6 +55,21 @@ def text_notes(encoder: Encoder, text: str, *, with_image: bool = True) -> list[
         }
         notes.append(Note("language", values, message))
     return notes
+
+
+def temperature_notes(encoder: Encoder) -> list[Note]:
+    """Say so where a model's temperature is not its own, so that probabilities are a guess."""
+    if encoder.temperature_known:
+        return []
+    message = (
+        f"The checkpoint of {encoder.name} does not hold its temperature; the probabilities use "
+        f"the one that its training began with ({1 / encoder.logit_scale:.2g})."
+    )
+    values: dict[str, int | str] = {
+        "model": encoder.name,
+        "temperature": f"{1 / encoder.logit_scale:.2g}",
+    }
+    return [Note("temperature", values, message)]
 
 
 _LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}

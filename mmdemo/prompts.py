@@ -236,6 +236,8 @@ TEMPLATE_SETS: MappingProxyType[str, TemplateSet] = MappingProxyType(
 )
 """By name."""
 
+_SHIPPED = frozenset(one.templates for one in TEMPLATE_SETS.values())
+
 LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
     {
         one.name: one
@@ -504,8 +506,7 @@ def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
     Raises:
         TextError: no such set, no template, too many, or one without `{}` or too long.
     """
-    if isinstance(templates, str):
-        templates = _set_or_template(templates)
+    templates = _set_or_template(templates) if isinstance(templates, str) else list(templates)
     for position, template in enumerate(templates, start=1):
         if not isinstance(template, str):
             raise TextError(f"Template {position} is not a text but {type(template).__name__}.")
@@ -516,7 +517,7 @@ def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
             "templates_none",
         )
     most = limits().templates
-    if len(kept) > most:
+    if len(kept) > most and kept not in _SHIPPED:
         raise TextError(
             f"There are {len(kept):,} templates; at most {most:,} are accepted. Remove some.",
             "templates_many",

@@ -15,10 +15,11 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from PIL import Image
 from mmdemo.background import background, ensure
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, as_image
-from mmdemo.notes import Note, text_notes
+from mmdemo.notes import Note, temperature_notes, text_notes
 from mmdemo.prompts import TEMPLATE_SETS, checked_labels, checked_templates, fill
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, unit_rows
@@ -36,10 +37,13 @@ from mmdemo.types import Activation, Embeddings
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder
 
+T = TypeVar("T")
+
 Labels: TypeAlias = Sequence[str] | str
 Templates: TypeAlias = Sequence[str] | str
 
 _PROMPTS_AT_ONCE = 64  # between two looks at whether to go on
+_PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once
 _CACHE_BYTES = 192 * 2**20  # for each encoder; 1,000 labels x 80 templates x 768 have 123 MB
 _MATCHED_PAIRS = 200  # up to which a matching head sees every picture with every label
 _MATCHED_LABELS = 10  # of each picture, where there are more
@@ -48,22 +52,29 @@ _MATCHED_LABELS = 10  # of each picture, where there are more
 _FALSE_ALARM = 0.1
 
 
-@dataclass(frozen=True, eq=False)
+Step: TypeAlias = tuple[str, int, int]
+"""What is being done (`prompts`, `pictures` or `matching`), how many of them, and of how many."""
+
+
+@dataclass(eq=False)
 class ClassEmbeddings:
-    """Labels as vectors.
+    """Labels as vectors; the labels themselves are not in here, because the cache keeps it.
 
     Attributes:
-        labels: n of them.
-        templates: t of them.
         vectors: float32 [n, dim], unit rows, each the mean over the templates.
         by_template: float16 [n, t, dim], what was averaged; half precision, because it is only
             shown (a cosine is off by less than 1e-4).
+        done: how many labels are embedded so far.
     """
 
-    labels: tuple[str, ...]
-    templates: tuple[str, ...]
     vectors: Embeddings
     by_template: NDArray[np.float16]
+    done: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """True once all labels are embedded."""
+        return self.done == len(self.vectors)
 
     @property
     def nbytes(self) -> int:
@@ -88,13 +99,13 @@ class Classification:
             which needs none.
         matching: float32 [n_images, n_labels], the chance by the model's matching head, NaN for
             labels that it was not asked about; None for models without one.
-        logit_scale: factor of the cosines, from the checkpoint.
+        logit_scale: factor of the cosines: the checkpoint's, or where it has none (BLIP), that
+            which its training began with, and `notes` says so.
         logit_bias: added to the logits, from the checkpoint; 0 for a softmax.
         activation: what makes probabilities of logits.
         model: name of the model.
         image_vectors: float32 [n_images, dim], unit rows.
-        classes: the labels as vectors.
-        timings: milliseconds: `open` the pictures, `classes`, `image`, `matching`, and `total`.
+        timings: milliseconds: `image` (opening and embedding), `classes`, `matching`, `total`.
         notes: what a reader of the scores should know.
     """
 
@@ -111,7 +122,6 @@ class Classification:
     activation: Activation
     model: str
     image_vectors: Embeddings
-    classes: ClassEmbeddings
     timings: dict[str, float]
     notes: tuple[Note, ...] = field(default=())
 
@@ -181,7 +191,7 @@ class PromptEffect:
 
 def classify(
     encoder: Encoder,
-    images: Sequence[ImageSource] | ImageSource,
+    images: Iterable[ImageSource] | ImageSource,
     labels: Labels,
     templates: Templates = "openai-7",
     *,
@@ -211,24 +221,167 @@ def classify(
     ('a bee', (1, 2))
     """
     checked, prompts = checked_labels(labels), checked_templates(templates)
+    encoder.require("image")
+    sources = _listed(images)
+    check_count(len(sources))
     start = time.perf_counter()
     timings: dict[str, float] = {}
-    pictures = _opened(images)
-    _lap(timings, "open", start)
-    for done, total in embedding_steps(encoder, checked, prompts):
-        if progress:
-            progress(done, total)
-    classes = _known(encoder, checked, prompts)
-    _lap(timings, "classes", start)
-    vectors = encoder.encode(pictures)
-    cosines = cosine(vectors, classes.vectors)
+    opened = (_open(source, position) for position, source in enumerate(sources, start=1))
+    # A matching head wants them again.
+    pictures = list(opened) if encoder.has_matching_head else []
+    vectors = _finished(picture_vectors(encoder, pictures or opened, len(sources)))
     _lap(timings, "image", start)
-    matching = _matching(encoder, pictures, checked, cosines)
-    if matching is not None:
+    classes = _finished(class_embeddings(encoder, checked, prompts), progress)
+    _lap(timings, "classes", start)
+    matching = None
+    if encoder.has_matching_head:
+        cosines = cosine(vectors, classes.vectors)
+        matching = _finished(match_chances(encoder, pictures, checked, cosines))
         _lap(timings, "matching", start)
+    timings["total"] = (time.perf_counter() - start) * 1000.0
+    if reject and encoder.activation == "softmax":
+        ensure(encoder)
+    return score(
+        encoder,
+        vectors,
+        classes,
+        checked,
+        prompts,
+        reject=reject,
+        matching=matching,
+        timings=timings,
+    )
+
+
+# Its parts, step by step, so that whoever iterates can show progress, stop, and let others in.
+
+
+def class_embeddings(
+    encoder: Encoder, labels: Labels, templates: Templates
+) -> Generator[Step, None, ClassEmbeddings]:
+    """Embed labels in templates; what was embedded before takes no step.
+
+    Yields:
+        How many prompts are embedded.
+
+    Returns:
+        The class embeddings, which the next picture finds ready.
+
+    Raises:
+        ModelError: the model cannot embed pictures, so labels are of no use.
+        TextError: as `classify`.
+    """
+    checked, prompts = checked_labels(labels), checked_templates(templates)
+    encoder.require("image")
+    cache, key = _cache_of(encoder), _key(checked, prompts)
+    classes = cache.get(key)
+    if classes is None:
+        shape = len(checked), len(prompts), encoder.dim
+        vectors = np.empty((shape[0], shape[2]), dtype=np.float32)
+        classes = ClassEmbeddings(vectors, np.empty(shape, dtype=np.float16))
+        cache.put(key, classes)
+    at_once = max(1, _PROMPTS_AT_ONCE // len(prompts))
+    while not classes.complete:
+        start = classes.done
+        some = checked[start : start + at_once]
+        filled = [fill(template, label) for label in some for template in prompts]
+        rows = encoder.encode(filled).reshape(len(some), len(prompts), -1)  # [k, t, dim]
+        classes.vectors[start : start + len(some)] = unit_rows(rows.mean(axis=1))
+        classes.by_template[start : start + len(some)] = rows
+        # Somebody else may be embedding the same labels: never back.
+        classes.done = max(classes.done, start + len(some))
+        yield "prompts", classes.done * len(prompts), len(checked) * len(prompts)
+    return classes
+
+
+def picture_vectors(
+    encoder: Encoder, pictures: Iterable[Image.Image], count: int
+) -> Generator[Step, None, Embeddings]:
+    """Embed pictures, a few at a time; they are taken one after the other, and let go.
+
+    Args:
+        encoder: the model.
+        pictures: opened, or opening while they are taken.
+        count: how many they are.
+
+    Yields:
+        How many pictures are embedded.
+
+    Returns:
+        float32 [count, dim], unit rows.
+    """
+    rest = iter(pictures)
+    rows: list[Embeddings] = []
+    while some := list(islice(rest, _PICTURES_AT_ONCE)):
+        rows.append(encoder.encode(some))
+        some.clear()  # before the next ones are opened
+        yield "pictures", sum(map(len, rows)), count
+    return np.concatenate(rows)
+
+
+def match_chances(
+    encoder: Encoder,
+    pictures: Iterable[Image.Image],
+    labels: Labels,
+    cosines: NDArray[np.float32],
+) -> Generator[Step, None, NDArray[np.float32]]:
+    """Ask a matching head, picture by picture.
+
+    It reads one text with one picture, so it is asked with the plain prompt, whatever the
+    templates; and only about each picture's best labels where there are many pairs, as it is used
+    after a retrieval by cosine (Li et al. 2022, arXiv 2201.12086).
+
+    Args:
+        encoder: has a matching head.
+        pictures: n_images of them.
+        labels: n_labels of them.
+        cosines: float32 [n_images, n_labels].
+
+    Yields:
+        How many pictures it was asked about.
+
+    Returns:
+        float32 [n_images, n_labels], NaN for labels that it was not asked about.
+    """
+    checked = checked_labels(labels)
+    [plain] = TEMPLATE_SETS["plain"].templates
+    asked = len(checked) if cosines.size <= _MATCHED_PAIRS else min(_MATCHED_LABELS, len(checked))
+    found = np.full(cosines.shape, np.nan, dtype=np.float32)
+    for image, picture in enumerate(pictures):
+        best = np.argsort(-cosines[image], kind="stable")[:asked]
+        prompts = [fill(plain, checked[label]) for label in best]
+        found[image, best] = encoder.match_probabilities([picture], prompts)[0]
+        yield "matching", image + 1, len(cosines)
+    return found
+
+
+def score(
+    encoder: Encoder,
+    vectors: Embeddings,
+    classes: ClassEmbeddings,
+    labels: Labels,
+    templates: Templates,
+    *,
+    reject: bool = False,
+    matching: NDArray[np.float32] | None = None,
+    timings: dict[str, float] | None = None,
+) -> Classification:
+    """Make a classification of what is embedded; nothing is encoded here.
+
+    Args:
+        encoder: the model.
+        vectors: float32 [n_images, dim], from `picture_vectors`.
+        classes: from `class_embeddings`, of these labels and templates.
+        labels: as for `classify`.
+        templates: likewise.
+        reject: likewise; without a background set there is no "none of these" for a softmax.
+        matching: from `match_chances`.
+        timings: milliseconds.
+    """
+    checked, prompts = checked_labels(labels), checked_templates(templates)
+    cosines = cosine(vectors, classes.vectors)
     stand = _rejection_cosine(encoder, len(checked)) if reject else None
     probabilities, rejection = _activate(encoder, cosines, stand, reject)
-    timings["total"] = (time.perf_counter() - start) * 1000.0
     return Classification(
         labels=checked,
         templates=prompts,
@@ -243,26 +396,9 @@ def classify(
         activation=encoder.activation,
         model=encoder.name,
         image_vectors=vectors,
-        classes=classes,
-        timings=timings,
+        timings=timings or {},
         notes=tuple(_notes(encoder, checked, prompts)),
     )
-
-
-def embedding_steps(
-    encoder: Encoder, labels: Labels, templates: Templates
-) -> Iterator[tuple[int, int]]:
-    """Embed labels step by step, so that whoever iterates can show progress, or stop.
-
-    Afterwards `classify` finds the class embeddings ready, and so does the next picture. Labels
-    that are ready already take no step.
-
-    Yields:
-        The prompts embedded so far, and how many there are.
-    """
-    checked, prompts = checked_labels(labels), checked_templates(templates)
-    if _cache_of(encoder).get(_key(checked, prompts)) is None:
-        yield from _embed(encoder, checked, prompts)
 
 
 def prompt_effect(
@@ -278,15 +414,25 @@ def prompt_effect(
     """
     best = result.ranking(image)[:top]
     labels = tuple(result.labels[label] for label in best)
-    picture = result.image_vectors[image : image + 1]  # [1, dim]
-    prompts = result.classes.by_template[best].astype(np.float32)  # [k, t, dim]
+    picture = result.image_vectors[image]  # [dim]
     return PromptEffect(
         labels=labels,
         templates=result.templates,
-        bare=cosine(encoder.encode(list(labels)), picture)[:, 0],
-        by_template=prompts @ picture[0],
+        bare=encoder.encode(list(labels)) @ picture,
+        by_template=_prompts_of(encoder, result, best) @ picture,
         ensemble=result.cosines[image, best],
     )
+
+
+def _prompts_of(
+    encoder: Encoder, result: Classification, labels: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return the unit vectors of some labels' prompts, [k, t, dim]; embedded again if need be."""
+    classes = _cache_of(encoder).get(_key(result.labels, result.templates))
+    if classes is not None and classes.complete:
+        return classes.by_template[labels].astype(np.float32)
+    prompts = [fill(template, result.labels[i]) for i in labels for template in result.templates]
+    return encoder.encode(prompts).reshape(len(labels), len(result.templates), -1)
 
 
 # Class embeddings.
@@ -332,39 +478,6 @@ def _key(labels: tuple[str, ...], templates: tuple[str, ...]) -> bytes:
     return hashlib.blake2b(content, digest_size=20).digest()
 
 
-def _known(
-    encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]
-) -> ClassEmbeddings:
-    """Return class embeddings, embedded again if they were dropped in the meantime."""
-    while True:
-        found = _cache_of(encoder).get(_key(labels, templates))
-        if found is not None:
-            return found
-        for _ in _embed(encoder, labels, templates):
-            pass
-
-
-def _embed(
-    encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]
-) -> Iterator[tuple[int, int]]:
-    """Embed every label in every template and put the result into the cache."""
-    total = len(labels) * len(templates)
-    vectors = np.empty((len(labels), encoder.dim), dtype=np.float32)
-    by_template = np.empty((len(labels), len(templates), encoder.dim), dtype=np.float16)
-    at_once = max(1, _PROMPTS_AT_ONCE // len(templates))
-    for start in range(0, len(labels), at_once):
-        some = labels[start : start + at_once]
-        prompts = [fill(template, label) for label in some for template in templates]
-        rows = encoder.encode(prompts).reshape(len(some), len(templates), -1)  # [k, t, dim]
-        vectors[start : start + at_once] = unit_rows(rows.mean(axis=1))
-        by_template[start : start + at_once] = rows
-        yield min(start + at_once, len(labels)) * len(templates), total
-    for array in (vectors, by_template):
-        array.setflags(write=False)  # every later caller shares them
-    classes = ClassEmbeddings(labels, templates, vectors, by_template)
-    _cache_of(encoder).put(_key(labels, templates), classes)
-
-
 # Scores.
 
 
@@ -393,9 +506,10 @@ def _rejection_cosine(encoder: Encoder, labels: int) -> float | None:
 
     By Bonferroni's bound: the quantile at 1 - 0.1 / n of unrelated pairs.
     """
-    if encoder.activation == "sigmoid":
+    known = background(encoder)
+    if encoder.activation == "sigmoid" or known is None:
         return None
-    return ensure(encoder).quantile("t2i", 100.0 * (1.0 - _FALSE_ALARM / labels))
+    return known.quantile("t2i", 100.0 * (1.0 - _FALSE_ALARM / labels))
 
 
 def _percentiles(encoder: Encoder, cosines: NDArray[np.float32]) -> NDArray[np.float32] | None:
@@ -405,48 +519,36 @@ def _percentiles(encoder: Encoder, cosines: NDArray[np.float32]) -> NDArray[np.f
     return known.ranks("t2i", cosines)
 
 
-def _matching(
-    encoder: Encoder,
-    pictures: Sequence[Image.Image],
-    labels: tuple[str, ...],
-    cosines: NDArray[np.float32],
-) -> NDArray[np.float32] | None:
-    """Return what the matching head says, [n_images, n_labels]; None without one.
-
-    It reads one text with one picture, so it is asked with the plain prompt, whatever the
-    templates; and only about each picture's best labels where there are many pairs, as it is used
-    after a retrieval by cosine (Li et al. 2022, arXiv 2201.12086).
-    """
-    if not encoder.has_matching_head:
-        return None
-    [plain] = TEMPLATE_SETS["plain"].templates
-    asked = len(labels) if cosines.size <= _MATCHED_PAIRS else min(_MATCHED_LABELS, len(labels))
-    found = np.full(cosines.shape, np.nan, dtype=np.float32)
-    for image, picture in enumerate(pictures):
-        best = np.argsort(-cosines[image], kind="stable")[:asked]
-        prompts = [fill(plain, labels[label]) for label in best]
-        found[image, best] = encoder.match_probabilities([picture], prompts)[0]
-    return found
-
-
 # Input and notes.
 
 
-def _opened(images: Sequence[ImageSource] | ImageSource) -> list[Image.Image]:
-    if isinstance(images, str | bytes | Path | Image.Image):
-        images = [images]
+def check_count(pictures: int) -> None:
+    """Refuse no pictures, and too many.
+
+    Raises:
+        PictureError: which of the two it is.
+    """
     most = limits().pictures
-    if not images:
+    if not pictures:
         raise PictureError("There is no picture. Give at least one.", "pictures_none")
-    if len(images) > most:
+    if pictures > most:
         raise PictureError(
-            f"There are {len(images):,} pictures; at most {most:,} are accepted at once. Remove "
-            "some.",
+            f"There are {pictures:,} pictures; at most {most:,} are accepted at once. Remove some.",
             "pictures_many",
-            count=f"{len(images):,}",
+            count=f"{pictures:,}",
             limit=f"{most:,}",
         )
-    return [_open(image, position) for position, image in enumerate(images, start=1)]
+
+
+def _listed(images: Iterable[ImageSource] | ImageSource) -> list[ImageSource]:
+    if isinstance(images, str | bytes | Path | Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
+        raise PictureError(
+            f"Pictures are PIL pictures, paths, or the bytes of files, not {type(images).__name__}."
+            " Image.fromarray makes a picture of an array."
+        )
+    return list(images)
 
 
 def _open(image: ImageSource, position: int) -> Image.Image:
@@ -458,13 +560,29 @@ def _open(image: ImageSource, position: int) -> Image.Image:
 
 
 def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]) -> list[Note]:
-    """Return notes on the longest prompt, and on the script of all of them together."""
-    longest = fill(max(templates, key=len), max(labels, key=len))
-    notes = text_notes(encoder, longest, with_image=False)
-    together = text_notes(encoder, "\n".join(labels), with_image=False)
-    return [note for note in notes if note.code == "truncated"] + [
-        note for note in together if note.code == "language"
+    """Return notes on the longest prompt, on the script of the labels, and on the temperature."""
+    longest = max(labels, key=lambda label: encoder.token_usage(label).total)
+    template = max(templates, key=lambda one: encoder.token_usage(one).total)
+    cut = text_notes(encoder, fill(template, longest), with_image=False)
+    script = text_notes(encoder, "\n".join(labels), with_image=False)
+    return [
+        *(note for note in cut if note.code == "truncated"),
+        *(note for note in script if note.code == "language"),
+        *temperature_notes(encoder),
     ]
+
+
+def _finished(
+    steps: Generator[Step, None, T], progress: Callable[[int, int], None] | None = None
+) -> T:
+    """Take all steps, and return what they lead to."""
+    while True:
+        try:
+            _, done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        if progress:
+            progress(done, total)
 
 
 def _lap(timings: dict[str, float], name: str, start: float) -> None:

@@ -129,7 +129,7 @@ def test_a_picture_is_seen_once(
     monkeypatch.setattr(BlipEncoder, "_image_features", counting)
     encoder.match_probabilities([*pictures, pictures[0].copy()], TEXTS)
     encoder.encode([*pictures, {"image": pictures[0], "text": TEXTS[0]}])
-    assert seen == [2]
+    assert sum(seen) == 2
 
 
 def test_what_the_matching_head_refuses(

@@ -120,3 +120,6 @@ def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         checked_labels("a,b,c")
     with pytest.raises(TextError, match="at most 1"):
         checked_templates(["{}", "a {}"])
+    # One's own are meant, however the others are given.
+    eighty = TEMPLATE_SETS["openai-80"].templates
+    assert checked_templates("openai-80") == checked_templates(list(eighty)) == eighty

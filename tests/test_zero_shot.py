@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from PIL import Image
 from mmdemo import classify
 from mmdemo.background import background
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.errors import MMDemoError, PictureError, TextError
+from mmdemo.encoders.cache import ArrayCache
+from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
 from mmdemo.examples import FOLDER
 from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.types import Embeddings, TokenUsage
-from mmdemo.zero_shot import embedding_steps, prompt_effect
+from mmdemo.zero_shot import class_embeddings, prompt_effect
 
 LABELS = ("a bee", "a bridge", "a dog")
 BEE, BRIDGE, DOGS = (FOLDER / name for name in ("bee.jpg", "bridge.jpg", "dogs.jpg"))
@@ -158,7 +160,7 @@ def test_another_picture_encodes_only_the_picture(
     assert (len(counting.texts), counting.images) == (21, 2)
     classify(counting, squares[1], [*LABELS, "a cat"])
     assert (len(counting.texts), counting.images) == (28, 2)
-    assert list(embedding_steps(counting, LABELS, "openai-7")) == []
+    assert list(class_embeddings(counting, LABELS, "openai-7")) == []
 
 
 def test_many_prompts_come_in_steps_and_stay_ready(
@@ -167,10 +169,10 @@ def test_many_prompts_come_in_steps_and_stay_ready(
     from mmdemo.encoders import cache
 
     labels = [f"label {n}" for n in range(50)]
-    steps = list(embedding_steps(counting, labels, "openai-80"))
-    assert steps[-1] == (4000, 4000)
+    steps = list(class_embeddings(counting, labels, "openai-80"))
+    assert steps[-1] == ("prompts", 4000, 4000)
     assert len(steps) == 50
-    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    assert [step[1] for step in steps] == sorted(step[1] for step in steps)
     # Even where the prompts' own vectors have been dropped.
     monkeypatch.setattr(cache.ArrayCache, "get", lambda self, key: None)
     seen: list[tuple[int, int]] = []
@@ -180,9 +182,10 @@ def test_many_prompts_come_in_steps_and_stay_ready(
 
 def test_stopping_leaves_nothing_half_done(counting: Counting, squares: list[Image.Image]) -> None:
     labels = [f"label {n}" for n in range(10)]
-    for _ in embedding_steps(counting, labels, "openai-80"):
+    for _ in class_embeddings(counting, labels, "openai-80"):
         break
     assert len(counting.texts) == 80
+    counting._embeddings = ArrayCache(1)  # what was embedded is kept elsewhere too
     result = classify(counting, squares, labels, "openai-80")
     assert len(counting.texts) == 800  # what was embedded before the stop is not again
     fresh = classify(Counting(), squares, labels, "openai-80")
@@ -219,8 +222,8 @@ def test_old_class_embeddings_make_room(
     for n in range(8):
         classify(counting, squares, [f"label {n}", f"more {n}"])
         assert zero_shot._caches[counting]._bytes() <= 3000
-    assert list(embedding_steps(counting, ["label 7", "more 7"], "openai-7")) == []
-    assert list(embedding_steps(counting, ["label 0", "more 0"], "openai-7")) != []
+    assert list(class_embeddings(counting, ["label 7", "more 7"], "openai-7")) == []
+    assert list(class_embeddings(counting, ["label 0", "more 0"], "openai-7")) != []
 
 
 def test_the_spread_of_the_prompts(counting: Counting, squares: list[Image.Image]) -> None:
@@ -288,13 +291,16 @@ def test_hostile_labels_are_only_texts(counting: Counting, squares: list[Image.I
         (["gone.png"], PictureError, "Picture 1: .*gone.png"),
         ([b"no picture"], PictureError, "Picture 1: This file is not a picture"),
         ([Image.new("RGB", (9, 9))] * 51, PictureError, "51 pictures; at most 50"),
+        (np.zeros((9, 9, 3)), PictureError, "not ndarray"),
+        (None, PictureError, "not NoneType"),
     ],
 )
 def test_pictures_that_cannot_be_used(
-    counting: Counting, images: list[Any], error: type[MMDemoError], says: str
+    counting: Counting, images: Any, error: type[MMDemoError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         classify(counting, images, LABELS)
+    assert counting.texts == []  # it is said before anything else costs time
 
 
 def test_notes(counting: Counting, mini: Encoder, squares: list[Image.Image]) -> None:
@@ -315,3 +321,89 @@ def test_paths_and_pictures_are_the_same(mini: Encoder) -> None:
     by_path = classify(mini, str(BEE), LABELS)
     by_bytes = classify(mini, [Path(BEE).read_bytes()], LABELS)
     np.testing.assert_array_equal(by_path.cosines, by_bytes.cosines)
+
+
+def test_the_cache_keeps_no_labels(counting: Counting, squares: list[Image.Image]) -> None:
+    from mmdemo import zero_shot
+
+    classify(counting, squares, ["my secret label"], ["{} of mine"])
+    kept = zero_shot._caches[counting]._entries
+    assert len(kept) == 1
+    assert "secret" not in repr([vars(one) for one in kept.values()])
+    assert "mine" not in repr([vars(one) for one in kept.values()])
+
+
+def test_anything_that_can_be_taken_once(counting: Counting, squares: list[Image.Image]) -> None:
+    result = classify(
+        counting,
+        (square for square in squares),
+        (label for label in LABELS),  # pyright: ignore[reportArgumentType]
+        (one for one in ["a {}", "the {}"]),  # pyright: ignore[reportArgumentType]
+    )
+    whole = classify(counting, squares, list(LABELS), ["a {}", "the {}"])
+    np.testing.assert_array_equal(result.cosines, whole.cosines)
+
+
+def test_pictures_are_let_go_one_after_the_other(counting: Counting) -> None:
+    from mmdemo.zero_shot import picture_vectors
+
+    alive: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def opening() -> Iterator[Image.Image]:
+        nonlocal most
+        for number in range(12):
+            picture = Image.new("RGB", (30, 30 + number))
+            alive.append(weakref.ref(picture))
+            most = max(most, sum(one() is not None for one in alive))
+            yield picture
+            del picture
+
+    for _ in picture_vectors(counting, opening(), 12):
+        pass
+    assert most <= 6
+
+
+def test_a_model_without_pictures_is_refused_before_it_works() -> None:
+    class TextOnly(Counting):
+        modalities = frozenset({"text"})
+
+    encoder = TextOnly()
+    with pytest.raises(ModelError, match="cannot embed the modality 'image'"):
+        classify(encoder, Image.new("RGB", (9, 9)), LABELS)
+    assert encoder.texts == []
+
+
+def test_the_label_with_most_tokens_is_told_when_cut(squares: list[Image.Image]) -> None:
+    class Words(Counting):
+        def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+            return TokenUsage(used=min(len(text.split()), 6), total=len(text.split()))
+
+    notes = classify(Words(), squares, ["x" * 100, "a b c d e f g"], "{}").notes
+    assert [note.values["total"] for note in notes] == [7]
+
+
+def test_a_matching_head_is_asked_once(squares: list[Image.Image]) -> None:
+    class Matching(Counting):
+        has_matching_head, temperature_known = True, False
+        pairs = 0
+
+        def _match_chances(self, features: Sequence[Features], texts: Sequence[str]) -> Embeddings:
+            self.pairs += len(features) * len(texts)
+            rows = [[len(text) / 100 for text in texts] for _ in features]
+            return np.array(rows, dtype=np.float32)
+
+    encoder = Matching()
+    result = classify(encoder, squares, LABELS)
+    assert result.matching is not None
+    wanted = [len(f"a photo of a {label}.") / 100 for label in LABELS]
+    np.testing.assert_allclose(result.matching, [wanted] * 3)
+    classify(encoder, squares, [*LABELS, "a cat"], "plain")
+    assert encoder.pairs == 12
+    many = classify(encoder, squares, [f"thing {n}" for n in range(100)], "{}")
+    assert many.matching is not None
+    assert (~np.isnan(many.matching)).sum(1).tolist() == [10, 10, 10]
+    for image in range(3):
+        assert not np.isnan(many.matching[image, many.ranking(image)[:10]]).any()
+    assert many.to_dict()["matching"][0].count(None) == 90
+    assert "does not hold its temperature" in many.to_dict()["notes"][-1]

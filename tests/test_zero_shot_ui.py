@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmdemo import Classification, classify
 from mmdemo.background import background
@@ -20,6 +21,7 @@ from mmdemo.examples import FOLDER
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui import zero_shot_views as views
+from mmdemo.ui.inputs import PicturesInput
 from mmdemo.ui.text import LANGUAGES, say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 from mmdemo.ui.zero_shot_views import Pictures
@@ -72,8 +74,9 @@ def test_a_visitors_words_and_file_names_are_never_markup(
         views.cards(result, TWO, "en"),
         views.matrix(result, TWO, "en"),
         views.heading(HOSTILE, result, background(mini), "en"),
-        views.progress(HOSTILE, 1, 2, "en"),
-        str(views.prompts(effect, "en").to_json()),
+        views.progress(HOSTILE, "prompts", 1, 2, "en"),
+        str(views.prompts(effect, "en").to_dict()),
+        views.failed(HOSTILE, HOSTILE),
     ]
     assert not any("<img src=x" in markup for markup in shown)
     assert "&lt;img src=x" in shown[0]
@@ -131,7 +134,7 @@ def test_the_figure_of_the_prompts(mini: Encoder, result: Classification) -> Non
 
 def test_a_run_shows_everything() -> None:
     [shown] = run(reject=True)
-    assert len(shown) == len(Results._fields) + handlers.MODELS * len(Column._fields)
+    assert len(shown) == len(Results._fields) + handlers.COLUMNS * len(Column._fields)
     top = Results(*shown[: len(Results._fields)])
     assert top.message == ""
     assert isinstance(top.shown, Shown)
@@ -156,6 +159,7 @@ def test_a_run_shows_everything() -> None:
         ({"templates": "a photo"}, "has no {}"),
         ({"templates": ""}, "no templates"),
         ({"models": ("mimi", "", "")}, "Did you mean"),
+        ({"models": ("", "", "")}, "Choose a model"),
         ({"models": ("clip-vit-b32", "", "")}, "is not on this machine yet"),
         ({"language": "zh", "uploads": [b"%PDF-1.7"]}, "图片 1：这是 PDF"),
         ({"language": "zh", "templates": "照片"}, "没有 {}"),
@@ -216,24 +220,82 @@ def test_duplicates_and_foreign_scripts_are_said() -> None:
 
 def test_what_is_taken_away_is_what_is_shown(result: Classification) -> None:
     shown = Shown(("mini",), (result,), TWO)
-    told = json.loads(handlers.as_json(shown))
+    told = json.loads(handlers.as_json(shown, "en"))
     assert told["pictures"] == list(TWO.names)
     np.testing.assert_allclose(told["results"][0]["cosines"], result.cosines, atol=1e-7)
-    rows = list(csv.DictReader(handlers.as_csv(shown).splitlines()))
-    assert len(rows) == result.cosines.size
+    told = handlers.as_csv(shown, "en")
+    assert told.startswith("\ufeff")
+    rows = list(csv.DictReader(told[1:].splitlines()))
+    assert len(rows) == result.cosines.size + 2
     for row in rows:
-        image = TWO.names.index(row["picture"])
-        label = LABELS.index(row["label"])
-        assert float(row["probability"]) == pytest.approx(result.probabilities[image, label])
+        image = int(row["picture"]) - 1
+        assert row["file"] == TWO.names[image]
+        chance = float(row["probability"])
+        if row["label"] == "none of these":
+            assert result.rejection is not None
+            assert chance == pytest.approx(result.rejection[image])
+        else:
+            assert chance == pytest.approx(result.probabilities[image, LABELS.index(row["label"])])
+    for image in ("1", "2"):
+        whole = sum(float(row["probability"]) for row in rows if row["picture"] == image)
+        assert whole == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_spreadsheet_takes_no_label_for_a_formula(mini: Encoder) -> None:
+    result = classify(mini, BEE, ["=1+1", "@x", "a-b"], "{}")
+    told = handlers.as_csv(Shown(("mini",), (result,), Pictures(("-1.png",), ("data:,",))), "zh")
+    rows = list(csv.DictReader(told[1:].splitlines()))
+    assert {row["label"] for row in rows} == {"'=1+1", "'@x", "a-b"}
+    assert {row["file"] for row in rows} == {"'-1.png"}
+
+
+def test_one_model_that_is_missing_leaves_the_others() -> None:
+    [shown] = run(models=("mini", "clip-vit-b32", "nobody/nothing"))
+    columns = shown[len(Results._fields) :]
+    first, second, third = (
+        Column(*columns[i * len(Column._fields) : (i + 1) * len(Column._fields)]) for i in range(3)
+    )
+    assert 'data-label="bee"' in first.cards
+    assert "CLIP ViT-B/32 is not on this machine yet" in second.heading
+    assert second.cards == third.cards == ""
+    assert "nobody/nothing" in third.heading
+    assert Results(*shown[: len(Results._fields)]).shown.models == ("mini",)
+
+
+def test_another_label_costs_the_pictures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    [shown] = run()
+    kept = Results(*shown[: len(Results._fields)]).shown
+    opened: list[Any] = []
+    monkeypatch.setattr(handlers, "open_image", lambda upload: opened.append(upload))
+    [again] = run(labels="bee, bridge, owl", before=kept)
+    assert opened == []
+    assert Results(*again[: len(Results._fields)]).shown.pictures == kept.pictures
+    # What is gone from the page is forgotten.
+    [fewer] = run(uploads=[str(BRIDGE)], before=kept)
+    memory = Results(*fewer[: len(Results._fields)]).shown.memory
+    assert set(memory.thumbnails) == {str(BRIDGE)}
+    assert set(memory.vectors) == {("mini", str(BRIDGE))}
+
+
+def test_a_picture_that_browsers_cannot_show_keeps_its_pixels(tmp_path: Path) -> None:
+    tiff = tmp_path / "bee.tiff"
+    Image.open(BEE).save(tiff)
+    with gr.Blocks():
+        gallery = PicturesInput(format="png")
+    data = gallery.postprocess(handlers.renditions([str(tiff)]))
+    [shown] = data.model_dump()
+    with Image.open(shown["image"]["path"]) as kept, Image.open(tiff) as given:
+        np.testing.assert_array_equal(np.asarray(kept), np.asarray(given))
+    assert handlers.renditions([str(BEE)]) == gr.skip()
 
 
 def test_the_code_names_sets_and_models(result: Classification) -> None:
-    code = views.python_text(["mini", "owner/name", "local:x"], result, TWO)
+    code = views.python_text(["mini", "owner/name", "local:x"], [result] * 3, TWO)
     compile(code, "shown", "exec")
     for part in ("'openai-7'", "reject=True", "'owner/name'", "'path/to/x'", repr(HOSTILE)):
         assert part in code
     own = replace(result, templates=("a {}", "the {}"), rejection=None)
-    code = views.python_text(["mini"], own, TWO)
+    code = views.python_text(["mini"], [own], TWO)
     assert "['a {}', 'the {}']" in code
     assert "reject" not in code
 

@@ -60,6 +60,7 @@ _Prepared: TypeAlias = dict[int, tuple[weakref.ref[Image.Image], Image.Image]]
 
 _EMBEDDING_CACHE_BYTES = 32 * 2**20
 _FEATURE_CACHE_BYTES = 128 * 2**20
+_MATCH_CACHE_BYTES = 2**17  # 4 bytes a pair, and some hundred for its place
 # A multi-vector of 8192 tokens and 1024 dimensions has 32 MiB: eight of those, or fifty passages of
 # 1300 tokens.
 _ENCODING_CACHE_BYTES = 256 * 2**20
@@ -80,6 +81,7 @@ class Encoder(ABC):
         activation: `softmax` for one choice among many, `sigmoid` for independent yes or no.
         match: how likely a picture and a text belong together, by their cosine; None for a model
             that was not calibrated.
+        temperature_known: whether `logit_scale` is the checkpoint's own.
         has_matching_head: whether `match_probabilities` is there.
         fingerprint: what tells these weights from others, as `ModelSpec.fingerprint`; empty where
             `load_encoder` did not make the encoder.
@@ -97,6 +99,7 @@ class Encoder(ABC):
     logit_bias: float = 0.0
     activation: Activation = "softmax"
     match: Match | None = None
+    temperature_known: bool = True
     has_matching_head: bool = False
     fingerprint: str = ""
     batch_size: ClassVar[int] = 32
@@ -109,6 +112,7 @@ class Encoder(ABC):
         self._lock = threading.RLock()
         self._embeddings = ArrayCache(_EMBEDDING_CACHE_BYTES)
         self._features = ArrayCache(_FEATURE_CACHE_BYTES)
+        self._matches = ArrayCache(_MATCH_CACHE_BYTES)
         self._encodings: ByteCache[TextEncoding] = ByteCache(_ENCODING_CACHE_BYTES)
 
     def encode(
@@ -137,7 +141,7 @@ class Encoder(ABC):
         prepared: _Prepared = {}
         parsed = [self._parse(item, position, prepared) for position, item in enumerate(items)]
         for item in parsed:
-            self._require(item.modality)
+            self.require(item.modality)
         keys = [content_key(item.text, item.image) for item in parsed]
         with self._lock:
             rows = {key: row for key in keys if (row := self._embeddings.get(key)) is not None}
@@ -197,7 +201,7 @@ class Encoder(ABC):
             ModelError: this model embeds no texts.
             TextError: a text is too long or not a text.
         """
-        self._require("text")
+        self.require("text")
         for position, text in enumerate(texts):
             _checked_length(text, limits().document, f"Text {position + 1}: ")
         lengths = [self.token_usage(text).used for text in texts]
@@ -254,12 +258,23 @@ class Encoder(ABC):
         texts = [checked_text(text) for text in texts]
         pictures = [self._prepare(image) for image in images]
         chances = np.empty((len(pictures), len(texts)), dtype=np.float32)
-        for start in range(0, len(pictures) if texts else 0, self.batch_size):
-            chosen = slice(start, start + self.batch_size)
+        for row, picture in zip(chances, pictures, strict=True):
             with self._lock:
-                features = self._features_of(pictures[chosen])
-                chances[chosen] = self._match_chances(features, texts)
+                row[:] = self._matches_of(picture, texts)
         return chances
+
+    def _matches_of(self, picture: Image.Image, texts: Sequence[str]) -> list[float]:
+        """Return a picture's chance with each text; those asked for before come from a cache."""
+        of_picture = content_key(None, picture)
+        keys = [of_picture + content_key(text, None) for text in texts]
+        found = {key: one for key in keys if (one := self._matches.get(key)) is not None}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:
+            chances = self._match_chances(self._features_of([picture]), list(missing.values()))
+            for key, chance in zip(missing, chances[0], strict=True):
+                found[key] = np.array([chance], dtype=np.float32)
+                self._matches.put(key, found[key])
+        return [float(found[key][0]) for key in keys]
 
     # Forward passes: the part that differs between architectures.
 
@@ -378,7 +393,12 @@ class Encoder(ABC):
                 "another model, such as bge-m3."
             )
 
-    def _require(self, modality: Modality) -> None:
+    def require(self, modality: Modality) -> None:
+        """Refuse a modality that this model does not embed.
+
+        Raises:
+            ModelError: with what it does embed.
+        """
         if modality not in self.modalities:
             able = ", ".join(sorted(self.modalities))
             raise ModelError(

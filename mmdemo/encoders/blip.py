@@ -83,6 +83,7 @@ class BlipEncoder(Encoder):
         self._pictures = PictureReader(folder, config.vision_config.image_size)
         self.dim = self._network.text_proj.out_features
         self.logit_scale = math.exp(config.logit_scale_init_value)
+        self.temperature_known = False
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; it looks at a picture without making room for it."""

@@ -21,7 +21,7 @@ class StoppedError(MMDemoError):
 class Job(Generic[Result]):
     """Runs a function in the background; whoever started it asks how far it is.
 
-    A generator of the page cannot do that itself: while a model computes, it yields nothing, and
+    For work whose single steps take long. A generator of the page yields nothing meanwhile, and
     nobody could stop it.
     """
 

@@ -76,6 +76,8 @@ def build(
         )
         button = gr.Button(visible=False, size="sm", elem_id=f"{prefix}download-button")
     localiser.add(model, label=label)
+    if handlers.anything_goes() and not optional:
+        localiser.add(model, info="model_info")
     timer = gr.Timer(_LOOK_EVERY, active=False)
     arrived = gr.State("")
     # Nothing here may wait for somebody else. Through the queue nevertheless: without it, gradio's

@@ -143,10 +143,15 @@ def measured(count: int, *models: str) -> tuple[Any, Any]:
     Returns:
         An update of the timer, and how often all had come, which has results shown again.
     """
-    with suppress(MMDemoError):  # of a model that cannot be had
-        if any(measuring(find_offered(model)) is not None for model in filter(None, models)):
-            return gr.skip(), gr.skip()
+    if any(_being_measured(model) for model in filter(None, models)):
+        return gr.skip(), gr.skip()
     return gr.update(active=False), count + 1
+
+
+def _being_measured(model: str) -> bool:
+    with suppress(MMDemoError):  # of a model that cannot be had
+        return measuring(find_offered(model)) is not None
+    return False
 
 
 def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:

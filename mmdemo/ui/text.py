@@ -20,7 +20,6 @@ TEXT: dict[str, dict[Language, str]] = {
     },
     "theme_button": {"en": "Light / dark", "zh": "浅色 / 深色"},
     "tab_similarity": {"en": "Similarity", "zh": "相似度"},
-    "language_label": {"en": "Language", "zh": "语言"},
     # Inputs
     "model_label": {"en": "Model", "zh": "模型"},
     "model_info": {
@@ -45,7 +44,6 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "第二个文本，看看哪些数值变了（可选）",
     },
     "examples_label": {"en": "Try an example", "zh": "试试示例"},
-    "texts_try": {"en": "Try", "zh": "试试"},
     "swap_button": {"en": "Swap images", "zh": "交换图片"},
     "clear_other": {"en": "Clear", "zh": "清除"},
     # What a model can do
@@ -285,6 +283,11 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Only the first {used} of the text's {total} tokens were read.",
         "zh": "文本共 {total} 个 token，只读取了前 {used} 个。",
     },
+    "note_temperature": {
+        "en": "The checkpoint of {model} does not hold its temperature; the probabilities use the "
+        "one that its training began with ({temperature}).",
+        "zh": "{model} 的检查点没有保存温度；概率使用训练开始时的温度（{temperature}）。",
+    },
     "note_language": {
         "en": "{model} reads {languages}; {share} % of this text's letters are of another script, "
         "so numbers that involve the text mean little.",
@@ -429,10 +432,19 @@ TEXT: dict[str, dict[Language, str]] = {
     "zs_json": {"en": "JSON", "zh": "JSON"},
     "zs_csv": {"en": "CSV", "zh": "CSV"},
     "zs_python": {"en": "Python", "zh": "Python"},
-    "zs_progress": {
+    "zs_prompts_progress": {
         "en": "{model}: {done} of {total} prompts embedded",
         "zh": "{model}：已嵌入 {done} / {total} 个提示",
     },
+    "zs_pictures_progress": {
+        "en": "{model}: {done} of {total} pictures embedded",
+        "zh": "{model}：已嵌入 {done} / {total} 张图片",
+    },
+    "zs_matching_progress": {
+        "en": "{model}: matching head, {done} of {total} pictures",
+        "zh": "{model}：匹配头已处理 {done} / {total} 张图片",
+    },
+    "zs_need_model": {"en": "Choose a model.", "zh": "请选择模型。"},
     "zs_stopped": {
         "en": "Stopped. What was embedded is kept; change anything to go on.",
         "zh": "已停止。已嵌入的部分会保留，修改任意输入即可继续。",
@@ -449,8 +461,6 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Classifying the example pictures…",
         "zh": "正在对示例图片分类……",
     },
-    "time_classes": {"en": "labels", "zh": "标签"},
-    "time_matching": {"en": "matching head", "zh": "匹配头"},
     # Text retrieval: inputs
     "tab_text": {"en": "Text (BGE-M3)", "zh": "文本检索 (BGE-M3)"},
     "rank_query": {"en": "Query", "zh": "查询"},

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.encoders.base import Encoder
-from mmdemo.errors import MMDemoError
+from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
 from mmdemo.prompts import (
@@ -27,6 +30,7 @@ from mmdemo.prompts import (
 )
 from mmdemo.registry import find_offered
 from mmdemo.settings import limits
+from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.markup import error_message, note_sentence
@@ -34,9 +38,21 @@ from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
-from mmdemo.zero_shot import Classification, classify, embedding_steps, prompt_effect
+from mmdemo.zero_shot import (
+    Classification,
+    Step,
+    check_count,
+    class_embeddings,
+    classify,
+    match_chances,
+    picture_vectors,
+    prompt_effect,
+    score,
+)
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OWN = "own"
 """The choice of templates that stands for what the visitor wrote."""
@@ -44,10 +60,11 @@ OWN = "own"
 EXAMPLES = ("bee.jpg", "bridge.jpg", "dogs.jpg", "whale.png", "house-winter.png", "fig.jpg")
 """What the tab opens with, below `assets/examples`."""
 
-MODELS = 3
+COLUMNS = 3
 """How many models stand side by side at most."""
 
-_SHOW_PROGRESS_FROM = 200  # prompts: about a second
+# From how many on progress is shown: what takes about a second.
+_SHOWN_FROM = {"prompts": 200, "pictures": 12, "matching": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,20 +87,80 @@ class _StoppedError(Exception):
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What is known of the pictures on the page, so that another label costs them nothing.
+
+    Attributes:
+        thumbnails: by upload.
+        vectors: float32 [dim], by model and upload. An upload's path is named after its content.
+    """
+
+    thumbnails: dict[Upload, str] = field(default_factory=dict)
+    vectors: dict[tuple[str, Upload], NDArray[np.float32]] = field(default_factory=dict)
+
+    def of(self, models: Sequence[str], uploads: Sequence[Upload]) -> Memory:
+        """Return a copy without what is gone from the page."""
+        return Memory(
+            {upload: one for upload, one in self.thumbnails.items() if upload in uploads},
+            {
+                (model, upload): vector
+                for (model, upload), vector in self.vectors.items()
+                if model in models and upload in uploads
+            },
+        )
+
+
+@dataclass(frozen=True)
 class Shown:
     """What is on the screen, for what is asked of it later: another picture, a file, the code.
 
     Attributes:
-        models: as they were chosen.
+        models: those that have results, as they were chosen.
         results: one a model.
         pictures: as the page shows them.
         running: what takes long, while it does.
+        memory: of the pictures.
     """
 
     models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     running: Running | None = None
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one run is about.
+
+    Attributes:
+        uploads: the pictures.
+        labels: checked.
+        templates: checked.
+        reject: whether to add "none of these".
+        memory: is filled in while the run goes on.
+        running: to look at between steps.
+        before: what is on the screen.
+        language: of the page.
+    """
+
+    uploads: list[Upload]
+    labels: tuple[str, ...]
+    templates: tuple[str, ...]
+    reject: bool
+    memory: Memory
+    running: Running
+    before: Shown
+    language: Language
+
+
+class Outcome(NamedTuple):
+    """What came of one model: a result, or the reason why there is none."""
+
+    name: str
+    encoder: Encoder | None
+    result: Classification | None
+    reason: str
 
 
 class Column(NamedTuple):
@@ -136,22 +213,25 @@ def run(
     running = Running((uploads, labels, templates, *models))
     try:
         if not uploads:
-            yield _only_message(say(language, "zs_need_pictures"), language)
+            yield _only_message(say(language, "zs_need_pictures"), language, before)
             return
-        candidates, prompts = checked_labels(labels or ""), checked_templates(lines(templates))
-        opened = _open_all(uploads, language)
+        check_count(len(uploads))
         chosen = tuple(dict.fromkeys(filter(None, models)))
-        encoders = [loaded(name, language) for name in chosen]
-        for encoder in encoders:
-            yield from _embed(encoder, candidates, prompts, running, before, language)
-        results = tuple(
-            _classify(encoder, opened, candidates, prompts, reject) for encoder in encoders
+        task = Task(
+            uploads=uploads,
+            labels=checked_labels(labels or ""),
+            templates=checked_templates(lines(templates)),
+            reject=reject,
+            memory=before.memory.of(chosen, uploads),
+            running=running,
+            before=before,
+            language=language,
         )
-        names = tuple(Path(path).name if isinstance(path, str) else "" for path in uploads)
-        thumbnails = tuple(thumbnail_uri(picture) for picture in opened)
-        shown = Shown(chosen, results, Pictures(names, thumbnails))
-        repeated = len([one for one in split_labels(labels or "") if one.strip()]) > len(candidates)
-        yield _outputs(shown, encoders, picked, repeated, language)
+        outcomes: list[Outcome] = []
+        for name in chosen:
+            outcomes.append((yield from _outcome(name, task)))
+        repeated = len([one for one in split_labels(labels or "") if one.strip()])
+        yield _outputs(outcomes, task, picked, repeated > len(task.labels))
     except _StoppedError:
         hidden = gr.update(visible=False)
         said = message_box(say(language, "zs_stopped"), stale=True)
@@ -159,94 +239,146 @@ def run(
         shown = replace(before, running=None)
         yield _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), language)
+        yield _only_message(escape(error_message(error, language)), language, before)
     except Exception:
         log.exception("A classification failed")
-        yield _only_message(say(language, "unexpected"), language)
+        yield _only_message(say(language, "unexpected"), language, before)
 
 
-def _embed(
-    encoder: Encoder,
-    labels: Sequence[str],
-    templates: Sequence[str],
-    running: Running,
-    before: Shown,
-    language: Language,
-) -> Iterator[Outputs]:
-    """Embed the labels; yield how far it is where that takes a while."""
-    shown = replace(before, running=running)
-    for done, total in embedding_steps(encoder, labels, templates):
-        if running.stop.is_set():
-            raise _StoppedError
-        if total >= _SHOW_PROGRESS_FROM:
-            bar = gr.update(value=views.progress(encoder.name, done, total, language), visible=True)
-            yield _all(Results(progress=bar, stop=gr.update(visible=True), shown=shown))
+def _outcome(name: str, task: Task) -> Generator[Outputs, None, Outcome]:
+    """Classify with one model. A model that cannot do it does not stop the others."""
+    try:
+        encoder = loaded(name, task.language)
+        result = yield from _classify(name, encoder, task)
+        return Outcome(name, encoder, result, "")
+    except ModelError as error:
+        return Outcome(name, None, None, error_message(error, task.language))
 
 
-def _classify(
-    encoder: Encoder,
-    pictures: Sequence[Image.Image],
-    labels: Sequence[str],
-    templates: Sequence[str],
-    reject: bool,
-) -> Classification:
-    """Classify; "none of these" waits for the background set, so that nobody has to."""
+def _classify(name: str, encoder: Encoder, task: Task) -> Generator[Outputs, None, Classification]:
+    """Embed what is new; "none of these" waits for the background set, so that nobody has to."""
     start(encoder)
-    ready = encoder.activation == "sigmoid" or background(encoder) is not None
-    return classify(encoder, pictures, labels, templates, reject=reject and ready)
+    known = task.memory.vectors
+    new = [upload for upload in dict.fromkeys(task.uploads) if (name, upload) not in known]
+    if new:
+        steps = picture_vectors(encoder, (_open(upload, task) for upload in new), len(new))
+        rows = yield from _followed(steps, encoder, task)
+        known.update({(name, upload): row for upload, row in zip(new, rows, strict=True)})
+    vectors = np.stack([known[name, upload] for upload in task.uploads])
+    steps = class_embeddings(encoder, task.labels, task.templates)
+    classes = yield from _followed(steps, encoder, task)
+    matching = None
+    if encoder.has_matching_head:
+        again = (_open(upload, task) for upload in task.uploads)
+        steps = match_chances(encoder, again, task.labels, cosine(vectors, classes.vectors))
+        matching = yield from _followed(steps, encoder, task)
+    return score(
+        encoder,
+        vectors,
+        classes,
+        task.labels,
+        task.templates,
+        reject=task.reject,
+        matching=matching,
+    )
+
+
+def _followed(
+    steps: Generator[Step, None, T], encoder: Encoder, task: Task
+) -> Generator[Outputs, None, T]:
+    """Take all steps; yield how far they are where they are many, and end where that is wanted."""
+    shown = replace(task.before, running=task.running)
+    while True:
+        try:
+            stage, done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        if task.running.stop.is_set():
+            raise _StoppedError
+        if total >= _SHOWN_FROM[stage]:
+            bar = views.progress(encoder.name, stage, done, total, task.language)
+            yield _all(
+                Results(
+                    progress=gr.update(value=bar, visible=True),
+                    stop=gr.update(visible=True),
+                    shown=shown,
+                )
+            )
 
 
 def _outputs(
-    shown: Shown,
-    encoders: Sequence[Encoder],
-    picked: int | None,
-    repeated: bool,
-    language: Language,
+    outcomes: Sequence[Outcome], task: Task, picked: int | None, repeated: bool
 ) -> Outputs:
-    """Return everything that a finished classification shows."""
-    many = len(shown.pictures.names) > 1
-    image = min(picked or 0, len(shown.pictures.names) - 1)
-    sentences = _sentences(shown, encoders, language)
+    """Return everything that a finished run shows.
+
+    Raises:
+        ModelError: no model has a result.
+    """
+    language = task.language
+    done = [one for one in outcomes if one.result is not None]
+    results = tuple(one.result for one in done if one.result is not None)
+    if not results:
+        raise ModelError(outcomes[0].reason if outcomes else say(language, "zs_need_model"))
+    names = tuple(Path(one).name if isinstance(one, str) else "" for one in task.uploads)
+    pictures = Pictures(names, tuple(_thumbnail(upload, task) for upload in task.uploads))
+    shown = Shown(tuple(one.name for one in done), results, pictures, memory=task.memory)
+    image = min(picked or 0, len(names) - 1)
+    sentences = _sentences(outcomes, language)
     sentences += [say(language, "zs_duplicates")] if repeated else []
+    timers = [watching(one.encoder) for one in done if one.encoder is not None]
     top = Results(
         message=message_box("</p><p>".join(sentences), stale=False),
         progress=gr.update(visible=False),
         stop=gr.update(visible=False),
-        matrix_heading=gr.update(visible=many),
+        matrix_heading=gr.update(visible=len(names) > 1),
         prompts_heading=_prompts_heading(image, language),
-        pick=gr.update(choices=_picture_choices(shown.pictures), value=image, visible=many),
-        python=views.python_text(shown.models, shown.results[0], shown.pictures),
-        timer=next((one for one in map(watching, encoders) if one != gr.skip()), gr.skip()),
+        pick=gr.update(choices=_picture_choices(pictures), value=image, visible=len(names) > 1),
+        python=views.python_text(shown.models, results, pictures),
+        timer=next((one for one in timers if one != gr.skip()), gr.skip()),
         shown=shown,
     )
-    columns = [
-        Column(
-            **_places(True),
-            heading=views.heading(find_offered(name).title, result, background(encoder), language),
-            cards=views.cards(result, shown.pictures, language),
-            matrix=views.matrix(result, shown.pictures, language),
-            prompts=views.prompts(prompt_effect(encoder, result, image), language),
-        )
-        for name, encoder, result in zip(shown.models, encoders, shown.results, strict=True)
-    ]
-    return _all(top, columns, hide=True)
+    return _all(top, [_column(one, pictures, image, language) for one in outcomes], hide=True)
 
 
-def _sentences(shown: Shown, encoders: Sequence[Encoder], language: Language) -> list[str]:
+def _column(outcome: Outcome, pictures: Pictures, image: int, language: Language) -> Column:
+    """Return what one model's places show: its results, or why there are none."""
+    title = _title(outcome.name)
+    if outcome.encoder is None or outcome.result is None:
+        reason = views.failed(title, outcome.reason)
+        return Column(**_places(True), heading=reason, cards="", matrix="", prompts=None)
+    encoder, result = outcome.encoder, outcome.result
+    return Column(
+        **_places(True),
+        heading=views.heading(title, result, background(encoder), language),
+        cards=views.cards(result, pictures, language),
+        matrix=views.matrix(result, pictures, language),
+        prompts=views.prompts(prompt_effect(encoder, result, image), language),
+    )
+
+
+def _title(name: str) -> str:
+    """Return a model's title; of one that cannot be had, what the visitor typed."""
+    with suppress(MMDemoError):
+        return find_offered(name).title
+    return name
+
+
+def _sentences(outcomes: Sequence[Outcome], language: Language) -> list[str]:
     """Return what a reader should know; of which model, where there are several."""
     found: list[str] = []
-    for name, encoder, result in zip(shown.models, encoders, shown.results, strict=True):
-        own = [note_sentence(note, language) for note in result.notes]
-        own += filter(None, [views.awaited(encoder, language)])
-        whose = f"{escape(find_offered(name).title)}: " if len(encoders) > 1 else ""
-        found += [f"{whose}{sentence}" for sentence in own]
+    for name, encoder, result, _ in outcomes:
+        if encoder is not None and result is not None:
+            own = [note_sentence(note, language) for note in result.notes]
+            own += filter(None, [views.awaited(encoder, language)])
+            whose = f"{escape(_title(name))}: " if len(outcomes) > 1 else ""
+            found += [f"{whose}{sentence}" for sentence in own]
     return found
 
 
 def _all(top: Results, columns: Sequence[Column] = (), *, hide: bool = False) -> Outputs:
     """Return the values of all outputs; columns without a model stay as they are, or go."""
     rest = _NOTHING._replace(**_places(False)) if hide else _NOTHING
-    padded = [*columns, *[rest] * (MODELS - len(columns))]
+    padded = [*columns, *[rest] * (COLUMNS - len(columns))]
     return (*top, *(value for column in padded for value in column))
 
 
@@ -254,10 +386,11 @@ def _places(visible: bool) -> dict[str, Any]:
     return dict.fromkeys(("ranked", "tabled", "drawn"), gr.update(visible=visible))
 
 
-def _only_message(text: str, language: Language) -> Outputs:
-    shown = message_box(f"{text} {say(language, 'stale')}", stale=True)
+def _only_message(text: str, language: Language, before: Shown) -> Outputs:
+    message = message_box(f"{text} {say(language, 'stale')}", stale=True)
     hidden = gr.update(visible=False)
-    return _all(Results(message=shown, progress=hidden, stop=hidden))
+    shown = replace(before, running=None) if before.running else gr.skip()
+    return _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
 
 
 def stop(shown: Shown) -> None:
@@ -279,12 +412,12 @@ def supersede(
 def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...]:
     """Show what the prompts did to another picture: the heading, then each model's figure."""
     if not shown.results or picked is None:
-        return (gr.skip(),) * (1 + MODELS)
+        return (gr.skip(),) * (1 + COLUMNS)
     figures = [
         views.prompts(prompt_effect(loaded(name, language), result, picked), language)
         for name, result in zip(shown.models, shown.results, strict=True)
     ]
-    skipped = [gr.skip()] * (MODELS - len(figures))
+    skipped = [gr.skip()] * (COLUMNS - len(figures))
     return (_prompts_heading(picked, language), *figures, *skipped)
 
 
@@ -299,25 +432,29 @@ def _picture_choices(pictures: Pictures) -> list[tuple[str, int]]:
     return [(f"{index + 1} · {name}", index) for index, name in enumerate(pictures.names)]
 
 
-def _open_all(uploads: Sequence[Upload], language: Language) -> list[Image.Image]:
-    """Open the pictures; an error says which."""
-    if len(uploads) > limits().pictures:
-        uploads = uploads[: limits().pictures + 1]  # one too many: `classify` says so
-    return [_open(upload, number, language) for number, upload in enumerate(uploads, start=1)]
-
-
-def _open(upload: Upload, number: int, language: Language) -> Image.Image:
+def _open(upload: Upload, task: Task) -> Image.Image:
+    """Open a picture, and note its thumbnail; an error says which picture it is."""
     try:
-        return open_image(upload)
+        picture = open_image(upload)
     except MMDemoError as error:
-        field = say(language, "zs_picture", number=number)
-        reason = error_message(error, language)
-        raise MMDemoError(say(language, "in_field", field=field, message=reason)) from error
+        number = task.uploads.index(upload) + 1
+        field = say(task.language, "zs_picture", number=number)
+        reason = error_message(error, task.language)
+        raise MMDemoError(say(task.language, "in_field", field=field, message=reason)) from error
+    if upload not in task.memory.thumbnails:
+        task.memory.thumbnails[upload] = thumbnail_uri(picture)
+    return picture
+
+
+def _thumbnail(upload: Upload, task: Task) -> str:
+    if upload not in task.memory.thumbnails:
+        _open(upload, task)
+    return task.memory.thumbnails[upload]
 
 
 def renditions(uploads: list[Upload]) -> Any:
     """Replace pictures that browsers cannot show, such as TIFF, by the same pixels as PNG."""
-    if all(shown_by_browsers(upload) for upload in uploads):
+    if all(map(shown_by_browsers, uploads)) or len(uploads) > limits().pictures:
         return gr.skip()
     try:
         return [one if shown_by_browsers(one) else open_image(one) for one in uploads]
@@ -378,14 +515,14 @@ def translated(labels: str, templates: str, language: Language) -> tuple[Any, ..
 # Taking results away.
 
 
-def as_json(shown: Shown) -> str:
+def as_json(shown: Shown, _language: Language) -> str:
     """Return what is on the screen as JSON."""
     return views.json_text(shown.results, shown.pictures)
 
 
-def as_csv(shown: Shown) -> str:
+def as_csv(shown: Shown, language: Language) -> str:
     """Return what is on the screen as CSV."""
-    return views.csv_text(shown.results, shown.pictures)
+    return views.csv_text(shown.results, shown.pictures, language)
 
 
 def classify_endpoint(
@@ -398,14 +535,21 @@ def classify_endpoint(
         labels: the candidates, one a line or separated by commas.
         templates: `plain`, `openai-7`, `openai-80`, each also with `-zh`; or templates, one a line,
             with {} where the label goes.
-        reject: whether to add "none of these".
-        model: a name from `/models`.
+        reject: whether to add "none of these". It needs the model's background set, which is
+            measured at first use; until it is there, the answer is an error that says so.
+        model: a name from `/models`, or another model that is on this machine.
 
     Returns:
         `Classification.to_dict()`.
     """
     try:
         encoder = loaded(model, "en")
+        start(encoder)
+        if reject and encoder.activation == "softmax" and background(encoder) is None:
+            raise ModelError(
+                f"'None of these' needs the background set of {encoder.name}, which is being "
+                "measured. Ask again in a minute, or without reject."
+            )
         chosen = templates if templates in TEMPLATE_SETS else lines(templates)
         return classify(encoder, images, labels, chosen, reject=reject).to_dict()
     except MMDemoError as error:

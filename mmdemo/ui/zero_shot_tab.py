@@ -66,11 +66,11 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
             others = model_choice.build_beside(
-                localiser, language, NEEDS, handlers.MODELS - 1, prefix="zs-"
+                localiser, language, NEEDS, handlers.COLUMNS - 1, prefix="zs-"
             )
             inputs = _build_inputs(localiser, language)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
-            results, columns = _build_results(localiser)
+            results, columns = _build_results(localiser, language)
     choices = [first, *others]
     models = [choice.model for choice in choices]
     timer, measured = model_choice.watch_background(models)
@@ -125,6 +125,7 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
         interactive=True,
         sources=["upload", "webcam", "clipboard"],
         buttons=["fullscreen"],
+        format="png",  # the default loses pixels
         elem_id="zs-pictures",
     )
     localiser.add(pictures, label="pictures_label")
@@ -173,7 +174,7 @@ def _build_chips(localiser: Localiser, target: gr.Gallery, values: dict[str, Any
             chip.click(lambda value=value: value, None, target, **QUIET)
 
 
-def _build_results(localiser: Localiser) -> tuple[Results, list[Column]]:
+def _build_results(localiser: Localiser, language: gr.Radio) -> tuple[Results, list[Column]]:
     """Lay out the results: sections from top to bottom, in each the models side by side."""
     message = gr.HTML(message_box(say("en", "zs_loading"), stale=False), padding=False)
     with gr.Row(elem_classes="mm-working"):
@@ -200,7 +201,7 @@ def _build_results(localiser: Localiser) -> tuple[Results, list[Column]]:
     localiser.add(python, label="zs_python")
     shown = gr.State(Shown())
     for button, (kind, (handler, media)) in zip((as_json, as_csv), _FILES.items(), strict=True):
-        _save_on_click(button, handler, shown, _SAVE % (media, kind))
+        _save_on_click(button, handler, [shown, language], _SAVE % (media, kind))
     results = Results(
         message=message,
         progress=progress,
@@ -224,7 +225,7 @@ def _side_by_side(
     """Lay out a row with a column a model; return for each the column and what is in it."""
     built: list[tuple[Block, ...]] = []
     with gr.Row(elem_classes="mm-beside"):
-        for number in range(1, handlers.MODELS + 1):
+        for number in range(1, handlers.COLUMNS + 1):
             with gr.Column(min_width=240, visible=number == 1) as column:
                 inside = build_one(f"{name}-{number}")
             built.append((column, *inside))
@@ -245,11 +246,11 @@ def _build_prompts(name: str) -> tuple[Component, ...]:
 
 
 def _save_on_click(
-    button: gr.Button, handler: Callable[[Shown], str], shown: gr.State, save: str
+    button: gr.Button, handler: Callable[..., str], given: list[Component], save: str
 ) -> None:
     """Have a button make a text and hand it to the browser as a file."""
     text = gr.Textbox(visible="hidden")
-    button.click(handler, shown, text, **QUIET).then(None, text, None, js=save, **QUIET)
+    button.click(handler, given, text, **QUIET).then(None, text, None, js=save, **QUIET)
 
 
 def _build_endpoint(model: gr.Dropdown) -> None:

@@ -40,9 +40,11 @@ class Pictures(NamedTuple):
     thumbnails: tuple[str, ...] = ()
 
 
-def progress(model: str, done: int, total: int, language: Language) -> str:
-    """Return a bar that says how many prompts are embedded."""
-    line = say(language, "zs_progress", model=escape(model), done=f"{done:,}", total=f"{total:,}")
+def progress(model: str, stage: str, done: int, total: int, language: Language) -> str:
+    """Return a bar that says how far a stage of `zero_shot.Step` is."""
+    line = say(
+        language, f"zs_{stage}_progress", model=escape(model), done=f"{done:,}", total=f"{total:,}"
+    )
     share = 100.0 * done / total
     return (
         f'<div class="mm-progress" role="progressbar" aria-valuenow="{share:.0f}">'
@@ -76,6 +78,11 @@ def heading(
         sentences.append(_rejection_note(result.activation, result.rejection_cosine, language))
     body = joined(language, *sentences)
     return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{body}</p>'
+
+
+def failed(title: str, reason: str) -> str:
+    """Return a model's name, and why it has no results."""
+    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{escape(reason)}</p>'
 
 
 def _rejection_note(activation: Activation, stand: float | None, language: Language) -> str:
@@ -248,12 +255,17 @@ def json_text(results: Sequence[Classification], pictures: Pictures) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=1)
 
 
-def csv_text(results: Sequence[Classification], pictures: Pictures) -> str:
-    """Return what is on the screen as CSV: one row a model, picture and label."""
+def csv_text(results: Sequence[Classification], pictures: Pictures, language: Language) -> str:
+    """Return what is on the screen as CSV: one row a model, picture and label.
+
+    "None of these" has a row of its own. The text begins with a byte order mark, without which
+    spreadsheets do not read it as UTF-8.
+    """
     target = io.StringIO()
-    columns: tuple[str, ...] = (
+    columns = (
         "model",
         "picture",
+        "file",
         "label",
         "cosine",
         "probability",
@@ -264,20 +276,33 @@ def csv_text(results: Sequence[Classification], pictures: Pictures) -> str:
     writer.writeheader()
     for result in results:
         for row in result.rows():
-            name = pictures.names[row["picture"] - 1]
-            writer.writerow({"model": result.model} | row | {"picture": name})
-    return target.getvalue()
+            file = pictures.names[row["picture"] - 1]
+            told = {"model": result.model, "file": _cell_text(file)} | row
+            writer.writerow(told | {"label": _cell_text(row["label"])})
+        for image, chance in enumerate([] if result.rejection is None else result.rejection):
+            none = {"label": say(language, "zs_none"), "cosine": result.rejection_cosine}
+            place = {"picture": image + 1, "file": _cell_text(pictures.names[image])}
+            writer.writerow({"model": result.model, "probability": float(chance)} | place | none)
+    return "\ufeff" + target.getvalue()
 
 
-def python_text(models: Sequence[str], result: Classification, pictures: Pictures) -> str:
+def _cell_text(text: str) -> str:
+    """Return a text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def python_text(
+    models: Sequence[str], results: Sequence[Classification], pictures: Pictures
+) -> str:
     """Return the lines of Python that give the same numbers.
 
     Args:
         models: as they were chosen.
-        result: of one of them, for what they have in common.
+        results: one a model.
         pictures: what was classified.
     """
-    reject = ", reject=True" if result.rejection is not None else ""
+    result = results[0]  # what follows they have in common
+    reject = ", reject=True" if any(one.rejection is not None for one in results) else ""
     known = {one.templates: one.name for one in TEMPLATE_SETS.values()}
     named = known.get(result.templates)
     return (
