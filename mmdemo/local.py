@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo.errors import ModelError
+from mmdemo.sizes import check_sizes, size_of
 from mmdemo.types import Fusion, Modality, Representation
 
 CHECKPOINTS = (".safetensors", ".pth", ".bin")
@@ -99,28 +100,37 @@ def recognise(path: Path) -> LocalModel:
     if checkpoint and not (checkpoint.is_file() and checkpoint.suffix in CHECKPOINTS):
         raise ModelError(
             f"There is no model at '{path.name}': neither a directory, nor a file that ends in "
-            f"{' or '.join(CHECKPOINTS)}. Check the path."
+            f"{' or '.join(CHECKPOINTS)}. Check the path.",
+            "no_model_there",
+            name=path.name,
+            endings=" / ".join(CHECKPOINTS),
         )
     folder = checkpoint.parent if checkpoint else path
     config = _config(folder)
+    check_sizes(config)
     for recogniser in _RECOGNISERS:
         if found := recogniser(folder, config, checkpoint):
             return found
-    kind = config.get("model_type", "no type")
+    kind = str(config.get("model_type", "no type"))[:40]
     raise ModelError(
-        f"'{folder.name}' holds a model ({kind}) that cannot be shown here. Accepted: {ACCEPTED}"
+        f"'{folder.name}' holds a model ({kind}) that cannot be shown here. Accepted: {ACCEPTED}",
+        "unknown_architecture",
+        name=folder.name,
+        kind=kind,
     )
 
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise ModelError(
             f"'{folder.name}' has no readable config.json, which says what a model is. Accepted: "
-            f"{ACCEPTED}"
+            f"{ACCEPTED}",
+            "no_config",
+            name=folder.name,
         )
     return config
 
@@ -140,7 +150,7 @@ def _visualized_bge(
         architecture="visualized_bge:VisualizedBGEEncoder",
         modalities=("text", "image", "fused"),
         fusion="native",
-        dim=int(config.get("hidden_size", 0)),
+        dim=size_of(config, "hidden_size", 768),
         languages=languages,
         files=(folder, checkpoint),
     )
@@ -164,7 +174,7 @@ def _bge_m3(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) ->
         architecture="bge_m3:BGEM3Encoder",
         modalities=("text",),
         fusion="none",
-        dim=int(config.get("hidden_size", 0)),
+        dim=size_of(config, "hidden_size", 768),
         languages=("multilingual",),
         files=(folder,),
         representations=("dense", "sparse", "multi_vector"),
@@ -181,7 +191,10 @@ def _only_checkpoint(folder: Path, pattern: str) -> Path | None:
     stems = sorted({path.stem for paths in found.values() for path in paths})
     if len(stems) > 1:
         raise ModelError(
-            f"'{folder.name}' holds several checkpoints: {', '.join(stems)}. Name the file itself."
+            f"'{folder.name}' holds several checkpoints: {', '.join(stems)}. Name the file itself.",
+            "several_checkpoints",
+            name=folder.name,
+            stems=", ".join(stems),
         )
     return next((path for paths in found.values() for path in paths), None)
 
@@ -201,38 +214,44 @@ def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _clip(config: Mapping[str, Any]) -> Description:
-    languages = languages_of(int(_part(config, "text_config").get("vocab_size", 49_408)))
-    dim = int(config.get("projection_dim", 512))
+    languages = languages_of(size_of(_part(config, "text_config"), "vocab_size", 49_408))
+    dim = size_of(config, "projection_dim", 512)
     return Description(_DUAL_ENCODER, "averaged", dim, languages)
 
 
 def _siglip(config: Mapping[str, Any]) -> Description:
     text = _part(config, "text_config")
-    dim = text.get("projection_size") or text.get("hidden_size") or 768
-    languages = languages_of(int(text.get("vocab_size", 32_000)))
-    return Description(_DUAL_ENCODER, "averaged", int(dim), languages)
+    dim = size_of(text, "projection_size", size_of(text, "hidden_size", 768))
+    languages = languages_of(size_of(text, "vocab_size", 32_000))
+    return Description(_DUAL_ENCODER, "averaged", dim, languages)
 
 
 def _siglip_of_any_resolution(config: Mapping[str, Any]) -> Description:
     raise ModelError(
         "This SigLIP 2 is of the kind that reads pictures of any shape (NaFlex), which cannot be "
-        "shown here. Take one of fixed resolution, such as google/siglip2-base-patch16-224."
+        "shown here. Take one of fixed resolution, such as google/siglip2-base-patch16-224.",
+        "naflex",
     )
 
 
 def _align(config: Mapping[str, Any]) -> Description:
-    languages = languages_of(int(_part(config, "text_config").get("vocab_size", 30_522)))
-    return Description(_DUAL_ENCODER, "averaged", int(config.get("projection_dim", 640)), languages)
+    languages = languages_of(size_of(_part(config, "text_config"), "vocab_size", 30_522))
+    dim = size_of(config, "projection_dim", 640)
+    return Description(_DUAL_ENCODER, "averaged", dim, languages)
 
 
 def _blip(config: Mapping[str, Any]) -> Description:
-    kinds = config.get("architectures") or [_BLIP_RETRIEVAL]
+    named = config.get("architectures") or [_BLIP_RETRIEVAL]
+    kinds = list(map(str, named)) if isinstance(named, list) else [str(named)]
     if _BLIP_RETRIEVAL not in kinds:
+        kind = ", ".join(kinds)[:80]
         raise ModelError(
-            f"This BLIP is a {', '.join(map(str, kinds))}, which has no embeddings of texts and "
-            "pictures. Take one for retrieval, such as Salesforce/blip-itm-base-coco."
+            f"This BLIP is a {kind}, which has no embeddings of texts and pictures. Take one for "
+            "retrieval, such as Salesforce/blip-itm-base-coco.",
+            "other_blip",
+            kind=kind,
         )
-    dim = int(config.get("image_text_hidden_size", 256))
+    dim = size_of(config, "image_text_hidden_size", 256)
     return Description("blip:BlipEncoder", "native", dim, ("en",))
 
 
@@ -259,10 +278,7 @@ def describe(config: Mapping[str, Any]) -> Description | None:
         ModelError: it is a relative of an architecture that is accepted, but cannot be shown.
     """
     described = _DESCRIPTIONS.get(str(config.get("model_type")))
-    try:
-        return described(config) if described else None
-    except (TypeError, ValueError) as error:
-        raise ModelError("The config.json has words where sizes belong. Fetch it again.") from error
+    return described(config) if described else None
 
 
 _SMALL_FILES = (

@@ -19,6 +19,7 @@ from transformers import AutoModel, AutoProcessor
 
 from mmdemo import load_encoder
 from mmdemo.encoders.dual_encoder import DualEncoder
+from mmdemo.encoders.pretrained import PictureReader
 from mmdemo.errors import ModelError
 from mmdemo.local import describe, files_needed
 from mmdemo.registry import MODELS, find_model
@@ -293,6 +294,67 @@ def test_a_picture_reader_of_another_model(folders: dict[str, Path], tmp_path: P
     assert "makes pictures of 3 x 48 x 48, config.json wants 3 x 32 x 32" in refused(copy)
 
 
+# What a stranger's files may ask for
+
+
+def rewrite(path: Path, part: str, **entries: object) -> None:
+    """Change entries of a JSON file, in one of its parts; all of it where that has no name."""
+    config = json.loads(path.read_text())
+    (config[part] if part else config).update(entries)
+    path.write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("entry", ["size", "crop_size"])
+@pytest.mark.parametrize("edges", [{"height": 3000, "width": 3000}, {"shortest_edge": 3000}])
+def test_a_picture_reader_makes_nothing_huge(
+    copy: Path, entry: str, edges: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(PictureReader, "read", lambda _, images: made.append(images))
+    rewrite(copy / "processor_config.json", "image_processor", **{entry: edges})
+    with pytest.raises(ModelError, match=r"is 3000, the most is (64|1024)\."):
+        DualEncoder("huge", copy)
+    assert not made
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [
+        ("text_config", "num_hidden_layers", 500),
+        ("vision_config", "num_hidden_layers", 500),
+        ("vision_config", "num_block_repeats", [500]),
+        ("vision_config", "depth_coefficient", float("inf")),
+        ("vision_config", "kernel_sizes", [3] * 33),
+        ("vision_config", "image_size", 30_000),
+        ("text_config", "max_position_embeddings", 10**6),
+        ("", "num_labels", 10**7),
+        ("", "logit_scale_init_value", float("nan")),
+    ],
+)
+def test_a_configuration_builds_nothing_huge(
+    copy: Path, part: str, entry: str, value: object
+) -> None:
+    rewrite(copy / "config.json", part, **{entry: value})
+    for load in (load_encoder, find_model, lambda folder: DualEncoder("huge", folder)):
+        with pytest.raises(ModelError, match=f"asks for more .* {entry}.* is ") as caught:
+            load(copy)
+        assert caught.value.code == "sizes_too_large"
+
+
+def test_too_many_patches_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = shutil.copytree(folders["clip"], tmp_path / "model")
+    rewrite(copy / "config.json", "vision_config", image_size=1024, patch_size=4)
+    with pytest.raises(ModelError, match="image_size / patch_size is 256, the most is 64"):
+        DualEncoder("huge", copy)
+
+
+def test_a_configuration_that_never_ends(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert "no readable config.json" in refused(tmp_path)
+    with pytest.raises(ModelError, match=r"no readable config\.json"):
+        DualEncoder("deep", tmp_path)
+
+
 def test_nothing_is_asked_of_a_network(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: asked.append(where))
@@ -424,7 +486,7 @@ def test_models_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "siglip2"}')
     assert "google/siglip2-base-patch16-224" in refused(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "clip", "projection_dim": "wide"}')
-    assert "words where sizes belong" in refused(tmp_path)
+    assert "no size where 'projection_dim' stands" in refused(tmp_path)
 
 
 # What is fetched

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmdemo import MODELS, load_encoder
+from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.registry import find_model, find_offered, offered
 from tests.conftest import ROOT, TINY
@@ -76,6 +77,44 @@ def test_what_is_wrong_with_a_path_is_said(tmp_path: Path) -> None:
     assert load_encoder(tmp_path / "Visualized_other.pth").dim == 64
     assert "neither a directory" in refused(tmp_path / "vocab.txt")
     assert "Did you mean 'visualized-bge-m3'?" in refused("visualised-bge-m3")
+
+
+@pytest.mark.parametrize("folder", [TINY, XLMR])
+@pytest.mark.parametrize("size", ["wide", -4, 0, 1.5, [64], True, float("inf"), 10**9])
+def test_sizes_that_are_none_are_refused(folder: Path, size: object, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": size}))
+    with pytest.raises(ModelError, match="hidden_size") as caught:
+        find_model(tmp_path)
+    assert caught.value.code in ("broken_sizes", "sizes_too_large")
+
+
+@pytest.mark.parametrize("size", ["wide", 10**9])
+def test_sizes_of_bge_m3_are_checked_too(size: object, tmp_path: Path) -> None:
+    config = {"model_type": "xlm-roberta", "hidden_size": size}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name in ("sparse_linear.pt", "colbert_linear.pt", "pytorch_model.bin"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match="hidden_size"):
+        find_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "entry"),
+    [
+        ("config.json", "num_hidden_layers"),
+        ("config.json", "max_position_embeddings"),
+        ("vision_config.json", "depth"),
+        ("vision_config.json", "img_size"),
+    ],
+)
+def test_visualized_bge_builds_nothing_huge(file: str, entry: str, tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / file).read_text())
+    (tmp_path / file).write_text(json.dumps(config | {entry: 20_000}))
+    with pytest.raises(ModelError, match=f"asks for more .* {entry} is 20000"):
+        VisualizedBGEEncoder("huge", tmp_path)
 
 
 def test_the_page_offers_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """
     try:
         read = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"The folder '{folder.name}' has no readable {name}.") from error
     if not isinstance(read, dict):
         raise ModelError(f"The {name} in the folder '{folder.name}' is not a JSON object.")

@@ -19,6 +19,7 @@ from transformers import AutoImageProcessor, AutoTokenizer
 from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint, read_json
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
+from mmdemo.sizes import LARGEST_PICTURE, check_sizes
 from mmdemo.types import TokenUsage
 
 PICTURES_AT_ONCE = 8
@@ -45,6 +46,7 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
         ModelError: a file is missing, damaged, or of another architecture, or a weight is missing.
     """
     described = read_json(folder, "config.json")
+    check_sizes(described)
     try:
         known = config.from_dict(described)
         # Not the file's to say: it could name code that is then fetched and run.
@@ -228,7 +230,12 @@ class PictureReader:
             self._processor: Any = AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, backend="torchvision"
             )
+            # Before it makes anything of a picture: it would make what it says, of any size. Many
+            # processors resize to more than the tower takes, and cut out its centre.
+            check_sizes(self._processor.to_dict(), min(2 * (size or 512), LARGEST_PICTURE))
             shape = tuple(self.read([Image.new("RGB", (48, 32))]).shape)
+        except ModelError:
+            raise
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(
                 f"'{folder.name}' has no readable preprocessor_config.json, which says how "

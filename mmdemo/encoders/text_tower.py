@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 from mmdemo.encoders.base import Step
 from mmdemo.encoders.linear import Kernel, fastest_kernel, multiplying, pack
 from mmdemo.errors import ModelError
+from mmdemo.sizes import check_sizes
 
 TOKENS_AT_ONCE = 16_384
 """Padded tokens in one pass: the widest activation of a base model then has 200 MB."""
@@ -194,6 +195,7 @@ def build(config: Mapping[str, Any], kind: Any, model: Any) -> Any:
     Raises:
         ModelError: the configuration describes no such model.
     """
+    check_sizes(config)
     try:
         known = kind.from_dict(dict(config))
         # Not the file's to say: it could name code that is then fetched and run.

@@ -52,6 +52,7 @@ from mmdemo.encoders.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.similarity import unit_rows
+from mmdemo.sizes import check_sizes
 from mmdemo.types import TokenUsage
 
 
@@ -365,6 +366,7 @@ def _vision_tower(config: Mapping[str, Any]) -> Any:
     name = config.get("timm_model")
     if not isinstance(name, str) or not re.fullmatch(r"eva02_\w+_clip_\w+", name):
         raise ModelError(f"vision_config.json names '{name}', which is no EVA02-CLIP of timm.")
+    check_sizes(config)
     try:
         # In evaluation mode: the published configuration drops half of the patches in training.
         tower: Any = timm.create_model(name, num_classes=0, global_pool="", **sizes).eval()
