@@ -41,10 +41,12 @@ class HubFiles:
     Attributes:
         repo: `owner/name`.
         names: the files that are needed, and no others.
+        anonymous: whether the hub is asked without the credentials of this machine's owner.
     """
 
     repo: str
     names: tuple[str, ...]
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class RemoteFile:
         size: bytes, or None where the server does not say.
         blob: where the cache keeps the content.
         lock: what the library locks while it writes the content.
+        anonymous: as of `HubFiles`.
     """
 
     repo: str
@@ -81,6 +84,7 @@ class RemoteFile:
     size: int | None
     blob: Path
     lock: Path
+    anonymous: bool = False
 
     @property
     def partial(self) -> Path:
@@ -160,8 +164,39 @@ def snapshot(repo: str) -> Path | None:
     return found[0] if found else None
 
 
-def listing(repo: str) -> Listing:
+def typed_id(text: str) -> str:
+    """Return the id in the address of a model's page, as people copy it; any other text trimmed.
+
+    >>> typed_id(" https://huggingface.co/BAAI/bge-m3/tree/main ")
+    'BAAI/bge-m3'
+    """
+    text = text.strip()
+    if "/" not in text:
+        return text
+    hosts = "|".join(re.escape(host) for host in ("huggingface.co", "hf.co", _address()))
+    found = re.fullmatch(
+        rf"(?:https?://)?(?:{hosts})/(?!datasets/|spaces/)([^/?#\s]+/[^/?#\s]+)(?:[/?#]\S*)?",
+        text,
+    )
+    return found[1] if found and is_hub_id(found[1]) else text
+
+
+def confirm_public(repo: str, name: str) -> None:
+    """Make sure that anybody may fetch a file, with an account or without.
+
+    Raises:
+        DownloadError: the hub cannot be reached, or gives the file to some people only.
+    """
+    with _explained(repo):
+        _ask(repo, name, anonymous=True)
+
+
+def listing(repo: str, *, anonymous: bool = False) -> Listing:
     """Ask the hub what a repository holds.
+
+    Args:
+        repo: `owner/name`.
+        anonymous: as of `HubFiles`.
 
     Raises:
         DownloadError: the hub cannot be reached, or has no such repository.
@@ -170,7 +205,9 @@ def listing(repo: str) -> Listing:
 
     with _explained(repo):
         try:
-            told = HfApi().model_info(repo, files_metadata=True, timeout=_PATIENCE)
+            told = HfApi(token=_token(anonymous)).model_info(
+                repo, files_metadata=True, timeout=_PATIENCE
+            )
             sizes = {file.rfilename: file.size for file in told.siblings or ()}
             names = [name for name in sizes if re.fullmatch(_SAFE, name)]
             tags = [str(tag) for tag in told.tags or ()]
@@ -219,7 +256,7 @@ def plan(name: str, groups: Sequence[HubFiles]) -> Plan:
         return Plan(
             name,
             tuple(
-                _ask(group.repo, file)
+                _ask(group.repo, file, anonymous=group.anonymous)
                 for group in groups
                 for file in group.names
                 if cached([HubFiles(group.repo, (file,))]) is None
@@ -247,14 +284,21 @@ def fetch(wanted: Plan, report: Report, stop: threading.Event | None = None) -> 
             _enter(file)
 
 
-def _ask(repo: str, name: str) -> RemoteFile:
+def _token(anonymous: bool) -> bool | None:
+    """Return what the library calls `token`.
+
+    None has it find the owner's credentials: a token in HF_TOKEN or its file, where there is one.
+    """
+    return False if anonymous else None
+
+
+def _ask(repo: str, name: str, *, anonymous: bool) -> RemoteFile:
     """Ask the hub for a file's version and size: one HEAD request."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import FileMetadataError
     from huggingface_hub.file_download import repo_folder_name
 
-    # Credentials are found by the library: a token in HF_TOKEN or its file, where there is one.
-    facts = get_hf_file_metadata(hf_hub_url(repo, name))
+    facts = get_hf_file_metadata(hf_hub_url(repo, name), token=_token(anonymous))
     if not all(re.fullmatch(_SAFE, part or "") for part in (facts.commit_hash, facts.etag)):
         raise FileMetadataError(f"no version of {repo}/{name}")
     cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
@@ -267,6 +311,7 @@ def _ask(repo: str, name: str) -> RemoteFile:
         facts.size,
         blob=cache / folder / "blobs" / etag,
         lock=cache / ".locks" / folder / f"{etag}.lock",
+        anonymous=anonymous,
     )
 
 
@@ -314,7 +359,8 @@ def _stream(file: RemoteFile, start: int, meter: Meter, stop: threading.Event) -
     from huggingface_hub import constants, get_session, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
-    headers = build_hf_headers() | {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
+    headers = build_hf_headers(token=_token(file.anonymous))
+    headers |= {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
     url = hf_hub_url(file.repo, file.name, revision=file.commit)
     session, patience = get_session(), constants.HF_HUB_DOWNLOAD_TIMEOUT
     with session.stream("GET", url, headers=headers, timeout=patience) as answer:
@@ -361,7 +407,7 @@ def _enter(file: RemoteFile) -> None:
     """Give the content its name in the cache; the library finds it there and fetches nothing."""
     from huggingface_hub import hf_hub_download
 
-    hf_hub_download(file.repo, file.name)
+    hf_hub_download(file.repo, file.name, token=_token(file.anonymous))
 
 
 def _check_stop(stop: threading.Event) -> None:
@@ -427,6 +473,13 @@ def _host() -> str:
     return urlsplit(constants.ENDPOINT).netloc or constants.ENDPOINT
 
 
+def _address() -> str:
+    """Return the address of the hub that is asked, a mirror perhaps, without its scheme."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT.partition("://")[2] or constants.ENDPOINT
+
+
 def _offline(name: str, reason: str, code: str) -> DownloadError:
     return DownloadError(
         f"{name} is not on this machine and {reason}: run 'python -m mmdemo download {name}' ahead "
@@ -471,7 +524,8 @@ def _refused(name: str, error: HfHubHTTPError) -> DownloadError:
 def _no_repository(name: str) -> DownloadError:
     return DownloadError(
         f"{_host()} has no public model {name}. Check its spelling, as in 'owner/name'; where it "
-        "is private, or wants its terms accepted first, set HF_TOKEN.",
+        "is private, or wants its terms accepted first, whoever runs this sets HF_TOKEN and, for a "
+        "page that others see, names it in MMDEMO_MODELS.",
         "no_repository",
         name=name,
         host=_host(),

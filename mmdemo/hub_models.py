@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmdemo.errors import ModelError
-from mmdemo.hub import HubFiles, cached, fetch, listing, plan, snapshot
+from mmdemo.hub import HubFiles, cached, confirm_public, fetch, listing, plan, snapshot
 from mmdemo.local import ACCEPTED, CHECKPOINTS, LocalModel, files_needed, recognise
 
 _CONFIG = "config.json"
@@ -52,19 +52,30 @@ def from_cache(repo: str) -> HubModel | None:
     return model if _complete(model) else None
 
 
-def from_hub(repo: str) -> HubModel:
+def from_hub(repo: str, *, anonymous: bool = False) -> HubModel:
     """Ask the hub for a repository's files and its `config.json`, and describe it.
+
+    Args:
+        repo: `owner/name`.
+        anonymous: whether nobody's credentials are used, now and for the files later. What the
+            cache has of a repository that not everybody may read is of no use then.
 
     Raises:
         DownloadError: the hub cannot be reached, or has no such repository.
         ModelError: it holds no model of an architecture that is known here.
     """
-    told = listing(repo)
+    told = listing(repo, anonymous=anonymous)
     if not 0 < told.sizes.get(_CONFIG, 0) <= _CONFIG_BYTES or len(told.sizes) > _MOST_FILES:
         raise ModelError(
-            f"{repo} has no usable config.json, which says what a model is. Accepted: {ACCEPTED}"
+            f"{repo} has no usable config.json, which says what a model is. Accepted: {ACCEPTED}",
+            "hub_no_config",
+            name=repo,
         )
-    wanted = [HubFiles(repo, (_CONFIG,))]
+    if anonymous:
+        # A repository that wants its terms accepted is listed for everybody, and the owner's copy
+        # may be in the cache.
+        confirm_public(repo, _CONFIG)
+    wanted = [HubFiles(repo, (_CONFIG,), anonymous)]
     fetch(plan(repo, wanted), lambda progress: None)
     found = cached(wanted)
     with TemporaryDirectory() as place:
@@ -75,7 +86,8 @@ def from_hub(repo: str) -> HubModel:
             (folder / name).touch()
         if found:
             shutil.copyfile(found[0] / _CONFIG, folder / _CONFIG)
-        return _described(repo, folder, told.sizes, told.licence)
+        model = _described(repo, folder, told.sizes, told.licence)
+    return replace(model, hub=tuple(replace(group, anonymous=anonymous) for group in model.hub))
 
 
 def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> HubModel:
@@ -98,7 +110,9 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
     if not any(map(_is_weights, _names(hub))):
         raise ModelError(
             f"{repo} has no weights in a format that is read here: model.safetensors, whole or in "
-            f"parts, or pytorch_model.bin. Accepted: {ACCEPTED}"
+            f"parts, or pytorch_model.bin. Accepted: {ACCEPTED}",
+            "hub_no_weights",
+            name=repo,
         )
     return HubModel(found, hub, sum(sizes[name] for name in _names(hub)), licence)
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mmdemo.errors import ModelError, did_you_mean
-from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan
+from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan, typed_id
 from mmdemo.hub_models import from_cache, from_hub
 from mmdemo.local import LocalModel, looks_like_path, recognise
 from mmdemo.progress import Report, print_progress
@@ -261,7 +261,7 @@ _SPECS = (
 MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Every model that `load_encoder` knows, by name. Adding a checkpoint is one `ModelSpec`."""
 
-_of_hub: dict[str, ModelSpec] = {}
+_of_hub: dict[tuple[str, bool], ModelSpec] = {}
 _loaded: dict[tuple[str, ...], Encoder] = {}
 _locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 _locks_lock = threading.Lock()
@@ -272,28 +272,31 @@ def find_model(name: str | Path | None = None) -> ModelSpec:
 
     Args:
         name: a key of `MODELS`, a path to a directory or a checkpoint, or the id of a repository of
-            the hub (`owner/name`), which is asked where it is not on this machine; by default the
-            environment's choice.
+            the hub (`owner/name`, or the address of its page), which is asked where it is not on
+            this machine; by default the environment's choice.
 
     Raises:
         ModelError: there is no such model, or nothing at that path that can be loaded.
         DownloadError: the hub cannot be asked, or has no such repository.
     """
-    name = name or default_model()
-    if isinstance(name, str) and name in MODELS:
-        return MODELS[name]
     if isinstance(name, Path):
         return _local_model(name)
-    if found := _not_registered(name, paths=True, ask=True):
+    name = typed_id(name or "") or default_model()
+    if name in MODELS:
+        return MODELS[name]
+    if found := _not_registered(name, owner=True, ask=True):
         return found
     known = ", ".join(MODELS)
     raise ModelError(
         f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}; or the path of a "
-        "local directory; or the id of a repository of the hub, as in 'owner/name'."
+        "local directory; or the id of a repository of the hub, as in 'owner/name'.",
+        "no_such_model",
+        name=name,
+        known=known,
     )
 
 
-def describe_hub(repo: str, *, ask: bool = True) -> ModelSpec:
+def describe_hub(repo: str, *, ask: bool = True, anonymous: bool = False) -> ModelSpec:
     """Return the description of a repository of the hub.
 
     From memory, or from the hub's cache where it is complete there; else the hub is asked, in two
@@ -302,15 +305,20 @@ def describe_hub(repo: str, *, ask: bool = True) -> ModelSpec:
     Args:
         repo: its id, `owner/name`.
         ask: False to stay off the network.
+        anonymous: True where a stranger names it: the hub is asked without the credentials of this
+            machine's owner, and the cache, which may hold what only the owner has access to, does
+            not replace its answer.
 
     Raises:
         ModelError: it holds no model that can be loaded; or it is not known here and `ask` is
             False.
         DownloadError: the hub cannot be asked, or has no such repository.
     """
-    if known := _of_hub.get(repo):
+    if known := _of_hub.get((repo, anonymous)):
         return known
-    model = from_cache(repo) or (from_hub(repo) if ask else None)
+    model = None if anonymous else from_cache(repo)
+    if model is None and ask:
+        model = from_hub(repo, anonymous=anonymous)
     if model is None:
         raise ModelError(
             f"{repo} is not on this machine. Choose it on the page, which fetches it, or run "
@@ -319,18 +327,20 @@ def describe_hub(repo: str, *, ask: bool = True) -> ModelSpec:
             name=repo,
         )
     spec = _described(model.found, model.size, name=repo, title=repo, source=f"hub:{repo}")
-    return _of_hub.setdefault(repo, replace(spec, licence=model.licence, hub=model.hub))
+    spec = replace(spec, licence=model.licence, hub=model.hub)
+    return _of_hub.setdefault((repo, anonymous), spec)
 
 
-def _not_registered(name: str, *, paths: bool, ask: bool) -> ModelSpec | None:
-    """Describe what is no key of `MODELS`: a path where those are accepted, else an id of the hub.
+def _not_registered(name: str, *, owner: bool, ask: bool) -> ModelSpec | None:
+    """Describe what is no key of `MODELS`: a path where the owner names it, else an id of the hub.
 
-    What may be both is a path where there is one, and nothing is looked for where paths are not
-    accepted: whether something exists on this machine is nobody else's business.
+    What may be both is a path where there is one. For anybody but the owner of this machine nothing
+    is looked for on it, and no credentials are used: whether something exists here, and what the
+    owner has access to elsewhere, is nobody else's business.
     """
-    if paths and looks_like_path(name) and not (is_hub_id(name) and not _exists(Path(name))):
+    if owner and looks_like_path(name) and not (is_hub_id(name) and not _exists(Path(name))):
         return _local_model(Path(name))
-    return describe_hub(name, ask=ask) if is_hub_id(name) else None
+    return describe_hub(name, ask=ask, anonymous=not owner) if is_hub_id(name) else None
 
 
 def _exists(path: Path) -> bool:
@@ -348,7 +358,9 @@ def _local_model(path: Path) -> ModelSpec:
         size = sum(file.stat().st_size for file in _all_files(found.files[1:] or [folder]))
     except (OSError, RuntimeError) as error:  # no permission; too long; no such user in ~name
         raise ModelError(
-            f"'{path.name[:80]}' cannot be read. Check the path and its permissions."
+            f"'{path.name[:80]}' cannot be read. Check the path and its permissions.",
+            "path_unreadable",
+            name=path.name[:80],
         ) from error
     # Not named after the directory alone: that may be the name of another model.
     spec = _described(found, size, name=f"local:{folder.name}", title=folder.name, source="local")
@@ -388,7 +400,9 @@ def offered() -> list[ModelSpec]:
         if names.count(name) > 1:
             raise ModelError(
                 f"Two of the models on offer are called '{name.removeprefix('local:')}'. Rename "
-                "one of the directories."
+                "one of the directories.",
+                "two_of_one_name",
+                name=name.removeprefix("local:"),
             )
     return list(specs)
 
@@ -397,11 +411,12 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
     """Return one of the models that visitors of the page may use, and nothing else of this machine.
 
     Those are the models that the page offers. Where `MMDEMO_MODELS` does not pin them, ids of the
-    hub too, and paths where `paths_accepted` says so.
+    hub too: public ones, and where `paths_accepted` says that the visitor is the owner, paths and
+    whatever the owner has access to.
 
     Args:
-        name: as in `ModelSpec.name`, or what a visitor typed; by default the environment's choice,
-            else the first.
+        name: as in `ModelSpec.name`, or what a visitor typed, the address of a model's page
+            perhaps; by default the environment's choice, else the first.
         ask: whether the hub may be asked about an id that is not known here. That takes as long as
             the network does: for the choice of a model, not for its use.
 
@@ -410,15 +425,21 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
         DownloadError: the hub cannot be asked, or has no such repository.
     """
     choices = {spec.name: spec for spec in offered()}
+    name = typed_id(name or "")
     if not name:
         preferred = find_model().name
         return choices.get(preferred) or next(iter(choices.values()))
     if name in choices:
         return choices[name]
-    if not offered_models() and (found := _not_registered(name, paths=paths_accepted(), ask=ask)):
+    if not offered_models() and (found := _not_registered(name, owner=paths_accepted(), ask=ask)):
         return found
     known = ", ".join(choices)
-    raise ModelError(f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}.")
+    raise ModelError(
+        f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}.",
+        "unknown_model",
+        name=name,
+        known=known,
+    )
 
 
 def load_encoder(
@@ -478,6 +499,8 @@ def _files(spec: ModelSpec, progress: Report) -> tuple[Path, ...]:
     if found is None:
         raise ModelError(
             f"The hub's cache does not hold the files of {spec.name} although they were fetched. "
-            "Delete its folder in the cache and download them again."
+            "Delete its folder in the cache and download them again.",
+            "cache_incomplete",
+            name=spec.name,
         )
     return found

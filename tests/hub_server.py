@@ -39,6 +39,9 @@ class Hub:
         tags: of every repository.
         asked: repositories that were described.
         commit: the version of every repository.
+        private: repositories that nobody sees without credentials.
+        gated: repositories that everybody sees listed, and whose files take credentials.
+        credentials: what came with each request, empty for none.
     """
 
     files: dict[str, bytes]
@@ -53,6 +56,9 @@ class Hub:
     tags: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     commit: str = COMMIT
+    private: list[str] = field(default_factory=list)
+    gated: list[str] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -88,12 +94,17 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, *, body: bool) -> None:
+        self.hub.credentials.append(self.headers.get("Authorization", ""))
         if described := re.fullmatch(r"/api/models/([^/]+/[^/?]+)\?blobs=[Tt]rue", self.path):
             self._describe(described[1])
             return
         asked = re.fullmatch(r"/(cdn/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)
         name = f"{asked[2]}/{asked[3]}" if asked else ""
-        if asked is None or name not in self.hub.files:
+        if asked and not asked[1] and self._closed(asked[2], self.hub.gated):
+            self._send(401, {"X-Error-Code": "GatedRepo"})
+        elif asked and not asked[1] and self._closed(asked[2], self.hub.private):
+            self._send(401, {"X-Error-Code": "RepoNotFound"})
+        elif asked is None or name not in self.hub.files:
             self._send(404, {"X-Error-Code": "EntryNotFound"})
         elif name.endswith(_LARGE) and not asked[1]:
             content = self.hub.files[name]
@@ -109,6 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._file(name, body=body)
 
+    def _closed(self, repo: str, repos: list[str]) -> bool:
+        return repo in repos and "Authorization" not in self.headers
+
     def _describe(self, repo: str) -> None:
         """Answer what a repository holds, as the hub's interface for programs does."""
         self.hub.asked.append(repo)
@@ -117,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             for name, content in self.hub.files.items()
             if name.startswith(f"{repo}/")
         }
-        if not sizes:
+        if not sizes or self._closed(repo, self.hub.private):
             self._send(404, {"X-Error-Code": "RepoNotFound"})
             return
         files = [

@@ -13,7 +13,7 @@ import pytest
 from transformers import CLIPModel
 
 from mmdemo import compare, load_encoder
-from mmdemo.hub import is_hub_id
+from mmdemo.hub import is_hub_id, typed_id
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, Hub, serve
 from tests.tiny_models import tiny_clip
@@ -214,6 +214,105 @@ print(find_offered("{CLIP}").on_this_machine)
     assert hub.asked == [CLIP, CLIP]
     ours = f'print(refusal(lambda: find_offered("{CLIP}").name))'
     assert python(ours, MMDEMO_MODELS=f"mini,{CLIP}").stdout == f"'{CLIP}'\n"
+
+
+TOKEN = {"HF_TOKEN": "hf_of_the_owner"}
+SENT = "Bearer hf_of_the_owner"
+PUBLIC_PAGE = {"GRADIO_SERVER_NAME": "0.0.0.0"}
+OWN_PAGE = {"GRADIO_SERVER_NAME": "127.0.0.1"}
+USE = f"""
+spec = find_offered("{CLIP}", ask=True)
+print(spec.name, load_encoder(spec).dim)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [
+        (PUBLIC_PAGE, ""),
+        (PUBLIC_PAGE | {"MMDEMO_PATHS": "1"}, SENT),
+        (PUBLIC_PAGE | {"MMDEMO_MODELS": CLIP}, SENT),
+        (PUBLIC_PAGE | {"MMDEMO_MODEL": CLIP}, SENT),
+        (OWN_PAGE, SENT),
+    ],
+)
+def test_whose_credentials_are_used(
+    settings: dict[str, str], sent: str, hub: Hub, python: Run
+) -> None:
+    done = python(USE, **TOKEN, **settings)
+    assert done.stdout == f"{CLIP} 24\n", done.stderr
+    assert f"{CLIP}/model.safetensors" in {name for name, _ in hub.fetched}
+    # None where the weights come from another host.
+    assert set(hub.credentials) - {""} == set(filter(None, [sent]))
+
+
+def test_the_command_line_and_the_library_use_credentials(hub: Hub, python: Run) -> None:
+    hub.private = [CLIP]
+    assert python(MAIN, "download", CLIP, **PUBLIC_PAGE, **TOKEN).returncode == 0
+    assert SENT in hub.credentials
+    assert python(f'print(load_encoder("{CLIP}").dim)', **PUBLIC_PAGE).stdout == "24\n"
+
+
+@pytest.mark.parametrize("kind", ["private", "gated"])
+def test_the_owners_copies_are_not_for_visitors(kind: str, hub: Hub, python: Run) -> None:
+    setattr(hub, kind, [CLIP])
+    assert python(MAIN, "download", CLIP, **TOKEN).returncode == 0
+    code = f"""
+if sys.argv[1:]:
+    find_model("{CLIP}")  # the owner has used it in this process
+for ask in (False, True):
+    print(refusal(find_offered, "{CLIP}", ask=ask))
+"""
+    nothing, public = f"ModelError: {CLIP} is not on this machine. ", "DownloadError: "
+    for arguments in ([], ["owner"]):
+        told = python(code, *arguments, **TOKEN, **PUBLIC_PAGE).stdout.splitlines()
+        assert told[0].startswith(nothing)
+        assert told[1].startswith(public)
+        assert f"has no public model {CLIP}" in told[1]
+    # As if it were nowhere.
+    assert python(code.replace(CLIP, "a/b"), **PUBLIC_PAGE).stdout.splitlines() == [
+        line.replace(CLIP, "a/b") for line in told
+    ]
+    offline = {"HF_HUB_OFFLINE": "1"}
+    for settings in (OWN_PAGE, PUBLIC_PAGE | {"MMDEMO_MODELS": CLIP}):
+        assert python(USE, **settings, **offline).stdout == f"{CLIP} 24\n"
+    assert "HF_HUB_OFFLINE" in python(USE, **PUBLIC_PAGE, **offline).stderr
+
+
+def test_a_public_model_in_the_cache_is_not_fetched_again(hub: Hub, python: Run) -> None:
+    assert python(MAIN, "download", CLIP).returncode == 0
+    fetched = list(hub.fetched)
+    assert python(USE, **PUBLIC_PAGE).stdout == f"{CLIP} 24\n"
+    assert hub.fetched == fetched
+
+
+def test_an_address_is_accepted_for_an_id(hub: Hub, python: Run) -> None:
+    code = """
+for find in (find_model, lambda name: find_offered(name, ask=True)):
+    print(*{find(name).name for name in sys.argv[1:]})
+"""
+    ends = ("", "/", "/tree/main", "?library=x", "#usage", "/resolve/main/model.safetensors")
+    hosts = ("https://huggingface.co", "http://hf.co", "huggingface.co", hub.address)
+    names = [f" {host}/{CLIP}{end}\n" for host in hosts for end in ends]
+    told = python(code, f" {CLIP} ", *names)
+    assert told.stdout == f"{CLIP}\n{CLIP}\n", told.stderr
+    assert hub.asked == [CLIP]
+
+
+def test_what_is_no_address_of_a_model_stays_as_it_is() -> None:
+    for text in (
+        "https://elsewhere.example/a/b",
+        "https://huggingface.co/datasets/a/b",
+        "https://huggingface.co/spaces/a/b",
+        "https://huggingface.co/a",
+        "https://huggingface.co.elsewhere.example/a/b",
+        "https://huggingfacexco/a/b",
+        "https://huggingface.co/../b",
+        "mini",
+        "/a/b/c",
+        "",
+    ):
+        assert typed_id(f" {text}\n") == text
 
 
 def test_what_an_id_is() -> None:

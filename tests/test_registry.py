@@ -141,6 +141,14 @@ def test_a_path_that_a_visitor_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         find_offered("x" * 9999)
 
 
+def test_what_was_typed_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
+    for find in (find_model, find_offered):
+        assert find(" clip-vit-b32\n") is MODELS["clip-vit-b32"]
+        assert find(f"{TINY} ").local[0] == TINY
+        assert find("  ").name == "mini"
+
+
 def test_a_page_that_others_see_tells_nothing_of_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
