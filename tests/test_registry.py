@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -14,6 +16,8 @@ from mmdemo import MODELS, load_encoder
 from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.registry import find_model, find_offered, offered
+from mmdemo.ui.markup import error_message
+from mmdemo.ui.text import ERRORS_ZH
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, serve
 
@@ -167,6 +171,54 @@ def test_a_page_that_others_see_tells_nothing_of_this_machine(
     assert find_offered(str(TINY)).name == f"local:{TINY.name}"
     monkeypatch.setenv("MMDEMO_MODELS", "mini")  # pinned: neither paths nor the hub
     assert answer(str(TINY)) == answer("tests/data") == answer("/no/such/directory")
+
+
+CHOICE = ("local", "sizes", "hub_models", "registry", "encoders/pretrained", "encoders/blip")
+
+
+@pytest.mark.parametrize("module", CHOICE)
+def test_every_error_of_a_choice_has_a_chinese_sentence(module: str) -> None:
+    source = (ROOT / "mmdemo" / f"{module}.py").read_text(encoding="utf-8")
+    made = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ModelError"
+    ]
+    assert made
+    for error in made:
+        assert len(error.args) == 2, f"{module}.py:{error.lineno} has no code"
+        code = ast.literal_eval(error.args[1])
+        fields = {name for _, name, _, _ in Formatter().parse(ERRORS_ZH[code]) if name}
+        assert fields == {str(value.arg) for value in error.keywords}, code
+
+
+def test_what_is_wrong_is_said_in_chinese(tmp_path: Path) -> None:
+    def refused(name: str, config: str = "") -> str:
+        if config:
+            (tmp_path / "config.json").write_text(config)
+        with pytest.raises(ModelError) as caught:
+            find_model(name)
+        said = error_message(caught.value, "zh")
+        assert said != str(caught.value)
+        assert str(tmp_path) not in said
+        return said
+
+    here = str(tmp_path)
+    assert "没有名为“mimi”的模型" in refused("mimi")
+    assert "“nowhere”处没有模型" in refused(f"{here}/nowhere")
+    assert "无法读取“y”" in refused("~nobody-of-this-name/x/y")
+    assert "没有可读取的 config.json" in refused(here)
+    assert "模型（llama）无法在此展示。可接受：Visualized-BGE" in refused(
+        here, '{"model_type": "llama"}'
+    )
+    assert "NaFlex" in refused(here, '{"model_type": "siglip2"}')
+    captions = '{"model_type": "blip", "architectures": ["BlipForConditionalGeneration"]}'
+    assert "这个 BLIP 是 BlipForConditionalGeneration" in refused(here, captions)
+    assert "这个 BLIP 是 5" in refused(here, '{"model_type": "blip", "architectures": 5}')
+    wide = '{"model_type": "clip", "projection_dim": "wide"}'
+    assert "projection_dim 不是大小" in refused(here, wide)
+    deep = '{"model_type": "clip", "num_hidden_layers": 10000000}'
+    assert "num_hidden_layers 为 1e+07，最大为 128" in refused(here, deep)
 
 
 def test_two_directories_of_one_name_are_refused(

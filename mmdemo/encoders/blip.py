@@ -77,7 +77,9 @@ class BlipEncoder(Encoder):
         if not config.text_config.is_decoder:
             raise ModelError(
                 f"The text encoder in '{folder.name}' cannot look at a picture: config.json says "
-                "is_decoder false. Take one for retrieval, such as Salesforce/blip-itm-base-coco."
+                "is_decoder false. Take one for retrieval, such as Salesforce/blip-itm-base-coco.",
+                "blip_cannot_look",
+                name=folder.name,
             )
         self._texts = TextReader(folder, config.text_config)
         self._pictures = PictureReader(folder, config.vision_config.image_size)

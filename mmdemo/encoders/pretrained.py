@@ -55,7 +55,11 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
             built = network(known)
     except Exception as error:  # transformers checks a configuration in many ways
         raise ModelError(
-            f"The config.json in '{folder.name}' describes no {network.__name__}: {error}"
+            f"The config.json in '{folder.name}' describes no {network.__name__}: {error}",
+            "no_such_network",
+            name=folder.name,
+            network=network.__name__,
+            reason=error,
         ) from error
     weights, name = _read_weights(folder, checkpoint)
     # What else is there is left alone, as transformers does: older versions saved counters and
@@ -73,14 +77,21 @@ def _read_weights(folder: Path, checkpoint: Path | None) -> tuple[dict[str, torc
     if path is None:
         raise ModelError(
             f"'{folder.name}' has no weights: model.safetensors (or its parts with "
-            "model.safetensors.index.json) or pytorch_model.bin."
+            "model.safetensors.index.json) or pytorch_model.bin.",
+            "no_weights",
+            name=folder.name,
         )
     if path.suffix != ".json":
         return read_checkpoint(path), path.name
     parts = read_json(folder, path.name).get("weight_map")
     names = sorted(set(parts.values())) if isinstance(parts, dict) else []
     if not names or not all(re.fullmatch(r"[\w-]+\.safetensors", str(part)) for part in names):
-        raise ModelError(f"The {path.name} in '{folder.name}' names no parts of a checkpoint.")
+        raise ModelError(
+            f"The {path.name} in '{folder.name}' names no parts of a checkpoint.",
+            "no_parts",
+            name=folder.name,
+            file=path.name,
+        )
     weights: dict[str, torch.Tensor] = {}
     for part in names:
         weights |= read_checkpoint(folder / part)
@@ -141,17 +152,23 @@ class TextReader:
             # SigLIP's first generation: the library is no dependency, for one tokenizer.
             raise ModelError(
                 f"The tokenizer in '{folder.name}' needs more packages: pip install sentencepiece "
-                "protobuf."
+                "protobuf.",
+                "tokenizer_packages",
+                name=folder.name,
             ) from error
         except Exception as error:  # whatever a damaged or missing file makes of itself
-            raise ModelError(_no_tokenizer(folder)) from error
+            raise _no_tokenizer(folder) from error
         # Without its files, transformers makes a tokenizer that knows nothing, and no error.
         if not knows_letters:
-            raise ModelError(_no_tokenizer(folder))
+            raise _no_tokenizer(folder)
         if len(self._tokenizer) > config.vocab_size:
             raise ModelError(
                 f"The tokenizer in '{folder.name}' has {len(self._tokenizer)} tokens, config.json "
-                f"{config.vocab_size}: they belong to different models."
+                f"{config.vocab_size}: they belong to different models.",
+                "tokenizer_of_another",
+                name=folder.name,
+                count=len(self._tokenizer),
+                known=config.vocab_size,
             )
         self.longest = int(min(config.max_position_embeddings, self._tokenizer.model_max_length))
         self._fixed_length = fixed_length
@@ -202,10 +219,12 @@ class TextReader:
         return row[: self.longest]
 
 
-def _no_tokenizer(folder: Path) -> str:
-    return (
+def _no_tokenizer(folder: Path) -> ModelError:
+    return ModelError(
         f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-        "tokenizer_config.json and tokenizer.json, or the vocabulary files of the model's page."
+        "tokenizer_config.json and tokenizer.json, or the vocabulary files of the model's page.",
+        "tokenizer_damaged",
+        name=folder.name,
     )
 
 
@@ -239,13 +258,19 @@ class PictureReader:
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(
                 f"'{folder.name}' has no readable preprocessor_config.json, which says how "
-                "pictures are resized and normalised."
+                "pictures are resized and normalised.",
+                "no_picture_reader",
+                name=folder.name,
             ) from error
         if len(shape) != 4 or (size and shape != (1, 3, size, size)):
             made, wanted = " x ".join(map(str, shape[1:])), f"3 x {size} x {size}"
             raise ModelError(
                 f"The preprocessor_config.json in '{folder.name}' makes pictures of {made}, "
-                f"config.json wants {wanted}: they belong to different models."
+                f"config.json wants {wanted}: they belong to different models.",
+                "picture_reader_of_another",
+                name=folder.name,
+                made=made,
+                wanted=wanted,
             )
 
     def prepare(self, image: Image.Image) -> Image.Image:

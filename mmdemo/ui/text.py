@@ -604,6 +604,14 @@ TEXT: dict[str, dict[Language, str]] = {
 
 # Errors in Chinese, by the code that `errors.MMDemoError` carries. Their English is the message
 # itself, written where the error is raised.
+_ACCEPTED_ZH = (
+    "Visualized-BGE（含 BAAI/bge-base-en-v1.5 或 BAAI/bge-m3 的 config.json 与分词器，"
+    "以及一个 Visualized_*.pth 或 .safetensors 的目录）；"
+    "BGE-M3（含 BAAI/bge-m3 各文件的目录，包括 sparse_linear.pt 与 colbert_linear.pt）；"
+    "由 transformers 连同处理器一起保存的 CLIP、SigLIP、固定分辨率的 SigLIP 2、"
+    "ALIGN 与检索用 BLIP。"
+)
+
 ERRORS_ZH: dict[str, str] = {
     "damaged": "这张图片已损坏或不完整，无法完整读取。请用看图软件打开后重新保存为 {accepted}。",
     "no_file": "没有可读取的图片文件“{name}”。请检查文件名后重试。",
@@ -629,9 +637,45 @@ ERRORS_ZH: dict[str, str] = {
     "hub_refused": "{host} 对 {name} 的文件返回了 {status}。请稍后重试，"
     "或检查 HF_ENDPOINT，必要时检查 HF_TOKEN。",
     "no_repository": "{host} 上没有公开模型 {name}。请检查拼写（形如 owner/name）；"
-    "若模型非公开，或须先接受其条款，请设置 HF_TOKEN。",
+    "若模型非公开，或须先接受其条款，运行本程序的人需设置 HF_TOKEN；"
+    "页面对他人开放时，还需把它写入 MMDEMO_MODELS。",
     "hub_model_not_here": "{name} 不在本机上。请在页面中选择它以下载，"
     "或运行 python -m mmdemo download {name}。",
+    "hub_no_config": "{name} 没有可用的 config.json，无法得知是什么模型。可接受：" + _ACCEPTED_ZH,
+    "hub_no_weights": "{name} 没有可读取格式的权重：model.safetensors（完整或分片）"
+    "或 pytorch_model.bin。可接受：" + _ACCEPTED_ZH,
+    "cache_incomplete": "{name} 的文件已下载，模型缓存中却没有。请删除缓存中它的文件夹后重新下载。",
+    "unknown_model": "没有名为“{name}”的模型。可选：{known}。",
+    "no_such_model": "没有名为“{name}”的模型。已知：{known}；也可填写本机目录的路径，"
+    "或模型库中的 id（形如 owner/name）。",
+    "two_of_one_name": "可选的模型中有两个都叫“{name}”。请重命名其中一个目录。",
+    "path_unreadable": "无法读取“{name}”。请检查路径及其权限。",
+    "no_model_there": "“{name}”处没有模型：既不是目录，也不是以 {endings} 结尾的文件。请检查路径。",
+    "unknown_architecture": "“{name}”中的模型（{kind}）无法在此展示。可接受：" + _ACCEPTED_ZH,
+    "no_config": "“{name}”没有可读取的 config.json，无法得知是什么模型。可接受：" + _ACCEPTED_ZH,
+    "several_checkpoints": "“{name}”中有多个权重文件：{stems}。请指明具体文件。",
+    "naflex": "这个 SigLIP 2 读取任意形状的图片（NaFlex），无法在此展示。"
+    "请改用固定分辨率的，例如 google/siglip2-base-patch16-224。",
+    "other_blip": "这个 BLIP 是 {kind}，没有文本和图片的向量。"
+    "请改用检索用的，例如 Salesforce/blip-itm-base-coco。",
+    "blip_cannot_look": "“{name}”的文本编码器看不到图片：config.json 中 is_decoder 为 false。"
+    "请改用检索用的，例如 Salesforce/blip-itm-base-coco。",
+    "broken_sizes": "config.json 中的 {entry} 不是大小，应为大于 0 的整数。请从发布处重新获取。",
+    "sizes_too_large": "该模型的配置超出了此处能展示的范围：{entry} 为 {value}，最大为 {largest}。"
+    "请从发布处重新获取，或改用更小的模型。",
+    "no_such_network": "“{name}”中的 config.json 描述的不是 {network}：{reason}",
+    "no_weights": "“{name}”没有权重：model.safetensors"
+    "（或其分片与 model.safetensors.index.json），或 pytorch_model.bin。",
+    "no_parts": "“{name}”中的 {file} 没有列出任何权重分片。",
+    "tokenizer_packages": "“{name}”的分词器需要更多软件包：pip install sentencepiece protobuf。",
+    "tokenizer_damaged": "“{name}”的分词器文件缺失或已损坏，需要 tokenizer_config.json 与 "
+    "tokenizer.json，或模型页面上的词表文件。",
+    "tokenizer_of_another": "“{name}”的分词器有 {count} 个词元，而 config.json 是 {known} 个："
+    "它们属于不同的模型。",
+    "no_picture_reader": "“{name}”没有可读取的 preprocessor_config.json，"
+    "无法得知图片如何缩放和归一化。",
+    "picture_reader_of_another": "“{name}”的 preprocessor_config.json 把图片变成 {made}，"
+    "而 config.json 需要 {wanted}：它们属于不同的模型。",
     "hub_unusable": "无法下载 {name}：{host} 不像模型库那样应答，或模型缓存不可写。"
     "请检查 HF_ENDPOINT 与 HF_HOME。",
     "disk_full": "{name} 还需要模型缓存所在磁盘的 {needed}，而可用空间只有 {free}。"
