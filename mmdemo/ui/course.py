@@ -20,6 +20,10 @@ from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
 
+_KEY = "JSON.stringify([one?.path ?? null, two?.path ?? null, model, language])"
+_REMEMBER = f"(one, two, model, language) => {{ window.mmCourse = {_KEY}; }}"
+_CLEAR = f"(one, two, model, language, table) => window.mmCourse === {_KEY} ? table : ''"
+
 
 def build(
     localiser: Localiser, language: gr.Radio, model: gr.Dropdown, pictures: list[gr.Image]
@@ -31,12 +35,15 @@ def build(
         button = gr.Button(size="sm")
         localiser.add(button, value="course_button")
         answer = gr.HTML(elem_id="course-table", padding=False)
-    button.click(run, [*pictures, model, language], answer, **QUIET, **CONCURRENCY)
+    given = [*pictures, model, language]
+    button.click(None, given, None, js=_REMEMBER, **QUIET)
+    button.click(run, given, answer, **QUIET, **CONCURRENCY)
     model.change(lambda name: gr.update(visible=fits(find_offered(name))), model, section, **QUIET)
     # A table of other pictures, another model or in another language would mislead. Cleared in the
-    # browser: by way of the server, it could come after a new table.
-    changes = [component.change for component in (*pictures, model, language)]
-    gr.on(changes, None, None, answer, js="() => ''", **QUIET)
+    # browser: by way of the server, it could come after a new table. Only where something is
+    # another than it was at the click: a busy page tells of an upload long after it was shown.
+    changes = [component.change for component in given]
+    gr.on(changes, None, [*given, answer], answer, js=_CLEAR, **QUIET)
 
 
 def fits(spec: ModelSpec) -> bool:

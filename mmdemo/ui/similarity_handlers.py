@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from html import escape
 from typing import Any, NamedTuple
 
@@ -48,7 +49,6 @@ class Beside(NamedTuple):
     heading: Any
     bars: Any
     ranks: Any
-    timer: Any = gr.skip()
 
 
 def run(
@@ -108,37 +108,58 @@ def beside(
     image2: Upload | None,
     text: str | None,
     other: str | None,
+    language: Language,
+    *models: str,
+) -> tuple[Any, ...]:
+    """Make the same comparison with other models, each on its own scale; hide those not chosen.
+
+    What is wrong with the input is said once, by `run`.
+
+    Returns:
+        An update of the timer that waits for background sets, then each model's `Beside`.
+    """
+    timer: Any = gr.skip()
+    columns: list[Beside] = []
+    for model in models:
+        columns.append(_beside(image1, image2, [text, other], model, language))
+        with suppress(MMDemoError):
+            if model and (update := watching(find_offered(model))) != gr.skip():
+                timer = update
+    return (timer, *(value for column in columns for value in column))
+
+
+def _beside(
+    image1: Upload | None,
+    image2: Upload | None,
+    given: list[str | None],
     model: str,
     language: Language,
 ) -> Beside:
-    """Make the same comparison with another model, on a scale of its own; without one, hide it.
-
-    What is wrong with the input is said once, by `run`.
-    """
+    """Return what one model's column shows."""
     if not model:
         return Beside(gr.update(visible=False), *[gr.skip()] * 3)
+    texts = [text for text in given if text and text.strip()]
+    if image1 is None or image2 is None or not texts:
+        return Beside(*[gr.skip()] * 4)
     try:
-        if image1 is None or image2 is None:
-            return Beside(*[gr.skip()] * 4)
         encoder = loaded(model, language)
         start(encoder)
         first, second = open_image(image1), open_image(image2)
-        texts = [given for given in (text, other) if given and given.strip()]
-        results = [compare(encoder, first, second, given) for given in texts]
-        if not results:
-            return Beside(*[gr.skip()] * 4)
+        results = [compare(encoder, first, second, text) for text in texts]
     except ModelError as error:  # it is not here yet, or cannot do this
         heading = views.beside_heading(model, None, error_message(error, language), language)
         return Beside(gr.update(visible=True), heading, None, "")
     except MMDemoError:
         return Beside(*[gr.skip()] * 4)
-    title = find_offered(model).title
+    except Exception:
+        log.exception("A comparison failed")
+        heading = views.beside_heading(model, None, say(language, "unexpected"), language)
+        return Beside(gr.update(visible=True), heading, None, "")
     return Beside(
         gr.update(visible=True),
-        views.beside_heading(title, results, "", language),
+        views.beside_heading(find_offered(model).title, results, "", language),
         views.bars(results[0].background, results, language),
         views.beside_ranks(results, language),
-        watching(encoder),
     )
 
 

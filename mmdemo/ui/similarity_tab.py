@@ -55,7 +55,6 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[g
             course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
     timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
     outputs = outputs._replace(timer=timer)
-    columns = [column._replace(timer=timer) for column in columns]
     sources = [*inputs, language]
     event: dict[str, Any] = {
         "fn": handlers.run,
@@ -67,18 +66,18 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[g
         **CONCURRENCY,
     }
     gr.on([component.change for component in (*sources, choice.arrived, measured)], **event)
-    for other, column in zip(others, columns, strict=True):
-        # An event of its own: a slow model beside it keeps nobody waiting for the first.
-        given = [inputs.image1, inputs.image2, inputs.text, inputs.other, other.model, language]
-        gr.on(
-            [component.change for component in (*given, other.arrived, measured)],
-            handlers.beside,
-            given,
-            list(column),
-            trigger_mode="always_last",
-            **QUIET,
-            **CONCURRENCY,
-        )
+    # An event of its own: a slow model beside it keeps nobody waiting for the first.
+    given = [*inputs[:4], language, *(other.model for other in others)]
+    arrivals = [other.arrived for other in others]
+    gr.on(
+        [component.change for component in (*given, *arrivals, measured)],
+        handlers.beside,
+        given,
+        [timer, *(component for column in columns for component in column)],
+        trigger_mode="always_last",
+        **QUIET,
+        **CONCURRENCY,
+    )
     _build_endpoints(inputs)
 
     def first_comparison(page: gr.Blocks) -> None:

@@ -413,10 +413,13 @@ def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...
     """Show what the prompts did to another picture: the heading, then each model's figure."""
     if not shown.results or picked is None:
         return (gr.skip(),) * (1 + COLUMNS)
-    figures = [
-        views.prompts(prompt_effect(loaded(name, language), result, picked), language)
-        for name, result in zip(shown.models, shown.results, strict=True)
-    ]
+    try:
+        figures = [
+            views.prompts(prompt_effect(loaded(name, language), result, picked), language)
+            for name, result in zip(shown.models, shown.results, strict=True)
+        ]
+    except MMDemoError:  # the model has gone from this machine
+        return (gr.skip(),) * (1 + COLUMNS)
     skipped = [gr.skip()] * (COLUMNS - len(figures))
     return (_prompts_heading(picked, language), *figures, *skipped)
 

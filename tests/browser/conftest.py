@@ -60,6 +60,13 @@ def visit(chromium: Browser, app_url: str, size: str) -> Iterator[Visit]:
         yield visit
 
 
+@pytest.fixture
+def desktop(chromium: Browser, app_url: str) -> Iterator[Visit]:
+    """Likewise, on a desktop alone: for what the width of the page plays no part in."""
+    with visiting(chromium, app_url, "desktop") as visit:
+        yield visit
+
+
 @contextmanager
 def visiting(chromium: Browser, address: str, size: str) -> Iterator[Visit]:
     """Open an address as somebody of their own, and wait for the first comparison."""
