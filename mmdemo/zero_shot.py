@@ -64,11 +64,13 @@ class ClassEmbeddings:
         vectors: float32 [n, dim], unit rows, each the mean over the templates.
         by_template: float16 [n, t, dim], what was averaged; half precision, because it is only
             shown (a cosine is off by less than 1e-4).
+        notes: what a reader of the scores should know; to find it takes as long as a picture.
         done: how many labels are embedded so far.
     """
 
     vectors: Embeddings
     by_template: NDArray[np.float16]
+    notes: tuple[Note, ...]
     done: int = 0
 
     @property
@@ -278,7 +280,8 @@ def class_embeddings(
     if classes is None:
         shape = len(checked), len(prompts), encoder.dim
         vectors = np.empty((shape[0], shape[2]), dtype=np.float32)
-        classes = ClassEmbeddings(vectors, np.empty(shape, dtype=np.float16))
+        notes = tuple(_notes(encoder, checked, prompts))
+        classes = ClassEmbeddings(vectors, np.empty(shape, dtype=np.float16), notes)
         cache.put(key, classes)
     at_once = max(1, _PROMPTS_AT_ONCE // len(prompts))
     while not classes.complete:
@@ -397,7 +400,7 @@ def score(
         model=encoder.name,
         image_vectors=vectors,
         timings=timings or {},
-        notes=tuple(_notes(encoder, checked, prompts)),
+        notes=classes.notes,
     )
 
 
