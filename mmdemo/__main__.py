@@ -18,7 +18,8 @@ from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
-from mmdemo.text_retrieval import Ranking, order, rank_passages
+from mmdemo.similarity import order
+from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.zero_shot import Classification, classify
 
 _MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or a checkpoint"

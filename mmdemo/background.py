@@ -118,6 +118,13 @@ def percentiles(known: Background | None, scores: Mapping[Kind, float]) -> dict[
     }
 
 
+def percentile_ranks(
+    known: Background | None, kind: str, scores: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Return the percentile of each score of one pair kind; None where the set has none of it."""
+    return known.ranks(kind, scores) if known and kind in known.quantiles else None
+
+
 def measure(
     encoder: Encoder, progress: ShareReport | None = None, *, thorough: bool = False
 ) -> Background:

@@ -135,3 +135,12 @@ def hybrid(
     total = sum(weight for _, weight in there)
     weighted = [np.multiply(found, weight, dtype=np.float64) for found, weight in there]
     return (np.sum(weighted, axis=0) / (total or 1.0)).astype(np.float32)
+
+
+def order(scores: NDArray[np.float32]) -> list[int]:
+    """Return the positions by score, the highest first; equal ones in the order they came in.
+
+    >>> order(np.array([0.2, 0.5, 0.2], dtype=np.float32))
+    [1, 0, 2]
+    """
+    return np.argsort(-scores, kind="stable").tolist()

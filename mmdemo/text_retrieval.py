@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.background import background, percentiles
+from mmdemo.background import background, percentile_ranks
 from mmdemo.encoders.base import checked_text
 from mmdemo.errors import TextError
 from mmdemo.notes import Note, text_notes
 from mmdemo.passages import checked_document
 from mmdemo.settings import limits
-from mmdemo.similarity import cosine, hybrid, lexical, maxsim, stacked
+from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order, stacked
 from mmdemo.types import REPRESENTATIONS, Representation, TextEncoding, Token, TokenUsage
 
 if TYPE_CHECKING:
@@ -232,15 +232,6 @@ def explain(encoder: Encoder, query: str, passage: str) -> Explanation:
     )
 
 
-def order(scores: Scores) -> list[int]:
-    """Return the positions by score, the highest first; equal ones in the order they came in.
-
-    >>> order(np.array([0.2, 0.5, 0.2], dtype=np.float32))
-    [1, 0, 2]
-    """
-    return np.argsort(-scores, kind="stable").tolist()
-
-
 def ranks(scores: Scores) -> list[int]:
     """Return each position's rank, from 1.
 
@@ -285,9 +276,8 @@ def _score(name: Representation, query: TextEncoding, passage: TextEncoding) -> 
 
 
 def _percentiles(encoder: Encoder, scores: Scores) -> tuple[float, ...]:
-    known = background(encoder)
-    found = [percentiles(known, {"t2t": float(score)}) for score in scores]
-    return tuple(ranked["t2t"] for ranked in found if ranked)
+    found = percentile_ranks(background(encoder), "t2t", scores)
+    return () if found is None else tuple(found.tolist())
 
 
 def _token_weights(encoding: TextEncoding, tokens: Sequence[Token]) -> tuple[float, ...] | None:

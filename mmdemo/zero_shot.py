@@ -10,11 +10,8 @@ of its own.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,13 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.background import background, ensure
+from mmdemo.background import background, ensure, percentile_ranks
+from mmdemo.encoders.base import Timings, clock
+from mmdemo.encoders.cache import ByteCache, content_key
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, as_image
 from mmdemo.notes import Note, temperature_notes, text_notes
 from mmdemo.prompts import TEMPLATE_SETS, checked_labels, checked_templates, fill
 from mmdemo.settings import limits
-from mmdemo.similarity import cosine, unit_rows
+from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.types import Activation, Embeddings
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class Classification:
 
     def ranking(self, image: int) -> list[int]:
         """Return the labels' positions for one picture, the best first; equal ones in order."""
-        return np.argsort(-self.cosines[image], kind="stable").tolist()
+        return order(self.cosines[image])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row a picture and label, pictures in order, each one's best label first."""
@@ -226,21 +225,20 @@ def classify(
     encoder.require("image")
     sources = _listed(images)
     check_count(len(sources))
-    start = time.perf_counter()
-    timings: dict[str, float] = {}
+    timings: Timings = {}
     opened = (_open(source, position) for position, source in enumerate(sources, start=1))
     # A matching head wants them again.
-    pictures = list(opened) if encoder.has_matching_head else []
-    vectors = _finished(picture_vectors(encoder, pictures or opened, len(sources)))
-    _lap(timings, "image", start)
-    classes = _finished(class_embeddings(encoder, checked, prompts), progress)
-    _lap(timings, "classes", start)
+    with clock(timings, "image"):
+        pictures = list(opened) if encoder.has_matching_head else []
+        vectors = _finished(picture_vectors(encoder, pictures or opened, len(sources)))
+    with clock(timings, "classes"):
+        classes = _finished(class_embeddings(encoder, checked, prompts), progress)
     matching = None
     if encoder.has_matching_head:
-        cosines = cosine(vectors, classes.vectors)
-        matching = _finished(match_chances(encoder, pictures, checked, cosines))
-        _lap(timings, "matching", start)
-    timings["total"] = (time.perf_counter() - start) * 1000.0
+        with clock(timings, "matching"):
+            cosines = cosine(vectors, classes.vectors)
+            matching = _finished(match_chances(encoder, pictures, checked, cosines))
+    timings["total"] = sum(timings.values())
     if reject and encoder.activation == "softmax":
         ensure(encoder)
     return score(
@@ -275,14 +273,14 @@ def class_embeddings(
     """
     checked, prompts = checked_labels(labels), checked_templates(templates)
     encoder.require("image")
-    cache, key = _cache_of(encoder), _key(checked, prompts)
-    classes = cache.get(key)
+    key = _key(checked, prompts)
+    classes = _cached(encoder, key)
     if classes is None:
         shape = len(checked), len(prompts), encoder.dim
         vectors = np.empty((shape[0], shape[2]), dtype=np.float32)
         notes = tuple(_notes(encoder, checked, prompts))
         classes = ClassEmbeddings(vectors, np.empty(shape, dtype=np.float16), notes)
-        cache.put(key, classes)
+        _keep(encoder, key, classes)
     at_once = max(1, _PROMPTS_AT_ONCE // len(prompts))
     while not classes.complete:
         start = classes.done
@@ -351,7 +349,7 @@ def match_chances(
     asked = len(checked) if cosines.size <= _MATCHED_PAIRS else min(_MATCHED_LABELS, len(checked))
     found = np.full(cosines.shape, np.nan, dtype=np.float32)
     for image, picture in enumerate(pictures):
-        best = np.argsort(-cosines[image], kind="stable")[:asked]
+        best = order(cosines[image])[:asked]
         prompts = [fill(plain, checked[label]) for label in best]
         found[image, best] = encoder.match_probabilities([picture], prompts)[0]
         yield "matching", image + 1, len(cosines)
@@ -367,7 +365,7 @@ def score(
     *,
     reject: bool = False,
     matching: NDArray[np.float32] | None = None,
-    timings: dict[str, float] | None = None,
+    timings: Timings | None = None,
 ) -> Classification:
     """Make a classification of what is embedded; nothing is encoded here.
 
@@ -390,7 +388,7 @@ def score(
         templates=prompts,
         cosines=cosines,
         probabilities=probabilities,
-        percentiles=_percentiles(encoder, cosines),
+        percentiles=percentile_ranks(background(encoder), "t2i", cosines),
         rejection=rejection,
         rejection_cosine=stand,
         matching=matching,
@@ -431,7 +429,7 @@ def _prompts_of(
     encoder: Encoder, result: Classification, labels: Sequence[int]
 ) -> NDArray[np.float32]:
     """Return the unit vectors of some labels' prompts, [k, t, dim]; embedded again if need be."""
-    classes = _cache_of(encoder).get(_key(result.labels, result.templates))
+    classes = _cached(encoder, _key(result.labels, result.templates))
     if classes is not None and classes.complete:
         return classes.by_template[labels].astype(np.float32)
     prompts = [fill(template, result.labels[i]) for i in labels for template in result.templates]
@@ -441,44 +439,25 @@ def _prompts_of(
 # Class embeddings.
 
 
-class _ClassCache:
-    """The class embeddings of one encoder, the least recently used dropped first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[bytes, ClassEmbeddings] = OrderedDict()
-
-    def get(self, key: bytes) -> ClassEmbeddings | None:
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-            return found
-
-    def put(self, key: bytes, classes: ClassEmbeddings) -> None:
-        with self._lock:
-            self._entries[key] = classes
-            while len(self._entries) > 1 and self._bytes() > _CACHE_BYTES:
-                self._entries.popitem(last=False)
-
-    def _bytes(self) -> int:
-        return sum(entry.nbytes for entry in self._entries.values())
-
-
-_caches: weakref.WeakKeyDictionary[Encoder, _ClassCache] = weakref.WeakKeyDictionary()
+_caches: weakref.WeakKeyDictionary[Encoder, ByteCache[ClassEmbeddings]] = (
+    weakref.WeakKeyDictionary()
+)
 _caches_lock = threading.Lock()
 
 
-def _cache_of(encoder: Encoder) -> _ClassCache:
+def _cached(encoder: Encoder, key: bytes) -> ClassEmbeddings | None:
     with _caches_lock:
-        return _caches.setdefault(encoder, _ClassCache())
+        return _caches.setdefault(encoder, ByteCache(_CACHE_BYTES)).get(key)
+
+
+def _keep(encoder: Encoder, key: bytes, classes: ClassEmbeddings) -> None:
+    with _caches_lock:
+        _caches.setdefault(encoder, ByteCache(_CACHE_BYTES)).put(key, classes)
 
 
 def _key(labels: tuple[str, ...], templates: tuple[str, ...]) -> bytes:
-    """Return a digest: the cache outlives a visit, a visitor's labels must not."""
     # `repr` quotes each text, so no list of labels can pass for another.
-    content = repr((labels, templates)).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(content, digest_size=20).digest()
+    return content_key(repr((labels, templates)), None)
 
 
 # Scores.
@@ -513,13 +492,6 @@ def _rejection_cosine(encoder: Encoder, labels: int) -> float | None:
     if encoder.activation == "sigmoid" or known is None:
         return None
     return known.quantile("t2i", 100.0 * (1.0 - _FALSE_ALARM / labels))
-
-
-def _percentiles(encoder: Encoder, cosines: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    known = background(encoder)
-    if known is None or "t2i" not in known.quantiles:
-        return None
-    return known.ranks("t2i", cosines)
 
 
 # Input and notes.
@@ -586,11 +558,6 @@ def _finished(
             return end.value
         if progress:
             progress(done, total)
-
-
-def _lap(timings: dict[str, float], name: str, start: float) -> None:
-    """Note the milliseconds since the lap before."""
-    timings[name] = (time.perf_counter() - start) * 1000.0 - sum(timings.values())
 
 
 def _at(values: NDArray[np.float32] | None, image: int, label: int) -> float | None:

@@ -25,6 +25,7 @@ from mmdemo.similarity import hybrid, lexical, maxsim, stacked
 from mmdemo.types import Representation, SparseEmbedding
 from tests.bge_m3 import CONFIG, save
 from tests.conftest import TINY
+from tests.test_visualized_bge import fastest_if_exact
 
 TEXTS = [
     "a red car",
@@ -175,11 +176,11 @@ def test_every_way_to_multiply_gives_these_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
-    if kernel == "medium" and text_tower.fastest_kernel(48, 96) != "medium":
-        pytest.skip("this processor rounds")
     matrices = encoder.encode_multi_vector(TEXTS)
-    for text, matrix in zip(TEXTS, matrices, strict=True):
-        np.testing.assert_allclose(matrix, expected[text].matrix, **CLOSE)
+    # Where `medium` rounds to bfloat16, `fastest_kernel` does not name it: then this is no promise.
+    if fastest_if_exact(kernel):
+        for text, matrix in zip(TEXTS, matrices, strict=True):
+            np.testing.assert_allclose(matrix, expected[text].matrix, **CLOSE)
 
 
 def test_progress_and_an_end_on_request(encoder: BGEM3Encoder) -> None:

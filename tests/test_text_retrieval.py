@@ -22,8 +22,8 @@ from mmdemo.errors import ModelError, TextError
 from mmdemo.examples import ranking_examples
 from mmdemo.passages import open_document, read_document, split_document, typed_passages
 from mmdemo.plots import token_heatmap
-from mmdemo.similarity import cosine, lexical, maxsim
-from mmdemo.text_retrieval import Ranking, explain, order, rank_passages, ranks
+from mmdemo.similarity import cosine, lexical, maxsim, order
+from mmdemo.text_retrieval import Ranking, explain, rank_passages, ranks
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui import model_handlers, model_views, similarity_tab, text_handlers, text_tab
 from mmdemo.ui import text_views as views

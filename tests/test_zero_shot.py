@@ -221,7 +221,7 @@ def test_old_class_embeddings_make_room(
     monkeypatch.setattr(zero_shot, "_CACHE_BYTES", 3000)
     for n in range(8):
         classify(counting, squares, [f"label {n}", f"more {n}"])
-        assert zero_shot._caches[counting]._bytes() <= 3000
+        assert zero_shot._caches[counting]._bytes <= 3000
     assert list(class_embeddings(counting, ["label 7", "more 7"], "openai-7")) == []
     assert list(class_embeddings(counting, ["label 0", "more 0"], "openai-7")) != []
 

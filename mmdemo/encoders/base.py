@@ -377,7 +377,7 @@ class Encoder(ABC):
             found = {key: known for key in keys if (known := self._encodings.get(key)) is not None}
             todo = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
             if todo:
-                with _clock({} if timings is None else timings, "text"):
+                with clock({} if timings is None else timings, "text"):
                     read = self._text_encodings(list(todo.values()), step)
                 for key, encoding in zip(todo, map(_finished, read), strict=True):
                     found[key] = encoding
@@ -425,12 +425,12 @@ class Encoder(ABC):
         """Return [n, dim] for n items that are all texts, or all have a picture."""
         images = [item.image for item in items if item.image is not None]
         if not images:
-            with _clock(timings, "text"):
+            with clock(timings, "text"):
                 return self._text_vectors([item.text for item in items if item.text is not None])
-        with _clock(timings, "image"):
+        with clock(timings, "image"):
             features = self._features_of(images)
         texts = [item.text for item in items]
-        with _clock(timings, "fused" if any(texts) else "image"):
+        with clock(timings, "fused" if any(texts) else "image"):
             return self._picture_vectors(features, texts)
 
     def _features_of(self, images: Sequence[Image.Image]) -> list[Features]:
@@ -525,7 +525,8 @@ def _describe(item: object) -> str:
 
 
 @contextmanager
-def _clock(timings: Timings, name: str) -> Iterator[None]:
+def clock(timings: Timings, name: str) -> Iterator[None]:
+    """Add the milliseconds that what is inside takes to a timing."""
     start = time.perf_counter()
     try:
         yield

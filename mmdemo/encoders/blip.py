@@ -104,14 +104,8 @@ class BlipEncoder(Encoder):
         The text encoder attends to all of them. Those of a picture have 1.8 MB in the base model:
         the cache keeps 75 pictures.
         """
-        rows: list[Features] = []
-        for chosen in slices(images, PICTURES_AT_ONCE):
-            pixels = self._pictures.read(images[chosen])
-            with torch.inference_mode():
-                states = self._network.vision_model(pixel_values=pixels).last_hidden_state
-            # Copies, so that the cache can let go of one picture without its neighbours.
-            rows += [row.copy() for row in states.numpy()]
-        return rows
+        tower = self._network.vision_model
+        return self._pictures.through(lambda pixels: tower(pixels).last_hidden_state, images)
 
     def _image_vectors(self, features: Sequence[Features]) -> NDArray[np.float32]:
         first = torch.from_numpy(np.stack([states[0] for states in features]))

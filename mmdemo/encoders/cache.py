@@ -22,8 +22,8 @@ Kept = TypeVar("Kept", bound=_Sized)
 class ByteCache(Generic[Kept]):
     """Holds values up to a number of bytes and drops the least recently used ones.
 
-    Not locked: `Encoder` holds its own lock around every use. Every caller shares what is kept, so
-    its arrays must be read-only.
+    Not locked: whoever has one holds a lock around every use. Every caller shares what is kept, so
+    nobody may change it once it is whole.
     """
 
     def __init__(self, max_bytes: int) -> None:

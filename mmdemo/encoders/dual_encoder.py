@@ -37,11 +37,9 @@ from transformers import (
 from mmdemo.encoders.base import Encoder, Features
 from mmdemo.encoders.checkpoint import read_json
 from mmdemo.encoders.pretrained import (
-    PICTURES_AT_ONCE,
     PictureReader,
     TextReader,
     load_network,
-    slices,
 )
 from mmdemo.errors import ModelError
 from mmdemo.local import languages_of
@@ -133,14 +131,8 @@ class DualEncoder(Encoder):
 
     def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
         """Return the vectors, float32 [dim] each: there is nothing else to keep of a picture."""
-        rows: list[Features] = []
-        for chosen in slices(images, PICTURES_AT_ONCE):
-            pixels = self._pictures.read(images[chosen])
-            with torch.inference_mode():
-                vectors = self._network.get_image_features(pixel_values=pixels).pooler_output
-            # Copies, so that the cache can let go of one picture without its neighbours.
-            rows += [row.copy() for row in vectors.numpy()]
-        return rows
+        tower = self._network.get_image_features
+        return self._pictures.through(lambda pixels: tower(pixels).pooler_output, images)
 
 
 def _family(folder: Path) -> _Family:

@@ -8,7 +8,7 @@ Here every weight comes from the file, memory-mapped, and nothing comes from a n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer
 
+from mmdemo.encoders.base import Features
 from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint, read_json
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
@@ -280,6 +281,23 @@ class PictureReader:
         """
         by_short_side = getattr(self._processor.size, "shortest_edge", None) is not None
         return centre_strip(image, _LONGEST_STRIP) if by_short_side else image
+
+    def through(
+        self, tower: Callable[[torch.Tensor], torch.Tensor], images: Sequence[Image.Image]
+    ) -> list[Features]:
+        """Run RGB pictures through a vision tower, a few at a time.
+
+        Args:
+            tower: pixels [n, 3, height, width] -> what is kept of each picture, [n, ...].
+            images: of any size.
+        """
+        rows: list[Features] = []
+        for chosen in slices(images, PICTURES_AT_ONCE):
+            with torch.inference_mode():
+                kept = tower(self.read(images[chosen]))
+            # Copies, so that the cache can let go of one picture without its neighbours.
+            rows += [row.copy() for row in kept.numpy()]
+        return rows
 
     def read(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return float32 [n, 3, height, width] for RGB pictures of any size."""

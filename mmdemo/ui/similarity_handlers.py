@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any, NamedTuple
@@ -118,10 +119,15 @@ def beside(
     Returns:
         An update of the timer that waits for background sets, then each model's `Beside`.
     """
+    texts = [given for given in (text, other) if given and given.strip()]
+    pictures = None
+    if any(models) and texts and image1 is not None and image2 is not None:
+        with suppress(MMDemoError):
+            pictures = open_image(image1), open_image(image2)
     timer: Any = gr.skip()
     columns: list[Beside] = []
     for model in models:
-        columns.append(_beside(image1, image2, [text, other], model, language))
+        columns.append(_beside(pictures, texts, model, language))
         with suppress(MMDemoError):
             if model and (update := watching(find_offered(model))) != gr.skip():
                 timer = update
@@ -129,29 +135,26 @@ def beside(
 
 
 def _beside(
-    image1: Upload | None,
-    image2: Upload | None,
-    given: list[str | None],
+    pictures: tuple[Image.Image, Image.Image] | None,
+    texts: Sequence[str],
     model: str,
     language: Language,
 ) -> Beside:
     """Return what one model's column shows."""
     if not model:
         return Beside(gr.update(visible=False), *[gr.skip()] * 3)
-    texts = [text for text in given if text and text.strip()]
-    if image1 is None or image2 is None or not texts:
+    if pictures is None:
         return Beside(*[gr.skip()] * 4)
     try:
         encoder = loaded(model, language)
         start(encoder)
-        first, second = open_image(image1), open_image(image2)
-        results = [compare(encoder, first, second, text) for text in texts]
+        results = [compare(encoder, *pictures, text) for text in texts]
     except ModelError as error:  # it is not here yet, or cannot do this
         heading = views.beside_heading(model, None, error_message(error, language), language)
         return Beside(gr.update(visible=True), heading, None, "")
     except MMDemoError:
         return Beside(*[gr.skip()] * 4)
-    except Exception:
+    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("A comparison failed")
         heading = views.beside_heading(model, None, say(language, "unexpected"), language)
         return Beside(gr.update(visible=True), heading, None, "")

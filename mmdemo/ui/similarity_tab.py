@@ -177,7 +177,10 @@ def _build_results(
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
     bars = gr.Plot(
-        views.bars(known, [], "en"), show_label=False, elem_id="bars", elem_classes="mm-result"
+        views.bars(known, [], "en"),
+        show_label=False,
+        elem_id="bars",
+        elem_classes="mm-result mm-bars",
     )
     readings = gr.HTML(
         # What ships is calibrated too.

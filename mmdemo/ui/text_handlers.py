@@ -23,7 +23,8 @@ from mmdemo.passages import (
     typed_passages,
 )
 from mmdemo.registry import find_offered
-from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, order, rank_passages
+from mmdemo.similarity import order
+from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, rank_passages
 from mmdemo.ui import text_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.jobs import Job, StoppedError

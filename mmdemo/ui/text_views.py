@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mmdemo.background import Background
 from mmdemo.plots import token_heatmap
-from mmdemo.text_retrieval import Explanation, Ranking, Scores, Weights, order, ranks
+from mmdemo.similarity import order
+from mmdemo.text_retrieval import Explanation, Ranking, Scores, Weights, ranks
 from mmdemo.types import REPRESENTATIONS, Token
 from mmdemo.ui.markup import joined, note_sentence, percent_text
 from mmdemo.ui.text import Language, say

@@ -33,6 +33,7 @@ from mmdemo.settings import limits
 from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
+from mmdemo.ui.jobs import StoppedError
 from mmdemo.ui.markup import error_message, note_sentence
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
@@ -80,10 +81,6 @@ class Running:
     given: tuple[Any, ...]
     stop: threading.Event = field(default_factory=threading.Event)
     replaced: threading.Event = field(default_factory=threading.Event)
-
-
-class _StoppedError(Exception):
-    """The visitor wants no more of it."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +229,7 @@ def run(
             outcomes.append((yield from _outcome(name, task)))
         repeated = len([one for one in split_labels(labels or "") if one.strip()])
         yield _outputs(outcomes, task, picked, repeated > len(task.labels))
-    except _StoppedError:
+    except StoppedError:
         hidden = gr.update(visible=False)
         said = message_box(say(language, "zs_stopped"), stale=True)
         message = gr.skip() if running.replaced.is_set() else said
@@ -240,7 +237,7 @@ def run(
         yield _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, before)
-    except Exception:
+    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("A classification failed")
         yield _only_message(say(language, "unexpected"), language, before)
 
@@ -294,7 +291,7 @@ def _followed(
         except StopIteration as end:
             return end.value
         if task.running.stop.is_set():
-            raise _StoppedError
+            raise StoppedError("Stopped.")
         if total >= _SHOWN_FROM[stage]:
             bar = views.progress(encoder.name, stage, done, total, task.language)
             yield _all(

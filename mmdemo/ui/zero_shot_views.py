@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from mmdemo.background import Background, Weights, measuring
 from mmdemo.plots import prompt_strips
 from mmdemo.prompts import TEMPLATE_SETS
+from mmdemo.similarity import order
 from mmdemo.types import Activation
 from mmdemo.ui.markup import joined, percent_text, shortened
 from mmdemo.ui.text import Language, say
@@ -211,8 +212,7 @@ def _matrix_labels(result: Classification) -> list[int]:
     """Return the labels to show, in the order they were given."""
     if len(result.labels) <= _MATRIX_ROWS:
         return list(range(len(result.labels)))
-    best = np.argsort(-result.cosines.max(axis=0), kind="stable")[:_MATRIX_ROWS]
-    return sorted(best.tolist())
+    return sorted(order(result.cosines.max(axis=0))[:_MATRIX_ROWS])
 
 
 def _cell(result: Classification, image: int, label: int, low: float, high: float) -> str:

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from mmdemo import load_encoder
 from mmdemo.examples import ranking_examples
 from mmdemo.passages import split_document
-from mmdemo.text_retrieval import Ranking, explain, order, rank_passages
+from mmdemo.similarity import order
+from mmdemo.text_retrieval import Ranking, explain, rank_passages
 from tests.bge_m3 import save
 from tests.browser.conftest import Visit, visiting
 from tests.conftest import running_app
