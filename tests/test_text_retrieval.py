@@ -27,7 +27,7 @@ from mmdemo.text_retrieval import Ranking, explain, rank_passages, ranks
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui import model_handlers, model_views, similarity_tab, text_handlers, text_tab
 from mmdemo.ui import text_views as views
-from mmdemo.ui.jobs import Job, StoppedError
+from mmdemo.ui.jobs import CurrentJob, Job, StoppedError
 from mmdemo.ui.text import LANGUAGES
 from mmdemo.ui.text_handlers import Results, Shown
 from tests.bge_m3 import save
@@ -325,6 +325,7 @@ def run(model: str, passages: str = "a red car\nthe dog", **changes: object) -> 
         "multi_vector": 1.0,
         "language": "en",
         "shown": Shown(),
+        "current": CurrentJob(),
     }
     return list(text_handlers.run(**(given | changes)))  # pyright: ignore[reportArgumentType]
 
@@ -469,15 +470,17 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
         raise AssertionError(given)
 
     monkeypatch.setattr(text_handlers, "rank_passages", slow)
+    current: CurrentJob = CurrentJob()
     generator = text_handlers.run(
-        "a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en", Shown()
+        "a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en", Shown(), current
     )
-    first = next(generator)
-    assert first.shown.job.wait(0) is False
+    next(generator)
+    assert current.job is not None
+    assert current.job.wait(0) is False
     generator.close()
-    assert first.shown.job.wait(30)
+    assert current.job.wait(30)
     with pytest.raises(StoppedError):
-        first.shown.job.result()
+        current.job.result()
 
 
 def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -488,15 +491,15 @@ def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, fo
         text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
     )
     given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
-    following = text_handlers.run(*given, Shown())
-    shown = next(following).shown
+    current: CurrentJob = CurrentJob()
+    following = text_handlers.run(*given, Shown(), current)
     assert next(following).stop["visible"] is True
-    text_handlers.stop(shown)
+    text_handlers.stop(current)
     (last,) = following  # though the model has not come to its next step
     assert "Stopped" in last.message
     assert last.progress["visible"] is last.stop["visible"] is False
     going.set()
-    text_handlers.stop(Shown())  # nothing runs
+    text_handlers.stop(CurrentJob())  # nothing runs
 
 
 def test_another_start_takes_the_place_of_the_one_that_runs(
@@ -507,13 +510,39 @@ def test_another_start_takes_the_place_of_the_one_that_runs(
     monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
     monkeypatch.setattr(Job, "wait", lambda job, seconds: False)  # it never ends by itself
     given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
-    older = text_handlers.run(*given, Shown())
-    shown = next(older).shown
+    current: CurrentJob = CurrentJob()
+    older = text_handlers.run(*given, Shown(), current)
     assert 'role="progressbar"' in next(older).progress["value"]
-    newer = text_handlers.run(*given, shown)
-    assert next(newer).shown.job is not shown.job
+    job = current.job
+    newer = text_handlers.run(*given, Shown(), current)
+    next(newer)
+    assert current.job is not job
     assert list(older) == []  # not a word of it, and nothing of its results
-    newer.close()
+    text_handlers.stop(current)
+    assert "Stopped" in list(newer)[-1].message
+
+
+def test_the_results_of_an_older_job_do_not_take_the_stop_button_away(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """They may reach the page when the next one has begun; the button must stop the next one."""
+    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
+    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
+    current: CurrentJob = CurrentJob()
+    given = (False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
+    older = text_handlers.run("a red dog", "a red car", *given, Shown(), current)
+    results = next(result for result in older if result.shown != gr.skip())
+    going = threading.Event()
+    monkeypatch.setattr(
+        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
+    )
+    newer = text_handlers.run("a", "b", *given, results.shown, current)
+    next(newer)
+    list(older)  # it ends only now
+    text_handlers.stop(current)
+    assert "Stopped" in list(newer)[-1].message
+    going.set()
 
 
 # The command line.

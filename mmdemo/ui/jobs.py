@@ -99,3 +99,33 @@ class Job(Generic[Result]):
         self._share = share
         if self._stop.is_set() or time.monotonic() - self._asked > _PATIENCE:
             raise StoppedError("Stopped.")
+
+
+class CurrentJob(Generic[Result]):
+    """A visitor's one job: another takes its place.
+
+    A single object for the whole visit, changed in place. What the page's events hand on to each
+    other would not do: a job that ends late would overwrite the one that has taken its place, and
+    the button would stop the wrong one.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._job: Job[Result] | None = None
+
+    @property
+    def job(self) -> Job[Result] | None:
+        """Return the one that runs, or ran last."""
+        return self._job
+
+    def start(self, work: Callable[[Callable[[float], None]], Result]) -> Job[Result]:
+        """Start a job (see `Job`); the one before, if it still runs, ends at its next step."""
+        before, self._job = self._job, Job(work)
+        if before is not None:
+            before.stop(replaced=True)
+        return self._job
+
+    def stop(self, *, replaced: bool = False) -> None:
+        """Stop the one that runs, if one does (see `Job.stop`)."""
+        if self._job is not None:
+            self._job.stop(replaced=replaced)

@@ -27,7 +27,7 @@ from mmdemo.similarity import order
 from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, rank_passages
 from mmdemo.ui import text_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.jobs import Job, StoppedError
+from mmdemo.ui.jobs import CurrentJob, Job, StoppedError
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
@@ -46,13 +46,15 @@ class Shown:
         ranking: the scores, or None before the first.
         picked: the passage that is explained.
         why: its explanation.
-        job: the encoding that runs, or ran last.
     """
 
     ranking: Ranking | None = None
     picked: int = 0
     why: Explanation | None = None
-    job: Job[tuple[Ranking, int, Explanation]] | None = None
+
+
+Work = tuple[Ranking, int, Explanation]
+"""What a job makes: the scores, which passage to explain first, and its explanation."""
 
 
 class Results(NamedTuple):
@@ -82,20 +84,20 @@ def run(
     multi_vector: float,
     language: Language,
     shown: Shown,
+    current: CurrentJob[Work],
 ) -> Generator[Results, None, None]:
     """Rank what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
     weights = weights_of(dense, sparse, multi_vector)
-    if shown.job is not None:
-        shown.job.stop(replaced=True)  # it is of an earlier input
+    current.stop(replaced=True)  # what runs is of an earlier input
     try:
         if missing := _missing(query, passages):
             yield _only_message(say(language, missing), language, shown)
             return
         texts = split_typed(passages or "", whole=whole)
-        job = Job(_work(query or "", texts, weights, model, language))
+        job = current.start(_work(query or "", texts, weights, model, language))
         yield from _followed(job, shown, weights, language)
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)
@@ -113,10 +115,10 @@ def _missing(query: str | None, passages: str | None) -> str:
 
 def _work(
     query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
-) -> Callable[[Callable[[float], None]], tuple[Ranking, int, Explanation]]:
+) -> Callable[[Callable[[float], None]], Work]:
     """Return what a job does: load the model, rank, and explain the passage that comes first."""
 
-    def work(progress: Callable[[float], None]) -> tuple[Ranking, int, Explanation]:
+    def work(progress: Callable[[float], None]) -> Work:
         encoder = loaded(model, language)
         ranking = rank_passages(encoder, query, passages, progress=progress)
         picked = order(ranking.hybrid(weights))[0]
@@ -128,12 +130,10 @@ def _work(
 
 
 def _followed(
-    job: Job[tuple[Ranking, int, Explanation]], shown: Shown, weights: Weights, language: Language
+    job: Job[Work], shown: Shown, weights: Weights, language: Language
 ) -> Iterator[Results]:
     """Yield how far a job is, then its results; it ends too where nobody listens any more."""
     try:
-        # At once, and only once: whoever stops it, or starts another, must find this one.
-        yield Results(shown=replace(shown, job=job))
         while not job.wait(_LOOK_EVERY) and not job.stopping:
             yield Results(
                 progress=gr.update(value=views.progress(job.share, language), visible=True),
@@ -143,23 +143,24 @@ def _followed(
             return
         if job.stopping:  # its next step may take a while, but nobody need wait for that
             raise StoppedError("Stopped.")
-        yield _all(Shown(*job.result(), job), weights, language)
+        yield _all(Shown(*job.result()), weights, language)
     except StoppedError:
         yield _only_message(say(language, "rank_stopped"), language, shown)
     finally:
         job.stop()
 
 
-def stop(shown: Shown) -> None:
+def stop(current: CurrentJob[Work]) -> None:
     """Stop the encoding that runs; whoever follows it says so on the page."""
-    if shown.job is not None:
-        shown.job.stop()
+    current.stop()
 
 
 def first(*given: Any) -> Iterator[Results]:
     """Rank what the tab opens with, the first time that it is opened; takes what `run` takes."""
-    shown: Shown = given[-1]
-    if shown.ranking is None and shown.job is None:
+    shown: Shown
+    current: CurrentJob[Work]
+    *_, shown, current = given
+    if shown.ranking is None and current.job is None:
         yield from run(*given)
     else:
         yield Results()

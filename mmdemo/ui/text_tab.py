@@ -15,6 +15,7 @@ from mmdemo.ui import model_choice
 from mmdemo.ui import text_handlers as handlers
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import FilesInput
+from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_choice import ModelChoice
@@ -102,8 +103,9 @@ def _wire(
 ) -> None:
     """Say what happens when: encoding on request, everything else from what was encoded."""
     outputs = list(results)
+    current = gr.State(CurrentJob())
     ranking: dict[str, Any] = {
-        "inputs": [*inputs, results.shown],
+        "inputs": [*inputs, results.shown, current],
         "outputs": outputs,
         **QUIET,
         **CONCURRENCY,
@@ -116,7 +118,7 @@ def _wire(
     tab.select(handlers.first, **ranking)
     # Not in the group of what runs a model: it must come through while that is busy. And not by
     # gradio's `cancels`: the last progress would arrive after the end of it.
-    results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
+    results.stop.click(handlers.stop, current, None, concurrency_limit=None, **QUIET)
     sliders = [inputs.dense, inputs.sparse, inputs.multi_vector]
     weighed = [*sliders, inputs.language, results.shown]
     gr.on(

@@ -32,11 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def text_app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[str]:
     """Start the app with a small BGE-M3, and one that takes its time over a long document."""
+    # Many small layers: long as a whole on any machine, but soon at an end when it is stopped.
     slow = save(
         folder.parent / "slow-m3",
-        hidden_size=256,
-        num_hidden_layers=16,
-        intermediate_size=1024,
+        hidden_size=64,
+        num_hidden_layers=128,
+        intermediate_size=64,
         max_position_embeddings=8194,
     )
     place = tmp_path_factory.mktemp("text")
@@ -135,6 +136,9 @@ def test_it_opens_with_an_example_that_is_ranked(open_tab: Visit) -> None:
 def test_other_weights_rank_again_at_once(open_tab: Visit) -> None:
     page, example = open_tab.page, ranking_examples()[0]
     ranking = rank_passages(load_encoder("mini"), example.query, example.passages)
+    wait_for(page, ranking)
+    # The page puts its parts in place one after the other.
+    expect(page.locator("#text-reading")).to_contain_text("passages")
     reading = page.locator("#text-reading").inner_text()
     weigh(page, "multi_vector", "0")
     only: dict = {"dense": 1.0, "sparse": 1.0, "multi_vector": 0.0}
@@ -221,7 +225,7 @@ def test_a_long_document_shows_progress_and_can_be_stopped(open_tab: Visit) -> N
     page = open_tab.page
     before = column(page, "dense")
     pick(page, "slow-m3")
-    expect(page.locator("#text-facts")).to_contain_text("256 dimensions")
+    expect(page.locator("#text-facts")).to_contain_text("64 dimensions")
     page.get_by_label("Read all of it as one passage").check()
     rank(page, "a dog", "the dog near the river " * 3000)
     expect(page.locator("#text-progress [role=progressbar]")).to_be_visible()
