@@ -514,7 +514,9 @@ def test_another_start_takes_the_place_of_the_one_that_runs(
     older = text_handlers.run(*given, Shown(), current)
     assert 'role="progressbar"' in next(older).progress["value"]
     job = current.job
-    newer = text_handlers.run(*given, Shown(), current)
+    assert list(text_handlers.run(*given, Shown(), current)) == []  # the same: it goes on
+    assert current.job is job
+    newer = text_handlers.run("another", *given[1:], Shown(), current)
     next(newer)
     assert current.job is not job
     assert list(older) == []  # not a word of it, and nothing of its results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mmdemo.errors import MMDemoError
 
@@ -48,6 +48,11 @@ class Job(Generic[Result]):
         return self._share
 
     @property
+    def ended(self) -> bool:
+        """Return whether there is nothing left to wait for."""
+        return not self._thread.is_alive()
+
+    @property
     def replaced(self) -> bool:
         """Return whether it was stopped because another takes its place."""
         return self._replaced
@@ -74,7 +79,7 @@ class Job(Generic[Result]):
         self._asked = time.monotonic()
         self._thread.join(seconds)
         self._asked = time.monotonic()
-        return not self._thread.is_alive()
+        return self.ended
 
     def result(self) -> Result:
         """Return what it has computed; to be called after its end.
@@ -112,17 +117,28 @@ class CurrentJob(Generic[Result]):
     def __init__(self) -> None:
         """Start with none."""
         self._job: Job[Result] | None = None
+        self._given: tuple[Any, ...] = ()
 
     @property
     def job(self) -> Job[Result] | None:
         """Return the one that runs, or ran last."""
         return self._job
 
-    def start(self, work: Callable[[Callable[[float], None]], Result]) -> Job[Result]:
-        """Start a job (see `Job`); the one before, if it still runs, ends at its next step."""
-        before, self._job = self._job, Job(work)
-        if before is not None:
-            before.stop(replaced=True)
+    def runs(self, *given: Any) -> bool:
+        """Return whether a job that was started with just that still runs and is wanted."""
+        job = self._job
+        return job is not None and not job.stopping and not job.ended and self._given == given
+
+    def start(self, work: Callable[[Callable[[float], None]], Result], *given: Any) -> Job[Result]:
+        """Start a job; the one before, if it still runs, ends at its next step.
+
+        Args:
+            work: see `Job`.
+            given: what it is about, for `runs`.
+        """
+        self.stop(replaced=True)
+        self._given = given
+        self._job = Job(work)
         return self._job
 
     def stop(self, *, replaced: bool = False) -> None:

@@ -91,13 +91,16 @@ def run(
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
     weights = weights_of(dense, sparse, multi_vector)
+    given = (query, passages, whole, model)
+    if current.runs(*given):  # one choice of a model is several events: it comes, and it is there
+        return
     current.stop(replaced=True)  # what runs is of an earlier input
     try:
         if missing := _missing(query, passages):
             yield _only_message(say(language, missing), language, shown)
             return
         texts = split_typed(passages or "", whole=whole)
-        job = current.start(_work(query or "", texts, weights, model, language))
+        job = current.start(_work(query or "", texts, weights, model, language), *given)
         yield from _followed(job, shown, weights, language)
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)

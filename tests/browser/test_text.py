@@ -226,6 +226,9 @@ def test_a_long_document_shows_progress_and_can_be_stopped(open_tab: Visit) -> N
     before = column(page, "dense")
     pick(page, "slow-m3")
     expect(page.locator("#text-facts")).to_contain_text("64 dimensions")
+    # The choice of a model ranks by itself; the bar below is to be that of the document.
+    expect(page.locator('[data-function="sparse"] [data-passage]').first).to_be_visible()
+    expect(page.locator("#text-progress")).to_be_hidden()
     page.get_by_label("Read all of it as one passage").check()
     rank(page, "a dog", "the dog near the river " * 3000)
     expect(page.locator("#text-progress [role=progressbar]")).to_be_visible()
