@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +314,31 @@ def test_columns_show_where_the_functions_disagree(ranking: Ranking) -> None:
 # The page.
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    """Offer the small model, which is looked after often and measures nothing; return its name."""
+    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
+    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
+    return f"local:{folder.name}"
+
+
+def hold(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Keep every ranking from its next step until the event is set."""
+    going = threading.Event()
+    monkeypatch.setattr(
+        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
+    )
+    return going
+
+
 def run(model: str, passages: str = "a red car\nthe dog", **changes: object) -> list[Results]:
+    return list(started(model, passages, **changes))
+
+
+def started(
+    model: str, passages: str = "a red car\nthe dog", **changes: object
+) -> Generator[Results, None, None]:
     given: dict[str, object] = {
         "query": "a red dog",
         "passages": passages,
@@ -327,7 +351,7 @@ def run(model: str, passages: str = "a red car\nthe dog", **changes: object) -> 
         "shown": Shown(),
         "current": CurrentJob(),
     }
-    return list(text_handlers.run(**(given | changes)))  # pyright: ignore[reportArgumentType]
+    return text_handlers.run(**(given | changes))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_ranking_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,10 +482,8 @@ def test_what_goes_wrong_in_a_job_comes_out() -> None:
         job.result()
 
 
-def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
     """The page closes the generator; the encoding ends at its next step."""
-    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
-    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
     held = threading.Event()
 
     def slow(*given: object, progress: Callable[[float], None]) -> Ranking:
@@ -471,9 +493,7 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
 
     monkeypatch.setattr(text_handlers, "rank_passages", slow)
     current: CurrentJob = CurrentJob()
-    generator = text_handlers.run(
-        "a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en", Shown(), current
-    )
+    generator = started(tiny, current=current)
     next(generator)
     assert current.job is not None
     assert current.job.wait(0) is False
@@ -483,16 +503,10 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, folder: 
         current.job.result()
 
 
-def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
-    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
-    going = threading.Event()
-    monkeypatch.setattr(
-        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
-    )
-    given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
+def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
+    going = hold(monkeypatch)
     current: CurrentJob = CurrentJob()
-    following = text_handlers.run(*given, Shown(), current)
+    following = started(tiny, current=current)
     assert next(following).stop["visible"] is True
     text_handlers.stop(current)
     (last,) = following  # though the model has not come to its next step
@@ -503,43 +517,34 @@ def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, fo
 
 
 def test_another_start_takes_the_place_of_the_one_that_runs(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
+    monkeypatch: pytest.MonkeyPatch, tiny: str
 ) -> None:
-    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
-    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
-    monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
     monkeypatch.setattr(Job, "wait", lambda job, seconds: False)  # it never ends by itself
-    given = ("a", "b", False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
+    going = hold(monkeypatch)
     current: CurrentJob = CurrentJob()
-    older = text_handlers.run(*given, Shown(), current)
+    older = started(tiny, current=current)
     assert 'role="progressbar"' in next(older).progress["value"]
     job = current.job
-    assert list(text_handlers.run(*given, Shown(), current)) == []  # the same: it goes on
+    assert run(tiny, current=current) == []  # the same: it goes on
     assert current.job is job
-    newer = text_handlers.run("another", *given[1:], Shown(), current)
+    newer = started(tiny, query="another", current=current)
     next(newer)
     assert current.job is not job
     assert list(older) == []  # not a word of it, and nothing of its results
     text_handlers.stop(current)
     assert "Stopped" in list(newer)[-1].message
+    going.set()
 
 
 def test_the_results_of_an_older_job_do_not_take_the_stop_button_away(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
+    monkeypatch: pytest.MonkeyPatch, tiny: str
 ) -> None:
     """They may reach the page when the next one has begun; the button must stop the next one."""
-    monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
-    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
-    monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
     current: CurrentJob = CurrentJob()
-    given = (False, f"local:{folder.name}", 1.0, 1.0, 1.0, "en")
-    older = text_handlers.run("a red dog", "a red car", *given, Shown(), current)
+    older = started(tiny, current=current)
     results = next(result for result in older if result.shown != gr.skip())
-    going = threading.Event()
-    monkeypatch.setattr(
-        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
-    )
-    newer = text_handlers.run("a", "b", *given, results.shown, current)
+    going = hold(monkeypatch)
+    newer = started(tiny, query="another", shown=results.shown, current=current)
     next(newer)
     list(older)  # it ends only now
     text_handlers.stop(current)

@@ -53,7 +53,7 @@ class Shown:
     why: Explanation | None = None
 
 
-Work = tuple[Ranking, int, Explanation]
+Answer = tuple[Ranking, int, Explanation]
 """What a job makes: the scores, which passage to explain first, and its explanation."""
 
 
@@ -84,7 +84,7 @@ def run(
     multi_vector: float,
     language: Language,
     shown: Shown,
-    current: CurrentJob[Work],
+    current: CurrentJob[Answer],
 ) -> Generator[Results, None, None]:
     """Rank what is on the page and yield what to show: how far it is, then the results.
 
@@ -118,10 +118,10 @@ def _missing(query: str | None, passages: str | None) -> str:
 
 def _work(
     query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
-) -> Callable[[Callable[[float], None]], Work]:
+) -> Callable[[Callable[[float], None]], Answer]:
     """Return what a job does: load the model, rank, and explain the passage that comes first."""
 
-    def work(progress: Callable[[float], None]) -> Work:
+    def work(progress: Callable[[float], None]) -> Answer:
         encoder = loaded(model, language)
         ranking = rank_passages(encoder, query, passages, progress=progress)
         picked = order(ranking.hybrid(weights))[0]
@@ -133,7 +133,7 @@ def _work(
 
 
 def _followed(
-    job: Job[Work], shown: Shown, weights: Weights, language: Language
+    job: Job[Answer], shown: Shown, weights: Weights, language: Language
 ) -> Iterator[Results]:
     """Yield how far a job is, then its results; it ends too where nobody listens any more."""
     try:
@@ -153,7 +153,7 @@ def _followed(
         job.stop()
 
 
-def stop(current: CurrentJob[Work]) -> None:
+def stop(current: CurrentJob[Answer]) -> None:
     """Stop the encoding that runs; whoever follows it says so on the page."""
     current.stop()
 
@@ -161,7 +161,7 @@ def stop(current: CurrentJob[Work]) -> None:
 def first(*given: Any) -> Iterator[Results]:
     """Rank what the tab opens with, the first time that it is opened; takes what `run` takes."""
     shown: Shown
-    current: CurrentJob[Work]
+    current: CurrentJob[Answer]
     *_, shown, current = given
     if shown.ranking is None and current.job is None:
         yield from run(*given)
