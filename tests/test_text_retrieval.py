@@ -363,21 +363,21 @@ def test_a_ranking_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert shown.ranking.passages == ("a red car", "the dog")
     assert 'data-function="hybrid"' in last.columns
     assert "data-percentile" not in last.dense
-    columns, _ = text_handlers.reweigh(0.0, 1.0, 0.0, "en", shown)
+    columns, _ = text_handlers.reweigh(0.0, 1.0, 0.0, shown, "en")
     assert columns == views.columns(
         shown.ranking, {"dense": 0, "sparse": 1, "multi_vector": 0}, "en"
     )
     other = text_handlers.pick(1 - shown.picked, "en", shown)
     assert other.shown.picked == 1 - shown.picked
     assert other.shown.ranking is shown.ranking
-    translated = text_handlers.show_again(1.0, 1.0, 1.0, "zh", other.shown)
+    translated = text_handlers.show_again(1.0, 1.0, 1.0, other.shown, "zh")
     assert "稠密" in translated.columns
     whole = run(f"local:{folder.name}", whole=True)[-1]
     assert whole.shown.ranking.passages == ("a red car\nthe dog",)
     lacking = run("mini")[-1]
     assert "mmdemo download bge-m3" in lacking.columns
     assert "MMDEMO_MODELS" in lacking.sparse
-    text_views_zh = text_handlers.show_again(0.0, 0.0, 0.0, "zh", lacking.shown)
+    text_views_zh = text_handlers.show_again(0.0, 0.0, 0.0, lacking.shown, "zh")
     assert "所有权重都是 0" in text_views_zh.reading
 
 

@@ -194,12 +194,11 @@ def test_stopping_and_superseding() -> None:
     for supersede in (False, True):
         steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini")
         shown = Results(*next(steps)[: len(Results._fields)]).shown
-        handlers.supersede(
-            given[0], given[1], given[2], shown, "mini"
-        )  # the same input: it goes on
+        # The same input: it goes on.
+        assert handlers.supersede(*given, "opened", shown, "mini") != gr.skip()
         assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
         if supersede:
-            handlers.supersede(given[0], "other labels", given[2], shown, "mini")
+            handlers.supersede(given[0], "other labels", given[2], "opened", shown, "mini")
         else:
             handlers.stop(shown)
         [last] = steps
@@ -209,6 +208,13 @@ def test_stopping_and_superseding() -> None:
         assert ("Stopped" in str(top.message)) is not supersede
         given[1] = labels.replace("stopped", "superseded")
     handlers.stop(Shown())
+
+
+def test_nothing_is_classified_before_the_tab_is_opened() -> None:
+    given = [[str(BEE)], "bee", "{}"]
+    assert handlers.supersede(*given, "", Shown(), "mini") == gr.skip()
+    assert handlers.translated("bee", "{}", "", "zh")[-1] == gr.skip()
+    assert handlers.translated("bee", "{}", "opened", "zh")[-1] != gr.skip()
 
 
 def test_duplicates_and_foreign_scripts_are_said() -> None:
@@ -306,18 +312,18 @@ def test_choosing_and_recognising_sets() -> None:
         assert text.splitlines() == list(one.templates)
         assert handlers.template_choice(text + "\n\n") == name
     assert handlers.template_choice("{} of mine") == handlers.OWN
-    assert handlers.template_text(handlers.OWN) == gr.skip()
+    assert handlers.fill_templates(handlers.OWN) == (gr.skip(), gr.skip())
 
 
 def test_ready_texts_follow_the_language_and_own_ones_stay() -> None:
     labels = handlers.label_text("food", "en")
     templates = handlers.template_text("openai-80")
-    to_zh = handlers.translated(labels, templates, "zh")
+    to_zh = handlers.translated(labels, templates, "opened", "zh")
     assert to_zh[0] == "\n".join(LABEL_SETS["food"].zh)
     assert to_zh[1].splitlines() == list(TEMPLATE_SETS["openai-80-zh"].templates)
     assert to_zh[2]["value"] == "openai-80-zh"
-    back = handlers.translated(to_zh[0], to_zh[1], "en")
+    back = handlers.translated(to_zh[0], to_zh[1], "opened", "en")
     assert (back[0], back[1]) == (labels, templates)
-    own = handlers.translated("mine", "{} of mine", "zh")
-    assert own[:2] == (gr.skip(), gr.skip())
+    own = handlers.translated("mine", "{} of mine", "opened", "zh")
+    assert own[:2] == [gr.skip(), gr.skip()]
     assert own[2]["value"] == handlers.OWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from typing import Any
 
 import gradio as gr
 
@@ -32,6 +32,9 @@ _FIT_FIGURES = """() => {
   document.querySelectorAll(".block.mm-result").forEach((block) => watch.observe(block));
 }"""
 
+# Screen readers, hyphenation and the choice of Chinese letter forms go by it.
+_SAY_LANGUAGE = "(language) => { document.documentElement.lang = language; }"
+
 _TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
 
 
@@ -49,18 +52,29 @@ def build() -> gr.Blocks:
             )
             mode = gr.Button(size="sm", elem_id="theme-toggle")
             localiser.add(mode, value="theme_button")
-        after = list(_build_tabs(localiser, language))
+        _build_tabs(localiser, language)
         mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
-        language.change(localiser.switch, language, localiser.components, **QUIET)
         page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
-        page.load(preferred_language, None, language, **QUIET)
-        for wire in after:
-            wire(page)
+
+        # By the visitor's hand alone: at the opening, one answer brings all that depends on it.
+        def opened(request: gr.Request, *values: Any) -> list[Any]:
+            spoken = preferred_language(request)
+            return [spoken, *localiser.open(*values, spoken)]
+
+        page.load(
+            opened,
+            localiser.inputs,
+            [language, *localiser.outputs],
+            concurrency_limit=None,
+            **QUIET,
+        )
+        language.input(localiser.switch, [*localiser.inputs, language], localiser.outputs, **QUIET)
+        language.change(None, language, None, js=_SAY_LANGUAGE, **QUIET)
     return page
 
 
-def _build_tabs(localiser: Localiser, language: gr.Radio) -> Iterator[Callable[[gr.Blocks], None]]:
-    """Lay out the tabs that a model on offer can serve; yield what each wires to the whole page."""
+def _build_tabs(localiser: Localiser, language: gr.Radio) -> None:
+    """Lay out the tabs that a model on offer can serve."""
     for key, needs, build_tab in (
         ("tab_similarity", similarity_tab.NEEDS, similarity_tab.build),
         ("tab_zero_shot", zero_shot_tab.NEEDS, zero_shot_tab.build),
@@ -68,7 +82,7 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> Iterator[Callable[[
     ):
         if suitable(needs):
             with gr.Tab(say("en", key)) as tab:
-                yield build_tab(localiser, language, tab)
+                build_tab(localiser, language, tab)
             localiser.add(tab, label=key)
 
 

@@ -27,8 +27,8 @@ _CLEAR = f"(one, two, model, language, table) => window.mmCourse === {_KEY} ? ta
 
 def build(
     localiser: Localiser, language: gr.Radio, model: gr.Dropdown, pictures: list[gr.Image]
-) -> None:
-    """Lay out the section and wire it; it is in sight for the course's model alone."""
+) -> gr.Column:
+    """Lay out the section and wire it; it is to be in sight for the course's model alone."""
     with gr.Column(visible=fits(find_offered(str(model.value))), elem_id="course") as section:
         heading = gr.HTML(elem_classes="mm-heading", padding=False)
         localiser.add_html(heading, "<h2>{course_heading}</h2><p>{course_what}</p>")
@@ -38,12 +38,12 @@ def build(
     given = [*pictures, model, language]
     button.click(None, given, None, js=_REMEMBER, **QUIET)
     button.click(run, given, answer, **QUIET, **CONCURRENCY)
-    model.change(lambda name: gr.update(visible=fits(find_offered(name))), model, section, **QUIET)
     # A table of other pictures, another model or in another language would mislead. Cleared in the
     # browser: by way of the server, it could come after a new table. Only where something is
     # another than it was at the click: a busy page tells of an upload long after it was shown.
     changes = [component.change for component in given]
     gr.on(changes, None, [*given, answer], answer, js=_CLEAR, **QUIET)
+    return section
 
 
 def fits(spec: ModelSpec) -> bool:

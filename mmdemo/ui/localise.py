@@ -1,17 +1,49 @@
-"""Switching the page's language: which property of which component holds which string."""
+"""Switching the page's language: every component that shows words, in one answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components import Component
 
 from mmdemo.ui.text import TEXT, Language, say
 
 
+class _Words(NamedTuple):
+    """Strings of one component.
+
+    Attributes:
+        component: what shows them.
+        keys: for each of its properties a key of `TEXT`, or a pattern with keys in it.
+    """
+
+    component: Block
+    keys: dict[str, str]
+
+
+class _Handler(NamedTuple):
+    """What depends on more than the language.
+
+    Attributes:
+        function: takes the values of `inputs`, then the language; returns those of `outputs`.
+        inputs: what it must know.
+        outputs: what it changes.
+    """
+
+    function: Callable[..., Sequence[Any]]
+    inputs: Sequence[Component]
+    outputs: Sequence[Block]
+
+
 class Localiser:
-    """Collects what to translate while the page is built; then answers the language choice."""
+    """Collects what to translate while the page is built; then answers the language choice.
+
+    All of it hangs on one event. Were each part to listen by itself, a page would ask a dozen times
+    for one choice of a language, and show two languages meanwhile.
+    """
 
     def __init__(self, first: Language = "en") -> None:
         """Start empty.
@@ -20,31 +52,84 @@ class Localiser:
             first: the language that components are built in.
         """
         self._first: Language = first
-        self._entries: list[tuple[Block, dict[str, str]]] = []
+        self._words: list[_Words] = []
+        self._handlers: list[_Handler] = []
 
     @property
-    def components(self) -> list[Block]:
+    def inputs(self) -> list[Component]:
+        """Return what a switch must know beside the language, in order."""
+        return [component for handler in self._handlers for component in handler.inputs]
+
+    @property
+    def outputs(self) -> list[Block]:
         """Return the components that a switch updates, in order."""
-        return [component for component, _ in self._entries]
+        handled = [component for handler in self._handlers for component in handler.outputs]
+        return [words.component for words in self._words] + handled
 
     def add(self, component: Block, **keys: str) -> None:
         """Translate properties of a component, such as `label="text_label"`, from now on."""
-        self._entries.append((component, keys))
+        self._words.append(_Words(component, keys))
         for name, key in keys.items():
             setattr(component, name, say(self._first, key))
 
     def add_html(self, component: gr.HTML, pattern: str) -> None:
         """Translate a piece of markup; `{key}` in the pattern stands for a string of the page."""
-        self._entries.append((component, {"value": pattern}))
+        self._words.append(_Words(component, {"value": pattern}))
         component.value = _filled(self._first, pattern)
 
-    def switch(self, language: Language) -> list[Any]:
-        """Return an update for each of `components`."""
+    def add_handler(
+        self,
+        function: Callable[..., Sequence[Any]],
+        inputs: Sequence[Component],
+        outputs: Sequence[Block],
+    ) -> None:
+        """Have a function answer for what is no mere string.
+
+        Args:
+            function: takes the values of `inputs`, then the language; returns those of `outputs`.
+            inputs: what it must know.
+            outputs: what it changes.
+        """
+        self._handlers.append(_Handler(function, inputs, outputs))
+
+    def switch(self, *given: Any) -> list[Any]:
+        """Return an update for each of `outputs`.
+
+        Args:
+            given: the values of `inputs`, then the language to be shown.
+        """
+        *values, language = given
+        return self._strings(language) + self._handled(values, language)
+
+    def open(self, *given: Any) -> list[Any]:
+        """Return the same for a page that has just opened, whose strings are in the first language.
+
+        What depends on more than the language may have changed since the page was built.
+
+        Args:
+            given: as for `switch`.
+        """
+        *values, language = given
+        if language == self._first:
+            strings: list[Any] = [gr.skip()] * len(self._words)
+        else:
+            strings = self._strings(language)
+        return strings + self._handled(values, language)
+
+    def _strings(self, language: Language) -> list[Any]:
         return [
             # Typed as gradio's own update is: a mapping of any properties.
             {"__type__": "update"} | {name: _filled(language, key) for name, key in keys.items()}
-            for _, keys in self._entries
+            for _, keys in self._words
         ]
+
+    def _handled(self, values: Sequence[Any], language: Language) -> list[Any]:
+        found: list[Any] = []
+        rest = list(values)
+        for handler in self._handlers:
+            own, rest = rest[: len(handler.inputs)], rest[len(handler.inputs) :]
+            found += handler.function(*own, language)
+        return found
 
 
 def _filled(language: Language, pattern: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from mmdemo.registry import find_offered
 from mmdemo.ui import model_handlers as handlers
-from mmdemo.ui import model_views
+from mmdemo.ui import signals
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import Needs, Shown
@@ -23,13 +22,12 @@ class ModelChoice(NamedTuple):
 
     Attributes:
         model: the list; its value is the model's name, or empty where none is chosen.
-        arrived: the chosen model's name once it is on this machine, else empty.
-        first_look: what to call once the whole page stands: wires the look at the first model.
+        settled: a signal. It changes once a choice has been made, and again when
+            the chosen model has come: what depends on the model hangs on this, not on the list.
     """
 
     model: gr.Dropdown
-    arrived: gr.State
-    first_look: Callable[[gr.Blocks], None]
+    settled: gr.Textbox
 
 
 def build(
@@ -52,7 +50,7 @@ def build(
         label: key of the list's label.
     """
     chosen = "" if optional else handlers.first_choice(needs)
-    facts_now = model_views.facts(find_offered(chosen), "en") if chosen else ""
+    first = handlers.show(chosen, "en", needs=needs, optional=optional)
     with gr.Group(elem_classes="mm-model"):
         model = gr.Dropdown(
             handlers.choices("en", needs, optional),
@@ -62,29 +60,32 @@ def build(
             elem_id=f"{prefix}model",
         )
         facts = gr.HTML(
-            facts_now,
-            visible=bool(chosen),
+            **_as_built(first.facts),
             elem_id=f"{prefix}facts",
             elem_classes="mm-model-facts",
             padding=False,
         )
         download = gr.HTML(
-            visible=False,
+            **_as_built(first.download),
             elem_id=f"{prefix}download",
             elem_classes="mm-model-download",
             padding=False,
         )
-        button = gr.Button(visible=False, size="sm", elem_id=f"{prefix}download-button")
+        with gr.Row(elem_classes="mm-model-buttons"):
+            button = gr.Button(
+                **_as_built(first.button), size="sm", elem_id=f"{prefix}download-button"
+            )
+            back = gr.Button(**_as_built(first.back), size="sm", elem_id=f"{prefix}model-back")
     localiser.add(model, label=label)
     if handlers.anything_goes() and not optional:
         localiser.add(model, info="model_info")
     timer = gr.Timer(_LOOK_EVERY, active=False)
-    arrived = gr.State("")
-    # Nothing here may wait for somebody else. Through the queue nevertheless: without it, gradio's
-    # page does not learn that a state has changed.
+    settled = signals.signal(first.settled)
+    outputs = list(Shown(model, facts, download, button, back, timer, settled))
+    # Nothing here may wait for somebody else.
     event: dict[str, Any] = {
         "inputs": [model, language],
-        "outputs": list(Shown(model, facts, download, button, timer, arrived)),
+        "outputs": outputs,
         "concurrency_limit": None,
         **QUIET,
     }
@@ -94,25 +95,27 @@ def build(
 
     model.input(about(handlers.choose), **event)
     button.click(about(handlers.press), **event)
+    back.click(about(handlers.back), **event)
     timer.tick(about(handlers.follow), **event)
-    language.change(about(handlers.show), **event)
-
-    def first_look(page: gr.Blocks) -> None:
-        page.load(about(handlers.choose), **event)
-
-    return ModelChoice(model, arrived, first_look)
+    localiser.add_handler(about(handlers.show), [model], outputs)
+    return ModelChoice(model, settled)
 
 
-def watch_background(models: list[gr.Dropdown]) -> tuple[gr.Timer, gr.State]:
+def _as_built(update: dict[str, Any]) -> dict[str, Any]:
+    """Return what an update says as arguments of a component."""
+    return {name: value for name, value in update.items() if name != "__type__"}
+
+
+def watch_background(models: list[gr.Dropdown]) -> tuple[gr.Timer, gr.Textbox]:
     """Wait for background sets that are being measured.
 
     Returns:
-        A timer, to be switched on by `model_handlers.watching`; and a state that changes when all
+        A timer, to be switched on by `model_handlers.watching`; and a signal that changes when all
         sets of the chosen models have come.
     """
-    timer, count = gr.Timer(_LOOK_EVERY, active=False), gr.State(0)
-    timer.tick(handlers.measured, [count, *models], [timer, count], **QUIET)
-    return timer, count
+    timer, all_here = gr.Timer(_LOOK_EVERY, active=False), signals.signal()
+    timer.tick(handlers.measured, models, [timer, all_here], **QUIET)
+    return timer, all_here
 
 
 def build_beside(

@@ -14,6 +14,7 @@ from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
 from mmdemo.settings import offered_models
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
+from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 
 Needs: TypeAlias = frozenset[Modality | Representation]
@@ -27,33 +28,31 @@ class Shown(NamedTuple):
     facts: Any
     download: Any
     button: Any
+    back: Any
     timer: Any
-    arrived: Any
+    settled: Any
 
 
 def choose(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
-    """Show a model, and start its download where it is not on this machine.
+    """Show a model: what it can do, and what its download costs where it is not on this machine.
 
     What the visitor typed instead of choosing from the list may be an id of the hub, which is asked
-    about it, or a directory.
+    about it, or a directory. Nothing heavy is fetched: that takes a press of the button.
     """
     try:
         if model:
-            spec = find_offered(model, ask=True)
-            _check_needs(spec, needs, language)
-            if not spec.on_this_machine:
-                downloads.start(spec)
-        return show(model, language, needs=needs, optional=optional)
+            find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(error, language, needs, optional)
+        return _refused(model, error, language, needs, optional)
+    return show(model, language, needs=needs, optional=optional)
 
 
 def press(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
-    """Stop a model's download where it runs, else start it again."""
+    """Stop a model's download where it runs, else start it."""
     try:
         spec = find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(error, language, needs, optional)
+        return _refused(model, error, language, needs, optional)
     running = downloads.latest(spec)
     if running is not None and running.running:
         running.stop()
@@ -62,10 +61,17 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     return show(model, language, needs=needs, optional=optional)
 
 
+def back(_model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
+    """Go back to the model that the page began with, or to none. A running download goes on."""
+    first = "" if optional else first_choice(needs)
+    shown = show(first, language, needs=needs, optional=optional)
+    return shown._replace(model=shown.model | {"value": first})
+
+
 def follow(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Show how far a model's download is; called while it runs."""
     shown = show(model, language, needs=needs, optional=optional)
-    if shown.arrived == model:
+    if shown.settled == settled(model, here=True):
         return shown
     return shown._replace(model=gr.skip(), facts=gr.skip())  # they are as they were
 
@@ -73,29 +79,55 @@ def follow(model: str, language: Language, *, needs: Needs, optional: bool = Fal
 def show(model: str, language: Language, *, needs: Needs, optional: bool = False) -> Shown:
     """Return everything that depends on which model is chosen, and on where its weights are."""
     listed = gr.update(choices=choices(language, needs, optional))
+    hidden = gr.update(value="", visible=False)
     if not model:
-        hidden = gr.update(visible=False)
-        return Shown(listed, hidden, hidden, hidden, gr.update(active=False), "")
+        idle = gr.update(active=False)
+        return Shown(listed, hidden, hidden, hidden, hidden, idle, settled("", here=False))
     try:
         spec = find_offered(model)
         _check_needs(spec, needs, language)
     except MMDemoError as error:
-        return _refused(error, language, needs, optional)
-    here = spec.on_this_machine
-    download = None if here else downloads.latest(spec)
+        return _refused(model, error, language, needs, optional)
+    facts = gr.update(value=model_views.facts(spec, language), visible=True)
+    if spec.on_this_machine:
+        idle = gr.update(active=False)
+        return Shown(listed, facts, hidden, hidden, hidden, idle, settled(model, here=True))
+    download = downloads.latest(spec)
     running = download is not None and download.running
     return Shown(
         model=listed,
-        facts=gr.update(value=model_views.facts(spec, language), visible=True),
-        download=gr.update(
-            value="" if here else model_views.download(spec, download, language), visible=not here
-        ),
+        facts=facts,
+        download=gr.update(value=model_views.download(spec, download, language), visible=True),
         button=gr.update(
-            value=say(language, "download_stop" if running else "download_start"), visible=not here
+            value=say(language, "download_stop")
+            if running
+            else say(language, "download_start", size=model_views.model_size(spec)),
+            visible=True,
         ),
+        back=_way_back(model, language, needs, optional),
         timer=gr.update(active=running),
-        arrived=model if here else "",
+        settled=settled(model, here=False),
     )
+
+
+def settled(model: str, *, here: bool) -> str:
+    """Return what a choice has come to, for the signal that others hang on.
+
+    Args:
+        model: the chosen model's name, or what was typed; empty where none is chosen.
+        here: whether it can be used: it exists, suits this part of the page, and is on this
+            machine.
+    """
+    return f"{'ready' if here else 'not ready'}: {model}"
+
+
+def _way_back(model: str, language: Language, needs: Needs, optional: bool) -> Any:
+    """Return an update of the button that leads back; hidden where there is nowhere to go."""
+    if optional:
+        return gr.update(value=say(language, "model_without"), visible=True)
+    first = first_choice(needs)
+    title = find_offered(first).title
+    return gr.update(value=say(language, "model_back", title=title), visible=model != first)
 
 
 def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
@@ -108,15 +140,19 @@ def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
         raise ModelError(say(language, "model_unable", title=spec.title, able=able, lacks=lacks))
 
 
-def _refused(error: MMDemoError, language: Language, needs: Needs, optional: bool) -> Shown:
+def _refused(
+    model: str, error: MMDemoError, language: Language, needs: Needs, optional: bool
+) -> Shown:
     """Say why a model cannot be had, in the place of what it can do."""
+    hidden = gr.update(value="", visible=False)
     return Shown(
         model=gr.update(choices=choices(language, needs, optional)),
-        facts=gr.update(visible=False),
+        facts=hidden,
         download=gr.update(value=model_views.refusal(error, language), visible=True),
-        button=gr.update(visible=False),
+        button=hidden,
+        back=_way_back(model, language, needs, optional),
         timer=gr.update(active=False),
-        arrived="",
+        settled=settled(model, here=False),
     )
 
 
@@ -137,15 +173,15 @@ def watching(weights: Weights) -> Any:
     return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
 
-def measured(count: int, *models: str) -> tuple[Any, Any]:
+def measured(*models: str) -> tuple[Any, Any]:
     """Look whether the background sets of the chosen models are there; called while they are not.
 
     Returns:
-        An update of the timer, and how often all had come, which has results shown again.
+        An update of the timer; and once all have come, of the signal that has results shown again.
     """
     if any(_being_measured(model) for model in filter(None, models)):
         return gr.skip(), gr.skip()
-    return gr.update(active=False), count + 1
+    return gr.update(active=False), again()
 
 
 def _being_measured(model: str) -> bool:

@@ -19,10 +19,12 @@ from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_offered, offered
 from mmdemo.ui import similarity_views as views
+from mmdemo.ui.course import fits
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
+from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Results(NamedTuple):
     matrix2_heading: Any
     details: Any
     timer: Any = gr.skip()
+    beside: Any = gr.skip()
 
 
 class Beside(NamedTuple):
@@ -59,10 +62,12 @@ def run(
     other: str | None,
     model: str,
     language: Language,
+    *others: str,
 ) -> Results:
     """Compare what is on the page and return what to show.
 
-    Bad input changes nothing but the message, so that nothing on the page is lost.
+    Bad input changes nothing but the message, so that nothing on the page is lost. The models that
+    stand beside the first are asked where there are any.
     """
     try:
         if image1 is None or image2 is None or not (text or "").strip():
@@ -101,6 +106,7 @@ def run(
         matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
         details=views.details(results, language),
         timer=watching(encoder),
+        beside=again() if any(others) else gr.skip(),
     )
 
 
@@ -205,24 +211,50 @@ def models_endpoint() -> list[dict[str, Any]]:
     return [spec.to_dict() for spec in offered()]
 
 
-def example_samples(language: Language, model: str) -> list[list[str]]:
-    """Return the ready-made comparisons as rows: two paths and a text.
+def example_samples(model: str, language: Language) -> list[list[str]]:
+    """Return the ready-made comparisons as rows: two paths and a text."""
+    readable = _readable(model, language)
+    return [[*map(str, row.paths), row.text(readable)] for row in examples()]
 
-    The text is in the page's language where the model reads it, else in English.
+
+def _readable(model: str, language: Language) -> Language:
+    """Return the page's language where the model reads it, else English.
+
+    For a model that cannot be had, the page's: the choice of the model says what is wrong.
     """
-    readable = find_offered(model).languages
-    spoken = language if {language, "multilingual"} & set(readable) else "en"
-    return [[*map(str, row.paths), row.text(spoken)] for row in examples()]
+    with suppress(MMDemoError):
+        if not {language, "multilingual"} & set(find_offered(model).languages):
+            return "en"
+    return language
 
 
-def show_example(index: int, language: Language, model: str) -> list[str]:
-    """Return the pictures and the text of a ready-made comparison."""
-    return example_samples(language, model)[index]
+def show_example(index: int, model: str, language: Language) -> list[Any]:
+    """Return the pictures and the text of a ready-made comparison, and have it made."""
+    return [*example_samples(model, language)[index], again()]
 
 
-def list_examples(language: Language, model: str) -> Any:
+def list_examples(model: str, language: Language) -> list[Any]:
     """Return an update that shows the ready-made comparisons in another language."""
-    return gr.Dataset(samples=example_samples(language, model))
+    return [gr.Dataset(samples=example_samples(model, language))]
+
+
+def spoken(text: str | None, model: str, language: Language) -> list[Any]:
+    """Return a ready-made text in the page's language, and have the comparison made anew.
+
+    What the visitor typed stays as it is.
+    """
+    readable = _readable(model, language)
+    for row in examples():
+        if text in (row.text_en, row.text_zh) and text != row.text(readable):
+            return [row.text(readable), again()]
+    return [gr.skip(), again()]
+
+
+def suit_model(model: str, language: Language) -> list[Any]:
+    """Show what depends on the model: the examples' language, and the section on the course."""
+    with suppress(MMDemoError):  # the choice of the model says what is wrong
+        return [*list_examples(model, language), gr.update(visible=fits(find_offered(model)))]
+    return [gr.skip(), gr.update(visible=False)]
 
 
 def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:

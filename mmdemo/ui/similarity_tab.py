@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from mmdemo.background import background
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image
 from mmdemo.registry import ModelSpec, find_offered
-from mmdemo.ui import course, model_choice
+from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.events import CONCURRENCY, QUIET
@@ -32,59 +31,60 @@ OTHERS = 2
 """How many models can stand beside the first."""
 
 
-def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> Callable[[gr.Blocks], None]:
+def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
     """Lay out the tab and wire it.
 
     Args:
-        localiser: collects what to translate.
+        localiser: collects what to translate; its first answer has the first comparison made.
         language: the page's language choice.
         _tab: the tab that this is.
-
-    Returns:
-        What to call once the whole page stands: wires the first comparison to its load event.
     """
     opening = examples()[0]
+    asked = signals.signal()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
-            inputs, message = _build_inputs(localiser, language, choice, opening)
+            inputs, message, offered = _build_inputs(localiser, language, choice, opening, asked)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
             spec = find_offered(str(inputs.model.value))
             outputs, columns = _build_results(localiser, spec, opening, message)
-            course.build(localiser, language, inputs.model, [inputs.image1, inputs.image2])
+            section = course.build(
+                localiser, language, inputs.model, [inputs.image1, inputs.image2]
+            )
     timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
-    outputs = outputs._replace(timer=timer)
-    sources = [*inputs, language]
-    event: dict[str, Any] = {
-        "fn": handlers.run,
-        "inputs": sources,
-        "outputs": list(outputs),
+    outputs = outputs._replace(timer=timer, beside=signals.signal())
+    typed = [inputs.image1, inputs.image2, inputs.text, inputs.other]
+    beside = [other.model for other in others]
+    gr.on(
+        [
+            *(component.input for component in typed),
+            asked.change,
+            choice.settled.change,
+            measured.change,
+        ],
+        handlers.run,
+        [*inputs, language, *beside],
+        list(outputs),
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.
-        "trigger_mode": "always_last",
+        trigger_mode="always_last",
         **QUIET,
         **CONCURRENCY,
-    }
-    gr.on([component.change for component in (*sources, choice.arrived, measured)], **event)
-    # An event of its own: a slow model beside it keeps nobody waiting for the first.
-    given = [*inputs[:4], language, *(other.model for other in others)]
-    arrivals = [other.arrived for other in others]
+    )
+    # At the end of the first model's: a slow one beside it keeps nobody waiting.
     gr.on(
-        [component.change for component in (*given, *arrivals, measured)],
+        [outputs.beside.change, *(other.settled.change for other in others)],
         handlers.beside,
-        given,
+        [*typed, language, *beside],
         [timer, *(component for column in columns for component in column)],
         trigger_mode="always_last",
         **QUIET,
         **CONCURRENCY,
     )
+    choice.settled.change(
+        handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
+    )
     _build_endpoints(inputs)
-
-    def first_comparison(page: gr.Blocks) -> None:
-        page.load(**event)
-        choice.first_look(page)
-
-    return first_comparison
 
 
 class Inputs(NamedTuple):
@@ -98,8 +98,13 @@ class Inputs(NamedTuple):
 
 
 def _build_inputs(
-    localiser: Localiser, language: gr.Radio, choice: ModelChoice, opening: Example
-) -> tuple[Inputs, gr.HTML]:
+    localiser: Localiser,
+    language: gr.Radio,
+    choice: ModelChoice,
+    opening: Example,
+    asked: gr.Textbox,
+) -> tuple[Inputs, gr.HTML, gr.Dataset]:
+    """Lay out the inputs; return them, the place for messages, and the ready-made examples."""
     with gr.Row():
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
@@ -110,15 +115,23 @@ def _build_inputs(
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
-    _build_chips(SAMPLE_TEXTS, text)
+    _build_chips(SAMPLE_TEXTS, text, asked)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
-    _build_chips(SAMPLE_OTHERS, other, clear=localiser)
+    _build_chips(SAMPLE_OTHERS, other, asked, clear=localiser)
     message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
-    _build_examples(localiser, language, choice.model, [image1, image2, text])
-    pictures = [image1, image2]
-    swap.click(lambda first, second: (second, first), pictures, pictures, **QUIET)
-    return Inputs(image1, image2, text, other, choice.model), message
+    # Both at the opening of the page, which has the first comparison made, and at a switch.
+    localiser.add_handler(handlers.spoken, [text, choice.model], [text, asked])
+    targets = [image1, image2, text, asked]
+    offered = _build_examples(localiser, language, choice.model, targets)
+    swap.click(
+        None,
+        [image1, image2],
+        [image1, image2, asked],
+        js=f"(first, second) => [second, first, {signals.FRESH}]",
+        **QUIET,
+    )
+    return Inputs(image1, image2, text, other, choice.model), message, offered
 
 
 def _picture(path: str) -> gr.Image:
@@ -135,7 +148,7 @@ def _picture(path: str) -> gr.Image:
 
 
 def _build_chips(
-    texts: tuple[str, ...], target: gr.Textbox, clear: Localiser | None = None
+    texts: tuple[str, ...], target: gr.Textbox, asked: gr.Textbox, clear: Localiser | None = None
 ) -> None:
     """Lay out small buttons that fill a text field, without asking the server."""
     with gr.Row(elem_classes="mm-chips"):
@@ -145,28 +158,29 @@ def _build_chips(
             clear.add(button, value="clear_other")
             chips.append((button, ""))
     for button, text in chips:
-        button.click(None, None, target, js=f"() => {json.dumps(text)}", **QUIET)
+        fill = f"() => [{json.dumps(text)}, {signals.FRESH}]"
+        button.click(None, None, [target, asked], js=fill, **QUIET)
 
 
 def _build_examples(
-    localiser: Localiser, language: gr.Radio, model: gr.Dropdown, targets: list[Component]
-) -> None:
+    localiser: Localiser, language: gr.Radio, model: gr.Dropdown, targets: list[Block]
+) -> gr.Dataset:
     dataset = gr.Dataset(
         components=[
             PictureInput(visible=False),
             PictureInput(visible=False),
             gr.Textbox(visible=False),
         ],
-        samples=handlers.example_samples("en", str(model.value)),
+        samples=handlers.example_samples(str(model.value), "en"),
         type="index",
         samples_per_page=len(examples()),
         elem_id="examples",
         headers=["1", "2", "text"],
     )
     localiser.add(dataset, label="examples_label")
-    chosen = [language, model]
-    dataset.click(handlers.show_example, [dataset, *chosen], targets, **QUIET)
-    gr.on([language.change, model.change], handlers.list_examples, chosen, dataset, **QUIET)
+    localiser.add_handler(handlers.list_examples, [model], [dataset])
+    dataset.click(handlers.show_example, [dataset, model, language], targets, **QUIET)
+    return dataset
 
 
 def _build_results(

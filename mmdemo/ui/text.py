@@ -84,7 +84,9 @@ TEXT: dict[str, dict[Language, str]] = {
     },
     "download_done": {"en": "Downloaded.", "zh": "下载完成。"},
     "download_stop": {"en": "Stop the download", "zh": "停止下载"},
-    "download_start": {"en": "Download", "zh": "下载"},
+    "download_start": {"en": "Download {size}", "zh": "下载 {size}"},
+    "model_back": {"en": "Back to {title}", "zh": "回到 {title}"},
+    "model_without": {"en": "Go on without it", "zh": "不用它，继续"},
     "not_here": {
         "en": "{title} is not on this machine yet.",
         "zh": "{title} 尚未下载到本机。",

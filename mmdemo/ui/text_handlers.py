@@ -31,6 +31,7 @@ from mmdemo.ui.jobs import CurrentJob, Job, StoppedError
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
+from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -158,19 +159,8 @@ def stop(current: CurrentJob[Answer]) -> None:
     current.stop()
 
 
-def first(*given: Any) -> Iterator[Results]:
-    """Rank what the tab opens with, the first time that it is opened; takes what `run` takes."""
-    shown: Shown
-    current: CurrentJob[Answer]
-    *_, shown, current = given
-    if shown.ranking is None and current.job is None:
-        yield from run(*given)
-    else:
-        yield Results()
-
-
 def reweigh(
-    dense: float, sparse: float, multi_vector: float, language: Language, shown: Shown
+    dense: float, sparse: float, multi_vector: float, shown: Shown, language: Language
 ) -> tuple[Any, Any]:
     """Rank by other weights, from the scores that are there: columns, and what was read."""
     if shown.ranking is None:
@@ -202,7 +192,7 @@ def clicked(event: gr.EventData, language: Language, shown: Shown) -> Results:
 
 
 def show_again(
-    dense: float, sparse: float, multi_vector: float, language: Language, shown: Shown
+    dense: float, sparse: float, multi_vector: float, shown: Shown, language: Language
 ) -> Results:
     """Show the same results in another language, or with the background set that has come."""
     if shown.ranking is None:
@@ -231,6 +221,11 @@ def show_example(index: int) -> tuple[str, str]:
     """Return query and passages of a ready-made ranking."""
     example = ranking_examples()[index]
     return example.query, views.passages_text(example.passages)
+
+
+def fill_example(index: int) -> tuple[str, str, str]:
+    """Return query and passages of a ready-made ranking for the fields, and have them ranked."""
+    return *show_example(index), again()
 
 
 def rank_endpoint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,14 +11,13 @@ from gradio.components import Component
 
 from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
-from mmdemo.ui import model_choice
+from mmdemo.ui import model_choice, signals
 from mmdemo.ui import text_handlers as handlers
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import FilesInput
 from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
-from mmdemo.ui.model_choice import ModelChoice
 from mmdemo.ui.model_handlers import Needs
 from mmdemo.ui.text import say
 from mmdemo.ui.text_handlers import Results, Shown
@@ -63,80 +62,76 @@ class Inputs(NamedTuple):
     language: gr.Radio
 
 
-def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr.Blocks], None]:
+def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     """Lay out the tab and wire it.
 
     Args:
         localiser: collects what to translate.
         language: the page's language choice.
         tab: the tab that this is; nothing is ranked before it is opened.
-
-    Returns:
-        What to call once the whole page stands: wires the look at the first model.
     """
+    asked, opened = signals.signal(), signals.signal()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             choice = model_choice.build(localiser, language, NEEDS, prefix="text-")
-            asked, button, document = _build_inputs(localiser)
-            chips = _build_examples(localiser, asked[:2])
+            fields, button, document = _build_inputs(localiser)
+            _build_examples(localiser, [*fields[:2], asked])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, results = _build_results(localiser)
     timer, measured = model_choice.watch_background([choice.model])
     results = results._replace(timer=timer)
-    inputs = Inputs(*asked, choice.model, *sliders, language)
-    _wire(inputs, results, choice, tab, button, chips, measured)
+    inputs = Inputs(*fields, choice.model, *sliders, language)
+    tab.select(None, None, opened, js=signals.OPENED, **QUIET)
+    choice.settled.change(signals.once_opened, opened, asked, concurrency_limit=None, **QUIET)
+    starts = [button.click, inputs.query.submit, opened.change, asked.change]
+    _wire(localiser, inputs, results, starts, measured)
     document.upload(
         handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
     )
     _build_endpoint(choice.model)
-    return choice.first_look
 
 
 def _wire(
+    localiser: Localiser,
     inputs: Inputs,
     results: Results,
-    choice: ModelChoice,
-    tab: gr.Tab,
-    button: gr.Button,
-    examples: list[Any],
-    measured: gr.State,
+    starts: list[Any],
+    measured: gr.Textbox,
 ) -> None:
     """Say what happens when: encoding on request, everything else from what was encoded."""
     outputs = list(results)
     current = gr.State(CurrentJob())
-    ranking: dict[str, Any] = {
-        "inputs": [*inputs, results.shown, current],
-        "outputs": outputs,
+    # Another start does not wait for the one that runs, but takes its place.
+    gr.on(
+        starts,
+        handlers.run,
+        [*inputs, results.shown, current],
+        outputs,
+        trigger_mode="multiple",
         **QUIET,
         **CONCURRENCY,
-    }
-    starts = [button.click, inputs.query.submit, inputs.model.input, choice.arrived.change]
-    # Another start does not wait for the one that runs, but takes its place.
-    gr.on(starts, handlers.run, trigger_mode="multiple", **ranking)
-    for filled in examples:
-        filled.then(handlers.run, **ranking)
-    tab.select(handlers.first, **ranking)
+    )
     # Not in the group of what runs a model: it must come through while that is busy. And not by
     # gradio's `cancels`: the last progress would arrive after the end of it.
     results.stop.click(handlers.stop, current, None, concurrency_limit=None, **QUIET)
     sliders = [inputs.dense, inputs.sparse, inputs.multi_vector]
-    weighed = [*sliders, inputs.language, results.shown]
+    weighed = [*sliders, results.shown]
     gr.on(
         [slider.change for slider in sliders],
         handlers.reweigh,
-        weighed,
+        [*weighed, inputs.language],
         [results.columns, results.reading],
         trigger_mode="always_last",
         concurrency_limit=None,
         **QUIET,
     )
-    asked = [inputs.language, results.shown]
-    results.pick.input(handlers.pick, [results.pick, *asked], outputs, **QUIET, **CONCURRENCY)
-    results.columns.click(handlers.clicked, asked, outputs, **QUIET, **CONCURRENCY)
-    gr.on(
-        [inputs.language.change, measured.change],
+    about = [inputs.language, results.shown]
+    results.pick.input(handlers.pick, [results.pick, *about], outputs, **QUIET, **CONCURRENCY)
+    results.columns.click(handlers.clicked, about, outputs, **QUIET, **CONCURRENCY)
+    localiser.add_handler(handlers.show_again, weighed, outputs)
+    measured.change(
         handlers.show_again,
-        weighed,
+        [*weighed, inputs.language],
         outputs,
         concurrency_limit=None,
         **QUIET,
@@ -163,16 +158,14 @@ def _build_inputs(
     return (asked, field, whole), button, document
 
 
-def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> list[Any]:
-    """Lay out a button for each ready-made ranking; return what happens when one is pressed."""
-    filled = []
+def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> None:
+    """Lay out a button for each ready-made ranking; it fills the fields, and has them ranked."""
     with gr.Row(elem_classes="mm-chips", elem_id="text-examples"):
         for index, example in enumerate(ranking_examples()):
             chip = gr.Button(size="sm")
             localiser.add(chip, value=f"rank_example_{example.name}")
-            fill = partial(handlers.show_example, index)
-            filled.append(chip.click(fill, None, list(targets), **QUIET))
-    return filled
+            fill = partial(handlers.fill_example, index)
+            chip.click(fill, None, list(targets), **QUIET)
 
 
 def _build_results(

@@ -37,6 +37,7 @@ from mmdemo.ui.jobs import StoppedError
 from mmdemo.ui.markup import error_message, note_sentence
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
+from mmdemo.ui.signals import again, once_opened
 from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import (
@@ -186,6 +187,7 @@ class Results(NamedTuple):
     pick: Any = gr.skip()
     python: Any = gr.skip()
     timer: Any = gr.skip()
+    template_set: Any = gr.skip()
     shown: Any = gr.skip()
 
 
@@ -332,6 +334,7 @@ def _outputs(
         pick=gr.update(choices=_picture_choices(pictures), value=image, visible=len(names) > 1),
         python=views.python_text(shown.models, results, pictures),
         timer=next((one for one in timers if one != gr.skip()), gr.skip()),
+        template_set=template_choice("\n".join(task.templates)),
         shown=shown,
     )
     return _all(top, [_column(one, pictures, image, language) for one in outcomes], hide=True)
@@ -397,13 +400,22 @@ def stop(shown: Shown) -> None:
 
 
 def supersede(
-    uploads: list[Upload], labels: str | None, templates: str | None, shown: Shown, *models: str
-) -> None:
-    """End what is running if it is of an earlier input, so that the new one need not wait."""
+    uploads: list[Upload],
+    labels: str | None,
+    templates: str | None,
+    opened: str,
+    shown: Shown,
+    *models: str,
+) -> Any:
+    """Have what is on the page classified, once the tab has been opened.
+
+    What is running is ended if it is of an earlier input, so that the new one need not wait.
+    """
     running = shown.running
     if running is not None and running.given != (uploads, labels, templates, *models):
         running.replaced.set()
         running.stop.set()
+    return once_opened(opened)
 
 
 def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...]:
@@ -480,11 +492,21 @@ def label_text(name: str, language: Language) -> str:
     return "\n".join(LABEL_SETS[name].labels(language))
 
 
-def template_text(choice: str) -> Any:
-    """Return the templates of a set as they stand in the field; one's own stay."""
+def fill_labels(name: str, language: Language) -> tuple[str, str]:
+    """Return a ready label set for the field, and have it used."""
+    return label_text(name, language), again()
+
+
+def template_text(name: str) -> str:
+    """Return the templates of a set as they stand in the field."""
+    return "\n".join(TEMPLATE_SETS[name].templates)
+
+
+def fill_templates(choice: str) -> tuple[Any, Any]:
+    """Return the templates of a set for the field, and have them used; one's own stay."""
     if choice not in TEMPLATE_SETS:
-        return gr.skip()
-    return "\n".join(TEMPLATE_SETS[choice].templates)
+        return gr.skip(), gr.skip()
+    return template_text(choice), again()
 
 
 def template_choice(text: str) -> str:
@@ -498,18 +520,22 @@ def template_choices(language: Language) -> list[tuple[str, str]]:
     return [(say(language, f"templates_{name}"), name) for name in (*TEMPLATE_SETS, OWN)]
 
 
-def translated(labels: str, templates: str, language: Language) -> tuple[Any, ...]:
-    """Return labels, templates and the choice of them in the page's language, if they are ours."""
+def translated(labels: str, templates: str, opened: str, language: Language) -> list[Any]:
+    """Return labels, templates and the choice of them in the page's language, if they are ours.
+
+    What is on the screen is classified anew, once the tab has been opened.
+    """
     other: Language = "en" if language == "zh" else "zh"
     named = next((name for name in LABEL_SETS if label_text(name, other) == labels), "")
     choice = template_choice(templates)
     wanted = choice.removesuffix("-zh") + ("-zh" if language == "zh" else "")
-    known = wanted if choice != OWN else choice
-    return (
+    known = wanted if wanted in TEMPLATE_SETS else choice
+    return [
         label_text(named, language) if named else gr.skip(),
         template_text(known) if known != choice else gr.skip(),
         gr.update(choices=template_choices(language), value=known),
-    )
+        once_opened(opened),
+    ]
 
 
 # Taking results away.

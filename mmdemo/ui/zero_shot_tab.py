@@ -11,7 +11,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
-from mmdemo.ui import model_choice
+from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui.events import CONCURRENCY, QUIET
 from mmdemo.ui.inputs import FilesInput, PicturesInput
@@ -51,39 +51,49 @@ class Inputs(NamedTuple):
     reject: gr.Checkbox
 
 
-def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr.Blocks], None]:
+def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     """Lay out the tab and wire it.
 
     Args:
         localiser: collects what to translate.
         language: the page's language choice.
         tab: the tab that this is; nothing is classified before it is opened.
-
-    Returns:
-        What to call once the whole page stands: wires the look at the first model.
     """
+    asked, opened = signals.signal(), signals.signal()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
             others = model_choice.build_beside(
                 localiser, language, NEEDS, handlers.COLUMNS - 1, prefix="zs-"
             )
-            inputs = _build_inputs(localiser, language)
+            inputs, template_set = _build_inputs(localiser, language, asked, opened)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             results, columns = _build_results(localiser, language)
     choices = [first, *others]
     models = [choice.model for choice in choices]
     timer, measured = model_choice.watch_background(models)
-    results = results._replace(timer=timer)
+    results = results._replace(timer=timer, template_set=template_set)
     outputs = [*results, *(component for column in columns for component in column)]
     sources = [*inputs, results.pick, language, results.shown, *models]
+    tab.select(None, None, opened, js=signals.OPENED, **QUIET)
+    due = signals.signal()
+    # A new input first ends what runs for an earlier one, which must not wait behind that.
     gr.on(
         [
-            tab.select,
-            *(component.change for component in (*inputs, language, *models)),
-            *(choice.arrived.change for choice in choices),
-            measured.change,
+            inputs.pictures.change,
+            *(component.input for component in (inputs.labels, inputs.templates, inputs.reject)),
+            asked.change,
+            *(choice.settled.change for choice in choices),
         ],
+        handlers.supersede,
+        [inputs.pictures, inputs.labels, inputs.templates, opened, results.shown, *models],
+        due,
+        trigger_mode="multiple",
+        concurrency_limit=None,
+        **QUIET,
+    )
+    gr.on(
+        [opened.change, due.change, measured.change],
         handlers.run,
         sources,
         outputs,
@@ -91,18 +101,8 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
         **QUIET,
         **CONCURRENCY,
     )
-    # Not in the group of what runs a model: these must come through while that is busy.
+    # Not in the group of what runs a model: it must come through while that is busy.
     results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
-    long = [inputs.pictures, inputs.labels, inputs.templates]
-    gr.on(
-        [component.change for component in (*long, *models)],
-        handlers.supersede,
-        [*long, results.shown, *models],
-        None,
-        trigger_mode="multiple",
-        concurrency_limit=None,
-        **QUIET,
-    )
     results.pick.input(
         handlers.pick,
         [results.shown, results.pick, language],
@@ -112,10 +112,11 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> Callable[[gr
     )
     _build_endpoint(models[0])
 
-    return first.first_look
 
-
-def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
+def _build_inputs(
+    localiser: Localiser, language: gr.Radio, asked: gr.Textbox, opened: gr.Textbox
+) -> tuple[Inputs, gr.Dropdown]:
+    """Lay out the inputs; return them, and the choice of a set of templates."""
     examples = handlers.example_pictures()
     pictures = PicturesInput(
         examples,
@@ -133,7 +134,7 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
     _build_chips(
         localiser,
         pictures,
-        {"pictures_examples": examples, "pictures_one": examples[:1], "pictures_clear": None},
+        {"pictures_examples": examples, "pictures_one": examples[:1], "pictures_clear": []},
     )
     labels = gr.Textbox(
         handlers.label_text("everyday", "en"), lines=5, max_lines=12, elem_id="zs-labels"
@@ -143,7 +144,8 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
         for name in LABEL_SETS:
             chip = gr.Button(size="sm")
             localiser.add(chip, value=f"labels_{name}")
-            chip.click(partial(handlers.label_text, name), language, labels, **QUIET)
+            fill = partial(handlers.fill_labels, name)
+            chip.click(fill, language, [labels, asked], **QUIET)
     choice = gr.Dropdown(
         handlers.template_choices("en"), value=_OPENING_TEMPLATES, elem_id="zs-template-set"
     )
@@ -157,12 +159,13 @@ def _build_inputs(localiser: Localiser, language: gr.Radio) -> Inputs:
     localiser.add(templates, label="templates_lines")
     reject = gr.Checkbox(False, elem_id="zs-reject")
     localiser.add(reject, label="reject_label")
-    choice.input(handlers.template_text, choice, templates, **QUIET)
-    templates.change(handlers.template_choice, templates, choice, **QUIET)
-    language.change(
-        handlers.translated, [labels, templates, language], [labels, templates, choice], **QUIET
+    choice.input(handlers.fill_templates, choice, [templates, asked], **QUIET)
+    localiser.add_handler(
+        handlers.translated,
+        [labels, templates, opened],
+        [labels, templates, choice, asked],
     )
-    return Inputs(pictures, labels, templates, reject)
+    return Inputs(pictures, labels, templates, reject), choice
 
 
 def _build_chips(localiser: Localiser, target: gr.Gallery, values: dict[str, Any]) -> None:
