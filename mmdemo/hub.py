@@ -5,13 +5,15 @@ programs find the files too. The bytes are read here, because its own downloads 
 interrupted attempt: each writes to a name of its own (its pull request 4228), and 3.5 GB over a
 hotel's network would never arrive.
 
-It reads HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE when it is imported, so it is imported late.
+It reads HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE once, when it is imported. Here they are read when
+they are needed, in one place, `hub_place`, and handed to it: so they hold whenever they are set.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 import threading
@@ -32,6 +34,53 @@ if TYPE_CHECKING:
 _SAFE = r"\w[\w.-]*"
 _PATIENCE = 10.0  # seconds for a short answer
 _ATTEMPTS = 4  # in a row without a single byte: half a minute
+
+
+@dataclass(frozen=True)
+class HubPlace:
+    """Where the hub is asked, and where its files are kept.
+
+    Whose credentials are used is no part of it: the library finds the owner's when they are wanted,
+    and renews them.
+
+    Attributes:
+        endpoint: the hub's address, a mirror's perhaps.
+        cache: the folder with its files, in which other programs find them too.
+        offline: whether it must not be asked.
+    """
+
+    endpoint: str
+    cache: Path
+    offline: bool
+
+    @property
+    def address(self) -> str:
+        """Return the address without its scheme."""
+        return self.endpoint.partition("://")[2] or self.endpoint
+
+    @property
+    def host(self) -> str:
+        """Return the name of the machine that is asked, for messages."""
+        return urlsplit(self.endpoint).netloc or self.endpoint
+
+
+def hub_place() -> HubPlace:
+    """Return what the environment says now, by the library's own variables and rules."""
+
+    def folder(variable: str, fallback: str) -> str:
+        # Not `Path.expanduser`, which fails for a user without a home directory.
+        chosen = os.environ.get(variable, fallback)
+        return os.path.expandvars(os.path.expanduser(chosen))  # noqa: PTH111
+
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = folder("HF_HOME", f"{caches}/huggingface")
+    older = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
+    offline = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE", "")
+    return HubPlace(
+        endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        cache=Path(folder("HF_HUB_CACHE", older)),
+        offline=offline.upper() in ("1", "ON", "YES", "TRUE"),
+    )
 
 
 @dataclass(frozen=True)
@@ -72,8 +121,7 @@ class RemoteFile:
         commit: the version of the repository.
         etag: the file's own version; SHA-256 of the content where the file is large.
         size: bytes, or None where the server does not say.
-        blob: where the cache keeps the content.
-        lock: what the library locks while it writes the content.
+        place: where it comes from and goes to.
         anonymous: as of `HubFiles`.
     """
 
@@ -82,9 +130,24 @@ class RemoteFile:
     commit: str
     etag: str
     size: int | None
-    blob: Path
-    lock: Path
+    place: HubPlace
     anonymous: bool = False
+
+    @property
+    def blob(self) -> Path:
+        """Where the cache keeps the content."""
+        return self.place.cache / self._folder / "blobs" / self.etag
+
+    @property
+    def lock(self) -> Path:
+        """What the library locks while it writes the content."""
+        return self.place.cache / ".locks" / self._folder / f"{self.etag}.lock"
+
+    @property
+    def _folder(self) -> str:
+        from huggingface_hub.file_download import repo_folder_name
+
+        return repo_folder_name(repo_id=self.repo, repo_type="model")
 
     @property
     def partial(self) -> Path:
@@ -132,9 +195,10 @@ def cached(groups: Sequence[HubFiles]) -> tuple[Path, ...] | None:
     """
     from huggingface_hub import try_to_load_from_cache
 
+    cache = hub_place().cache
     found: list[Path] = []
     for group in groups:
-        paths = [try_to_load_from_cache(group.repo, name) for name in group.names]
+        paths = [try_to_load_from_cache(group.repo, name, cache) for name in group.names]
         files = [Path(path) for path in paths if isinstance(path, str)]
         if len(files) < len(paths):
             return None
@@ -173,7 +237,7 @@ def typed_id(text: str) -> str:
     text = text.strip()
     if "/" not in text:
         return text
-    hosts = "|".join(re.escape(host) for host in ("huggingface.co", "hf.co", _address()))
+    hosts = "|".join(re.escape(host) for host in ("huggingface.co", "hf.co", hub_place().address))
     found = re.fullmatch(
         rf"(?:https?://)?(?:{hosts})/(?!datasets/|spaces/)([^/?#\s]+/[^/?#\s]+)(?:[/?#]\S*)?",
         text,
@@ -187,8 +251,9 @@ def confirm_public(repo: str, name: str) -> None:
     Raises:
         DownloadError: the hub cannot be reached, or gives the file to some people only.
     """
-    with _explained(repo):
-        _ask(repo, name, anonymous=True)
+    place = hub_place()
+    with _explained(repo, place.host):
+        _ask(repo, name, place, anonymous=True)
 
 
 def listing(repo: str, *, anonymous: bool = False) -> Listing:
@@ -203,16 +268,18 @@ def listing(repo: str, *, anonymous: bool = False) -> Listing:
     """
     from huggingface_hub import HfApi
 
-    with _explained(repo):
+    place = hub_place()
+    with _explained(repo, place.host):
+        _check_online(place)
         try:
-            told = HfApi(token=_token(anonymous)).model_info(
+            told = HfApi(place.endpoint, token=_token(anonymous)).model_info(
                 repo, files_metadata=True, timeout=_PATIENCE
             )
             sizes = {file.rfilename: file.size for file in told.siblings or ()}
             names = [name for name in sizes if re.fullmatch(_SAFE, name)]
             tags = [str(tag) for tag in told.tags or ()]
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # other JSON, or none
-            raise _unusable(repo) from error
+            raise _unusable(repo, place.host) from error
     licences = [
         found[1] for tag in tags if (found := re.fullmatch(r"license:([\w.+-]{1,40})", tag))
     ]
@@ -229,10 +296,10 @@ def fingerprint(groups: Sequence[HubFiles]) -> str:
     """
     from huggingface_hub import try_to_load_from_cache
 
-    digest = hashlib.sha256()
+    cache, digest = hub_place().cache, hashlib.sha256()
     for group in groups:
         for name in group.names:
-            path = try_to_load_from_cache(group.repo, name)
+            path = try_to_load_from_cache(group.repo, name, cache)
             if not isinstance(path, str):
                 return ""
             content = Path(path).resolve()
@@ -252,11 +319,12 @@ def plan(name: str, groups: Sequence[HubFiles]) -> Plan:
     Raises:
         DownloadError: the hub cannot be reached, or does not have a file.
     """
-    with _explained(name):
+    place = hub_place()
+    with _explained(name, place.host):
         return Plan(
             name,
             tuple(
-                _ask(group.repo, file, anonymous=group.anonymous)
+                _ask(group.repo, file, place, anonymous=group.anonymous)
                 for group in groups
                 for file in group.names
                 if cached([HubFiles(group.repo, (file,))]) is None
@@ -279,7 +347,7 @@ def fetch(wanted: Plan, report: Report, stop: threading.Event | None = None) -> 
     _check_disk(wanted)
     meter = Meter(wanted.here, wanted.total, report)
     for file in wanted.files:
-        with _explained(wanted.name, wanted):
+        with _explained(wanted.name, file.place.host, wanted):
             _fetch(file, meter, stop)
             _enter(file)
 
@@ -292,33 +360,32 @@ def _token(anonymous: bool) -> bool | None:
     return False if anonymous else None
 
 
-def _ask(repo: str, name: str, *, anonymous: bool) -> RemoteFile:
-    """Ask the hub for a file's version and size: one HEAD request."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import FileMetadataError
-    from huggingface_hub.file_download import repo_folder_name
+def _check_online(place: HubPlace) -> None:
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
-    facts = get_hf_file_metadata(hf_hub_url(repo, name), token=_token(anonymous))
+    if place.offline:
+        raise OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+
+
+def _ask(repo: str, name: str, place: HubPlace, *, anonymous: bool) -> RemoteFile:
+    """Ask the hub for a file's version and size: one HEAD request."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import FileMetadataError
+
+    _check_online(place)
+    url = hf_hub_url(repo, name, endpoint=place.endpoint)
+    facts = get_hf_file_metadata(url, token=_token(anonymous), endpoint=place.endpoint)
     if not all(re.fullmatch(_SAFE, part or "") for part in (facts.commit_hash, facts.etag)):
         raise FileMetadataError(f"no version of {repo}/{name}")
-    cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
-    etag = str(facts.etag)
-    return RemoteFile(
-        repo,
-        name,
-        str(facts.commit_hash),
-        etag,
-        facts.size,
-        blob=cache / folder / "blobs" / etag,
-        lock=cache / ".locks" / folder / f"{etag}.lock",
-        anonymous=anonymous,
-    )
+    commit, etag = str(facts.commit_hash), str(facts.etag)
+    return RemoteFile(repo, name, commit, etag, facts.size, place, anonymous)
 
 
 def _fetch(file: RemoteFile, meter: Meter, stop: threading.Event) -> None:
     """Bring one file's content into the cache, going on where an earlier attempt stopped."""
     from huggingface_hub.utils import WeakFileLock
 
+    _check_online(file.place)
     if file.size is None:
         return  # `_enter` fetches it: only small files come without their size
     for path in (file.blob, file.lock):
@@ -361,7 +428,8 @@ def _stream(file: RemoteFile, start: int, meter: Meter, stop: threading.Event) -
 
     headers = build_hf_headers(token=_token(file.anonymous))
     headers |= {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
-    url = hf_hub_url(file.repo, file.name, revision=file.commit)
+    endpoint = file.place.endpoint
+    url = hf_hub_url(file.repo, file.name, revision=file.commit, endpoint=endpoint)
     session, patience = get_session(), constants.HF_HUB_DOWNLOAD_TIMEOUT
     with session.stream("GET", url, headers=headers, timeout=patience) as answer:
         hf_raise_for_status(answer)
@@ -407,7 +475,13 @@ def _enter(file: RemoteFile) -> None:
     """Give the content its name in the cache; the library finds it there and fetches nothing."""
     from huggingface_hub import hf_hub_download
 
-    hf_hub_download(file.repo, file.name, token=_token(file.anonymous))
+    hf_hub_download(
+        file.repo,
+        file.name,
+        cache_dir=file.place.cache,
+        endpoint=file.place.endpoint,
+        token=_token(file.anonymous),
+    )
 
 
 def _check_stop(stop: threading.Event) -> None:
@@ -421,8 +495,8 @@ def _check_stop(stop: threading.Event) -> None:
 def _check_disk(wanted: Plan) -> None:
     needed = wanted.total - wanted.here
     for file in wanted.files[:1]:
-        place = next(parent for parent in file.blob.parents if parent.is_dir())
-        free = shutil.disk_usage(place).free
+        disk = next(parent for parent in file.blob.parents if parent.is_dir())
+        free = shutil.disk_usage(disk).free
         if free < needed:
             raise _disk_full(wanted.name, needed, free)
 
@@ -440,11 +514,12 @@ def _disk_full(name: str, needed: int, free: int) -> DownloadError:
 
 
 @contextmanager
-def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
+def _explained(name: str, host: str, wanted: Plan | None = None) -> Iterator[None]:
     """Turn what goes wrong between here and the hub into a sentence.
 
     Args:
         name: the model.
+        host: where the hub is asked.
         wanted: what is being fetched, once it is known.
     """
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -454,46 +529,34 @@ def _explained(name: str, wanted: Plan | None = None) -> Iterator[None]:
     except MMDemoError:
         raise
     except OfflineModeIsEnabled as error:
-        raise _offline(name, "HF_HUB_OFFLINE forbids to fetch it", "offline_setting") from error
+        reason = "HF_HUB_OFFLINE forbids to fetch it"
+        raise _offline(name, host, reason, "offline_setting") from error
     except HfHubHTTPError as error:
-        raise _refused(name, error) from error
+        raise _refused(name, host, error) from error
     except LocalEntryNotFoundError as error:
-        raise _broken_off(name, wanted) from error
+        raise _broken_off(name, host, wanted) from error
     except OSError as error:
         if wanted is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(name, wanted.total - wanted.here, 0) from error
-        raise _unusable(name) from error
+        raise _unusable(name, host) from error
     except Exception as error:  # the HTTP client's own: httpx or httpx2, by version
-        raise _broken_off(name, wanted) from error
+        raise _broken_off(name, host, wanted) from error
 
 
-def _host() -> str:
-    from huggingface_hub import constants
-
-    return urlsplit(constants.ENDPOINT).netloc or constants.ENDPOINT
-
-
-def _address() -> str:
-    """Return the address of the hub that is asked, a mirror perhaps, without its scheme."""
-    from huggingface_hub import constants
-
-    return constants.ENDPOINT.partition("://")[2] or constants.ENDPOINT
-
-
-def _offline(name: str, reason: str, code: str) -> DownloadError:
+def _offline(name: str, host: str, reason: str, code: str) -> DownloadError:
     return DownloadError(
         f"{name} is not on this machine and {reason}: run 'python -m mmdemo download {name}' ahead "
         "of time where there is a network, set HF_ENDPOINT to a mirror, or put a local directory "
         "with its files into MMDEMO_MODELS.",
         code,
         name=name,
-        host=_host(),
+        host=host,
     )
 
 
-def _broken_off(name: str, wanted: Plan | None) -> DownloadError:
+def _broken_off(name: str, host: str, wanted: Plan | None) -> DownloadError:
     if wanted is None or not wanted.here:
-        return _offline(name, f"{_host()} cannot be reached", "offline")
+        return _offline(name, host, f"{host} cannot be reached", "offline")
     here, total = size_text(wanted.here), size_text(wanted.total)
     return DownloadError(
         f"The download of {name} broke off; {here} of {total} are kept. Check the connection and "
@@ -505,38 +568,38 @@ def _broken_off(name: str, wanted: Plan | None) -> DownloadError:
     )
 
 
-def _refused(name: str, error: HfHubHTTPError) -> DownloadError:
+def _refused(name: str, host: str, error: HfHubHTTPError) -> DownloadError:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     if isinstance(error, RepositoryNotFoundError):
-        return _no_repository(name)
+        return _no_repository(name, host)
     status = error.response.status_code
     return DownloadError(
-        f"{_host()} answered {status} instead of the files of {name}. Try again later, or check "
+        f"{host} answered {status} instead of the files of {name}. Try again later, or check "
         "HF_ENDPOINT and, where the hub wants to know who asks, HF_TOKEN.",
         "hub_refused",
         name=name,
-        host=_host(),
+        host=host,
         status=status,
     )
 
 
-def _no_repository(name: str) -> DownloadError:
+def _no_repository(name: str, host: str) -> DownloadError:
     return DownloadError(
-        f"{_host()} has no public model {name}. Check its spelling, as in 'owner/name'; where it "
+        f"{host} has no public model {name}. Check its spelling, as in 'owner/name'; where it "
         "is private, or wants its terms accepted first, whoever runs this sets HF_TOKEN and, for a "
         "page that others see, names it in MMDEMO_MODELS.",
         "no_repository",
         name=name,
-        host=_host(),
+        host=host,
     )
 
 
-def _unusable(name: str) -> DownloadError:
+def _unusable(name: str, host: str) -> DownloadError:
     return DownloadError(
-        f"The files of {name} could not be fetched: {_host()} does not answer as a model hub does, "
+        f"The files of {name} could not be fetched: {host} does not answer as a model hub does, "
         "or the model cache cannot be written. Check HF_ENDPOINT and HF_HOME.",
         "hub_unusable",
         name=name,
-        host=_host(),
+        host=host,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mmdemo.hub import Plan, RemoteFile
+from mmdemo.hub import HubPlace, Plan, RemoteFile, hub_place
 from mmdemo.progress import Meter, Progress, clock, size_text
 from tests.conftest import ROOT
 from tests.hub_server import Hub, serve
@@ -199,6 +200,59 @@ def test_a_server_that_is_no_hub_is_explained(mmdemo: Run, app_url: str) -> None
     assert "Traceback" not in done.stderr
 
 
+VARIABLES = (
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "HUGGINGFACE_HUB_CACHE",
+    "TRANSFORMERS_OFFLINE",
+    "XDG_CACHE_HOME",
+)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"HF_ENDPOINT": "https://mirror.example/hub/"},
+        {"XDG_CACHE_HOME": "/caches"},
+        {"HF_HOME": "~/$MIRROR/home"},
+        {"HF_HOME": "/home", "HUGGINGFACE_HUB_CACHE": "~/older"},
+        {"HUGGINGFACE_HUB_CACHE": "/older", "HF_HUB_CACHE": "$MIRROR/cache"},
+        {"HF_HUB_OFFLINE": "yes"},
+        {"HF_HUB_OFFLINE": "0"},
+        {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"},
+        {"HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": "True"},
+    ],
+)
+def test_the_place_is_the_librarys(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    """Our reading of the environment, beside the library's own at its import."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"MIRROR": "mirror"} | variables).items():
+        monkeypatch.setenv(name, value)
+    spec = importlib.util.find_spec("huggingface_hub.constants")
+    assert spec is not None
+    assert spec.loader is not None
+    library = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(library)  # as if it was imported now
+    assert hub_place() == HubPlace(
+        library.ENDPOINT, Path(library.HF_HUB_CACHE), library.HF_HUB_OFFLINE
+    )
+
+
+def test_the_place_is_what_the_environment_says_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants  # noqa: F401  # who has read it long ago
+
+    for endpoint in ("http://127.0.0.1:1/", "https://mirror.example"):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert hub_place().endpoint == endpoint.rstrip("/")
+        assert hub_place().address == hub_place().host == endpoint.split("/")[2]
+
+
 def test_progress_counts_what_is_here_and_what_arrives(tmp_path: Path) -> None:
     seen: list[Progress] = []
     meter = Meter(30, 100, seen.append)
@@ -207,7 +261,8 @@ def test_progress_counts_what_is_here_and_what_arrives(tmp_path: Path) -> None:
     assert (seen[0].done, seen[0].speed, seen[0].remaining) == (30, 0, None)
     assert (seen[-1].done, seen[-1].total) == (100, 100)
     assert seen[-1].remaining == 0
-    file = RemoteFile("a/b", "c", "d", "e", 9, tmp_path / "e", tmp_path / "lock")
+    file = RemoteFile("a/b", "c", "d", "e", 9, HubPlace("https://h", tmp_path, False))
+    file.partial.parent.mkdir(parents=True)
     file.partial.write_bytes(b"1234")
     assert (Plan("x", (file,)).total, Plan("x", (file,)).here) == (9, 4)
     line = str(Progress(354_000_000, 788_000_000, 12_300_000))
