@@ -99,7 +99,18 @@ def launch() -> None:
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-    page.launch(
+    serve(page)
+
+
+def serve(page: gr.Blocks, *, wait: bool = True) -> str:
+    """Serve a page, and return its address.
+
+    Args:
+        page: from `build`.
+        wait: until it is interrupted. Without it, threads of this process serve the page until
+            `page.close()`; so the tests get what users get.
+    """
+    _, address, _ = page.launch(
         theme=theme(),
         css_paths=STYLE_SHEET,
         show_error=True,
@@ -109,7 +120,9 @@ def launch() -> None:
         max_file_size=f"{limits().upload_mb}mb",
         footer_links=["api"],
         allowed_paths=[str(FOLDER)],
+        prevent_thread_lock=not wait,
     )
+    return address.rstrip("/")
 
 
 def _warm_up() -> None:
