@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mmdemo.errors import ModelError, did_you_mean
+from mmdemo.errors import MMDemoError, ModelError, did_you_mean
 from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan, typed_id
 from mmdemo.hub_models import from_cache, from_hub
 from mmdemo.local import LocalModel, looks_like_path, recognise
@@ -22,6 +23,8 @@ from mmdemo.weights import ASSETS, files_fingerprint, missing_files, read_config
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,8 @@ _of_hub: dict[tuple[str, bool], ModelSpec] = {}
 _loaded: dict[tuple[str, ...], Encoder] = {}
 _locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 _locks_lock = threading.Lock()
+# Of two threads that import two families at once, one finds transformers half imported and fails.
+_importing = threading.Lock()
 
 
 def find_model(name: str | Path | None = None) -> ModelSpec:
@@ -470,14 +475,36 @@ def load_encoder(
         lock = _locks[key]
     with lock:
         if key not in _loaded:
-            module, _, class_name = spec.architecture.partition(":")
+            _loaded[key] = _made(spec, files)
+        return _loaded[key]
+
+
+def _made(spec: ModelSpec, files: tuple[Path, ...]) -> Encoder:
+    """Make the encoder of a model from its files.
+
+    Raises:
+        ModelError: it cannot be made. What nobody foresaw is in the log alone: its own words may
+            hold a path of this machine, and visitors read them.
+    """
+    module, _, class_name = spec.architecture.partition(":")
+    try:
+        with _importing:
             encoder_class = getattr(
                 importlib.import_module(f"mmdemo.encoders.{module}"), class_name
             )
-            encoder = encoder_class(spec.name, *files)
-            encoder.fingerprint = spec.fingerprint
-            _loaded[key] = encoder
-        return _loaded[key]
+        encoder = encoder_class(spec.name, *files)
+    except MMDemoError:
+        raise
+    except Exception as error:
+        log.exception("%s could not be loaded", spec.name)
+        raise ModelError(
+            f"{spec.name} could not be loaded. The log of the program says why; try again, or "
+            "choose another model.",
+            "load_failed",
+            name=spec.name,
+        ) from error
+    encoder.fingerprint = spec.fingerprint
+    return encoder
 
 
 def _all_files(paths: Iterable[Path]) -> Iterator[Path]:

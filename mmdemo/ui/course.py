@@ -12,7 +12,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.images import open_unchanged
 from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
 from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder
-from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import error_message, message
@@ -37,7 +37,7 @@ def build(
         answer = gr.HTML(elem_id="course-table", padding=False)
     given = [*pictures, model, language]
     button.click(None, given, None, js=_REMEMBER, **QUIET)
-    button.click(run, given, answer, **QUIET, **CONCURRENCY)
+    button.click(run, given, answer, **QUIET, **SHORT)
     # A table of other pictures, another model or in another language would mislead. Cleared in the
     # browser: by way of the server, it could come after a new table. Only where something is
     # another than it was at the click: a busy page tells of an upload long after it was shown.

@@ -15,7 +15,7 @@ from mmdemo.registry import ModelSpec, find_offered
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import similarity_views as views
-from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.events import API, LONG, QUIET, SHORT
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
@@ -69,9 +69,9 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.
         trigger_mode="always_last",
         **QUIET,
-        **CONCURRENCY,
+        **SHORT,
     )
-    # At the end of the first model's: a slow one beside it keeps nobody waiting.
+    # At the end of the first model's, and elsewhere: a slow one beside it keeps nobody waiting.
     gr.on(
         [outputs.beside.change, *(other.settled.change for other in others)],
         handlers.beside,
@@ -79,7 +79,7 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
         [timer, *(component for column in columns for component in column)],
         trigger_mode="always_last",
         **QUIET,
-        **CONCURRENCY,
+        **LONG,
     )
     choice.settled.change(
         handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
@@ -259,6 +259,6 @@ def _build_endpoints(inputs: Inputs) -> None:
         [inputs.image1, inputs.image2, inputs.text, inputs.model],
         answer,
         api_name="compare",
-        **CONCURRENCY,
+        **API,
     )
-    hidden.click(handlers.models_endpoint, None, answer, api_name="models")
+    hidden.click(handlers.models_endpoint, None, answer, api_name="models", **API)

@@ -13,7 +13,7 @@ from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import text_handlers as handlers
-from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.events import API_LONG, LONG, QUIET, SHORT
 from mmdemo.ui.inputs import FilesInput
 from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
@@ -109,7 +109,7 @@ def _wire(
         outputs,
         trigger_mode="multiple",
         **QUIET,
-        **CONCURRENCY,
+        **LONG,
     )
     # Not in the group of what runs a model: it must come through while that is busy. And not by
     # gradio's `cancels`: the last progress would arrive after the end of it.
@@ -126,8 +126,8 @@ def _wire(
         **QUIET,
     )
     about = [inputs.language, results.shown]
-    results.pick.input(handlers.pick, [results.pick, *about], outputs, **QUIET, **CONCURRENCY)
-    results.columns.click(handlers.clicked, about, outputs, **QUIET, **CONCURRENCY)
+    results.pick.input(handlers.pick, [results.pick, *about], outputs, **QUIET, **SHORT)
+    results.columns.click(handlers.clicked, about, outputs, **QUIET, **SHORT)
     localiser.add_handler(handlers.show_again, weighed, outputs)
     measured.change(
         handlers.show_again,
@@ -236,5 +236,5 @@ def _build_endpoint(model: gr.Dropdown) -> None:
         ],
         answer,
         api_name="rank",
-        **CONCURRENCY,
+        **API_LONG,
     )

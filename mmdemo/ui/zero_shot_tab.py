@@ -13,7 +13,7 @@ from gradio.components import Component
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
-from mmdemo.ui.events import CONCURRENCY, QUIET
+from mmdemo.ui.events import API_LONG, LONG, QUIET, SHORT
 from mmdemo.ui.inputs import FilesInput, PicturesInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
@@ -99,7 +99,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
         outputs,
         trigger_mode="always_last",
         **QUIET,
-        **CONCURRENCY,
+        **LONG,
     )
     # Not in the group of what runs a model: it must come through while that is busy.
     results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
@@ -108,7 +108,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
         [results.shown, results.pick, language],
         [results.prompts_heading, *(column.prompts for column in columns)],
         **QUIET,
-        **CONCURRENCY,
+        **SHORT,
     )
     _build_endpoint(models[0])
 
@@ -271,5 +271,5 @@ def _build_endpoint(model: gr.Dropdown) -> None:
         ],
         answer,
         api_name="classify",
-        **CONCURRENCY,
+        **API_LONG,
     )
