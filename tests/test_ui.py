@@ -267,9 +267,13 @@ def test_bad_input_changes_only_the_message(
     given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
     given |= {"model": "mini", "language": "en"} | changed
     shown = similarity_handlers.run(**given)
-    assert says in shown.message
-    assert "stale" in shown.message
-    assert all(update == gr.skip() for update in shown[1:])
+    # Where its cause is: at the pictures, or at the text.
+    places = [shown.at_pictures, shown.message]
+    said, other = places if {"image1", "image2"} & set(changed) else reversed(places)
+    assert says in said
+    assert "stale" in said
+    assert other == ""
+    assert all(update == gr.skip() for update in shown[2:])
 
 
 def test_example_texts_are_in_a_language_that_the_model_reads() -> None:

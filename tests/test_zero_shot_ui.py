@@ -195,10 +195,12 @@ def test_stopping_and_superseding() -> None:
         steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini")
         shown = Results(*next(steps)[: len(Results._fields)]).shown
         # The same input: it goes on.
-        assert handlers.supersede(*given, "opened", shown, "mini") != gr.skip()
+        asked, message = handlers.supersede(*given, "opened", shown, "en", "mini")
+        assert asked != gr.skip()
+        assert message == gr.skip()  # nothing is on the screen that could be of another input
         assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
         if supersede:
-            handlers.supersede(given[0], "other labels", given[2], "opened", shown, "mini")
+            handlers.supersede(given[0], "other labels", given[2], "opened", shown, "en", "mini")
         else:
             handlers.stop(shown)
         [last] = steps
@@ -212,7 +214,7 @@ def test_stopping_and_superseding() -> None:
 
 def test_nothing_is_classified_before_the_tab_is_opened() -> None:
     given = [[str(BEE)], "bee", "{}"]
-    assert handlers.supersede(*given, "", Shown(), "mini") == gr.skip()
+    assert handlers.supersede(*given, "", Shown(), "en", "mini")[0] == gr.skip()
     assert handlers.translated("bee", "{}", "", "zh")[-1] == gr.skip()
     assert handlers.translated("bee", "{}", "opened", "zh")[-1] != gr.skip()
 

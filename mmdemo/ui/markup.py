@@ -12,11 +12,19 @@ from mmdemo.notes import Note
 from mmdemo.ui.text import ERRORS_ZH, Language, say
 
 
-def message(text: str, *, stale: bool) -> str:
-    """Return a message box; `stale` dims the results below it, which are of an earlier input."""
+def message(text: str, *, stale: bool = False, late: bool = False) -> str:
+    """Return a message box.
+
+    Args:
+        text: what it says, escaped.
+        stale: whether the results in the tab are of an earlier input; they are dimmed.
+        late: likewise, while new ones are on their way; seen only if these take longer than a
+            moment, so that nothing flickers.
+    """
     if not text:
         return ""
-    return f'<div class="mm-message{" stale" if stale else ""}" role="status"><p>{text}</p></div>'
+    kind = " stale late" if late else " stale" if stale else ""
+    return f'<div class="mm-message{kind}" role="status"><p>{text}</p></div>'
 
 
 def error_message(error: MMDemoError, language: Language) -> str:

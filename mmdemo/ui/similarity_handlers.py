@@ -34,6 +34,7 @@ class Results(NamedTuple):
     """What a comparison changes on the page, in the order of the output components."""
 
     message: Any
+    at_pictures: Any
     bars: Any
     readings: Any
     matrix1: Any
@@ -44,6 +45,10 @@ class Results(NamedTuple):
     details: Any
     timer: Any = gr.skip()
     beside: Any = gr.skip()
+
+
+class _AtPictureError(MMDemoError):
+    """What is wrong with a picture, in the page's language: to be said where the pictures are."""
 
 
 class Beside(NamedTuple):
@@ -70,10 +75,10 @@ def run(
     stand beside the first are asked where there are any.
     """
     try:
-        if image1 is None or image2 is None or not (text or "").strip():
-            return _only_message(_missing(image1, image2, language), language)
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
+        if not (text or "").strip():
+            return _only_message(say(language, "need_text"), language)
         encoder = loaded(model, language)
         start(encoder)
         results = [
@@ -81,6 +86,8 @@ def run(
             for given, key in ((text, "text_label"), (other, "other_label"))
             if given and given.strip()
         ]
+    except _AtPictureError as error:
+        return _only_message(escape(str(error)), language, at_pictures=True)
     except MMDemoError as error:
         return _only_message(escape(error_message(error, language)), language)
     except Exception:
@@ -91,6 +98,7 @@ def run(
     lowest = min(float(result.matrix.min()) for result in results)
     return Results(
         message=message_box("</p><p>".join(views.notes(results, language)), stale=False),
+        at_pictures="",
         bars=views.bars(known, results, language),
         readings=views.readings(results, language),
         matrix1=views.heatmap(known, results[0].matrix, (first, second), language, lowest),
@@ -257,20 +265,15 @@ def suit_model(model: str, language: Language) -> list[Any]:
     return [gr.skip(), gr.update(visible=False)]
 
 
-def _missing(image1: Upload | None, image2: Upload | None, language: Language) -> str:
-    """Say what is missing: a picture, else the text."""
-    for image, key in ((image1, "image1_label"), (image2, "image2_label")):
-        if image is None:
-            return say(language, "need_image", which=say(language, key))
-    return say(language, "need_text")
-
-
-def _open(source: Upload, key: str, language: Language) -> Image.Image:
+def _open(source: Upload | None, key: str, language: Language) -> Image.Image:
     """Open a picture; an error names the field it is in."""
+    field = say(language, key)
+    if source is None:
+        raise _AtPictureError(say(language, "need_image", which=field))
     try:
         return open_image(source)
     except MMDemoError as error:
-        raise _in_field(error, key, language) from error
+        raise _AtPictureError(_in_field(error, field, language)) from error
 
 
 def _compare(
@@ -285,14 +288,15 @@ def _compare(
     try:
         return compare(encoder, first, second, text)
     except TextError as error:
-        raise _in_field(error, key, language) from error
+        raise MMDemoError(_in_field(error, say(language, key), language)) from error
 
 
-def _in_field(error: MMDemoError, key: str, language: Language) -> MMDemoError:
-    field, message = say(language, key), error_message(error, language)
-    return MMDemoError(say(language, "in_field", field=field, message=message))
+def _in_field(error: MMDemoError, field: str, language: Language) -> str:
+    return say(language, "in_field", field=field, message=error_message(error, language))
 
 
-def _only_message(text: str, language: Language) -> Results:
+def _only_message(text: str, language: Language, *, at_pictures: bool = False) -> Results:
+    """Return a message where its cause is; the results stay, and are marked as of another input."""
     shown = message_box(f"{text} {say(language, 'stale')}", stale=True)
-    return Results(shown, *[gr.skip()] * (len(Results._fields) - 1))
+    places = ("", shown) if at_pictures else (shown, "")
+    return Results(*places, *[gr.skip()] * (len(Results._fields) - 2))

@@ -45,10 +45,10 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
-            inputs, message, offered = _build_inputs(localiser, language, choice, opening, asked)
+            inputs, messages, offered = _build_inputs(localiser, language, choice, opening, asked)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
             spec = find_offered(str(inputs.model.value))
-            outputs, columns = _build_results(localiser, spec, opening, message)
+            outputs, columns = _build_results(localiser, spec, opening, messages)
             section = course.build(
                 localiser, language, inputs.model, [inputs.image1, inputs.image2]
             )
@@ -103,23 +103,28 @@ def _build_inputs(
     choice: ModelChoice,
     opening: Example,
     asked: gr.Textbox,
-) -> tuple[Inputs, gr.HTML, gr.Dataset]:
-    """Lay out the inputs; return them, the place for messages, and the ready-made examples."""
+) -> tuple[Inputs, tuple[gr.HTML, gr.HTML], gr.Dataset]:
+    """Lay out the inputs; return them, the places for messages, and the ready-made examples.
+
+    What is wrong with a picture is said below the pictures, everything else below the text: each
+    where its cause is, and on the screen with it.
+    """
     with gr.Row():
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
     localiser.add(image2, label="image2_label")
     for image in (image1, image2):
         image.upload(handlers.rendition, image, image, **QUIET)
+    at_pictures = gr.HTML(padding=False, elem_id="at-pictures")
     swap = gr.Button(size="sm")
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
+    message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
     _build_chips(SAMPLE_TEXTS, text, asked)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
     _build_chips(SAMPLE_OTHERS, other, asked, clear=localiser)
-    message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
     # Both at the opening of the page, which has the first comparison made, and at a switch.
     localiser.add_handler(handlers.spoken, [text, choice.model], [text, asked])
     targets = [image1, image2, text, asked]
@@ -131,7 +136,7 @@ def _build_inputs(
         js=f"(first, second) => [second, first, {signals.FRESH}]",
         **QUIET,
     )
-    return Inputs(image1, image2, text, other, choice.model), message, offered
+    return Inputs(image1, image2, text, other, choice.model), (message, at_pictures), offered
 
 
 def _picture(path: str) -> gr.Image:
@@ -184,7 +189,7 @@ def _build_examples(
 
 
 def _build_results(
-    localiser: Localiser, model: ModelSpec, opening: Example, message: gr.HTML
+    localiser: Localiser, model: ModelSpec, opening: Example, messages: tuple[gr.HTML, gr.HTML]
 ) -> tuple[Results, list[Beside]]:
     known = background(model)
     pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
@@ -222,7 +227,8 @@ def _build_results(
         details = gr.HTML(elem_id="details", padding=True)
     localiser.add(fold, label="details_label")
     results = Results(
-        message=message,
+        message=messages[0],
+        at_pictures=messages[1],
         bars=bars,
         readings=readings,
         matrix1=matrix1,

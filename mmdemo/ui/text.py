@@ -459,6 +459,10 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Labels that were given twice count once.",
         "zh": "重复的标签只计一次。",
     },
+    "zs_waiting": {
+        "en": "Classifying… what is shown is of the previous input.",
+        "zh": "正在分类……显示的仍是上一次输入的结果。",
+    },
     "zs_loading": {
         "en": "Classifying the example pictures…",
         "zh": "正在对示例图片分类……",
@@ -541,9 +545,17 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Add passages: type or paste them, or drop a text file.",
         "zh": "请添加段落：输入、粘贴，或拖入文本文件。",
     },
+    "rank_changed": {
+        "en": "The ranking is of another query or other passages. Press Rank.",
+        "zh": "显示的是另一查询或另一批段落的排序，请点击“排序”。",
+    },
     "rank_stale": {
         "en": "The results shown are of the previous ranking.",
         "zh": "显示的仍是上一次排序的结果。",
+    },
+    "rank_waiting": {
+        "en": "Ranking… what is shown is of the previous ranking.",
+        "zh": "正在排序……显示的仍是上一次的结果。",
     },
     "rank_loading": {"en": "Ranking the example…", "zh": "正在对示例排序……"},
     # Text retrieval: why

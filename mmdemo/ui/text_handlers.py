@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +63,7 @@ class Results(NamedTuple):
     """What a ranking changes on the page, in the order of the output components."""
 
     message: Any = gr.skip()
+    ranked: Any = gr.skip()
     progress: Any = gr.skip()
     stop: Any = gr.skip()
     columns: Any = gr.skip()
@@ -93,7 +95,7 @@ def run(
     """
     weights = weights_of(dense, sparse, multi_vector)
     given = (query, passages, whole, model)
-    if current.runs(*given):  # one choice of a model is several events: it comes, and it is there
+    if current.runs(*given):  # asked for twice
         return
     current.stop(replaced=True)  # what runs is of an earlier input
     try:
@@ -102,12 +104,18 @@ def run(
             return
         texts = split_typed(passages or "", whole=whole)
         job = current.start(_work(query or "", texts, weights, model, language), *given)
-        yield from _followed(job, shown, weights, language)
+        for results in _followed(job, shown, weights, language):
+            yield results if results.shown == gr.skip() else results._replace(ranked=_key(*given))
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)
     except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("A ranking failed")
         yield _only_message(say(language, "unexpected"), language, shown)
+
+
+def _key(query: str | None, passages: str | None, whole: bool, _model: str) -> str:
+    """Return what a script of the page compares with the fields: whether they are as ranked."""
+    return json.dumps([query, passages, whole])
 
 
 def _missing(query: str | None, passages: str | None) -> str:
@@ -139,7 +147,9 @@ def _followed(
     """Yield how far a job is, then its results; it ends too where nobody listens any more."""
     try:
         while not job.wait(_LOOK_EVERY) and not job.stopping:
+            waiting = message_box(say(language, "rank_waiting"), late=True)
             yield Results(
+                message=waiting if shown.ranking is not None else gr.skip(),
                 progress=gr.update(value=views.progress(job.share, language), visible=True),
                 stop=gr.update(visible=True),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import Needs
-from mmdemo.ui.text import say
+from mmdemo.ui.text import LANGUAGES, Language, say
 from mmdemo.ui.text_handlers import Results, Shown
 
 NEEDS: Needs = frozenset({"text", "multi_vector"})
@@ -49,6 +50,17 @@ element.addEventListener("keydown", (event) => { if (event.key === "Enter") choo
 """
 
 
+# In the browser, so that it is said while the visitor types: what is ranked is of another input.
+_CHANGED = """(query, passages, whole, language, ranked) => {
+  const now = JSON.stringify([query, passages, whole]);
+  return !ranked || JSON.stringify(JSON.parse(ranked)) === now ? "" : %s[language];
+}"""
+
+
+def _changed(language: Language) -> str:
+    return message_box(say(language, "rank_changed"), stale=True)
+
+
 class Inputs(NamedTuple):
     """The input components, in the order of `run`."""
 
@@ -74,7 +86,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             choice = model_choice.build(localiser, language, NEEDS, prefix="text-")
-            fields, button, document = _build_inputs(localiser)
+            fields, button, changed, document = _build_inputs(localiser)
             _build_examples(localiser, [*fields[:2], asked])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, results = _build_results(localiser)
@@ -85,6 +97,15 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     choice.settled.change(signals.once_opened, opened, asked, concurrency_limit=None, **QUIET)
     starts = [button.click, inputs.query.submit, opened.change, asked.change]
     _wire(localiser, inputs, results, starts, measured)
+    given = [*fields, language]
+    gr.on(
+        [*(component.change for component in given), results.ranked.change],
+        None,
+        [*given, results.ranked],
+        changed,
+        js=_CHANGED % json.dumps({spoken: _changed(spoken) for _, spoken in LANGUAGES}),
+        **QUIET,
+    )
     document.upload(
         handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
     )
@@ -140,8 +161,8 @@ def _wire(
 
 def _build_inputs(
     localiser: Localiser,
-) -> tuple[tuple[gr.Textbox, gr.Textbox, gr.Checkbox], gr.Button, gr.File]:
-    """Lay out query, passages and how they are read; then the button, and the drop of a file."""
+) -> tuple[tuple[gr.Textbox, gr.Textbox, gr.Checkbox], gr.Button, gr.HTML, gr.File]:
+    """Lay out query, passages and how they are read; the button and a note; the drop of a file."""
     query, passages = handlers.show_example(0)
     asked = gr.Textbox(query, lines=1, max_lines=4, elem_id="text-query")
     localiser.add(asked, label="rank_query", placeholder="rank_query_placeholder")
@@ -155,7 +176,8 @@ def _build_inputs(
     localiser.add(document, label="rank_document")
     button = gr.Button(variant="primary", elem_id="text-rank")
     localiser.add(button, value="rank_button")
-    return (asked, field, whole), button, document
+    changed = gr.HTML(padding=False, elem_id="text-changed")
+    return (asked, field, whole), button, changed, document
 
 
 def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> None:
@@ -202,6 +224,7 @@ def _build_results(
     )
     results = Results(
         message=message,
+        ranked=signals.signal(),
         progress=progress,
         stop=stop,
         columns=columns,

@@ -298,6 +298,7 @@ def _followed(
             bar = views.progress(encoder.name, stage, done, total, task.language)
             yield _all(
                 Results(
+                    message=_waiting(task.before, task.language),
                     progress=gr.update(value=bar, visible=True),
                     stop=gr.update(visible=True),
                     shown=shown,
@@ -405,17 +406,27 @@ def supersede(
     templates: str | None,
     opened: str,
     shown: Shown,
+    language: Language,
     *models: str,
-) -> Any:
+) -> tuple[Any, Any]:
     """Have what is on the page classified, once the tab has been opened.
 
     What is running is ended if it is of an earlier input, so that the new one need not wait.
+
+    Returns:
+        The signal; and a message for the case that it takes long, since what is on the screen is of
+        an earlier input from now on.
     """
     running = shown.running
     if running is not None and running.given != (uploads, labels, templates, *models):
         running.replaced.set()
         running.stop.set()
-    return once_opened(opened)
+    return once_opened(opened), _waiting(shown, language)
+
+
+def _waiting(shown: Shown, language: Language) -> Any:
+    """Return what is said while the results on the screen are of an earlier input."""
+    return message_box(say(language, "zs_waiting"), late=True) if shown.results else gr.skip()
 
 
 def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...]:
