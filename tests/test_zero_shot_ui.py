@@ -192,15 +192,15 @@ def test_stopping_and_superseding() -> None:
     labels = ", ".join(f"stopped at {n}" for n in range(60))
     given: list[Any] = [[str(BEE)], labels, "{}\na {}\nthe {}\nan {}"]
     for supersede in (False, True):
-        steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini")
+        steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini", "", "")
         shown = Results(*next(steps)[: len(Results._fields)]).shown
         # The same input: it goes on.
-        asked, message = handlers.supersede(*given, "opened", shown, "en", "mini")
-        assert asked != gr.skip()
+        rest = (shown, "en", "mini", "", "")
+        _, message = handlers.supersede(*given, *rest)
         assert message == gr.skip()  # nothing is on the screen that could be of another input
         assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
         if supersede:
-            handlers.supersede(given[0], "other labels", given[2], "opened", shown, "en", "mini")
+            handlers.supersede(given[0], "other labels", given[2], *rest)
         else:
             handlers.stop(shown)
         [last] = steps
@@ -210,13 +210,6 @@ def test_stopping_and_superseding() -> None:
         assert ("Stopped" in str(top.message)) is not supersede
         given[1] = labels.replace("stopped", "superseded")
     handlers.stop(Shown())
-
-
-def test_nothing_is_classified_before_the_tab_is_opened() -> None:
-    given = [[str(BEE)], "bee", "{}"]
-    assert handlers.supersede(*given, "", Shown(), "en", "mini")[0] == gr.skip()
-    assert handlers.translated("bee", "{}", "", "zh")[-1] == gr.skip()
-    assert handlers.translated("bee", "{}", "opened", "zh")[-1] != gr.skip()
 
 
 def test_duplicates_and_foreign_scripts_are_said() -> None:
@@ -314,18 +307,18 @@ def test_choosing_and_recognising_sets() -> None:
         assert text.splitlines() == list(one.templates)
         assert handlers.template_choice(text + "\n\n") == name
     assert handlers.template_choice("{} of mine") == handlers.OWN
-    assert handlers.fill_templates(handlers.OWN) == (gr.skip(), gr.skip())
+    assert handlers.template_text(handlers.OWN) == gr.skip()
 
 
 def test_ready_texts_follow_the_language_and_own_ones_stay() -> None:
     labels = handlers.label_text("food", "en")
     templates = handlers.template_text("openai-80")
-    to_zh = handlers.translated(labels, templates, "opened", "zh")
+    to_zh = handlers.translated(labels, templates, "zh")
     assert to_zh[0] == "\n".join(LABEL_SETS["food"].zh)
     assert to_zh[1].splitlines() == list(TEMPLATE_SETS["openai-80-zh"].templates)
     assert to_zh[2]["value"] == "openai-80-zh"
-    back = handlers.translated(to_zh[0], to_zh[1], "opened", "en")
+    back = handlers.translated(to_zh[0], to_zh[1], "en")
     assert (back[0], back[1]) == (labels, templates)
-    own = handlers.translated("mine", "{} of mine", "opened", "zh")
+    own = handlers.translated("mine", "{} of mine", "zh")
     assert own[:2] == [gr.skip(), gr.skip()]
     assert own[2]["value"] == handlers.OWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from mmdemo.ui import downloads, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import suitable
-from mmdemo.ui.text import LANGUAGES, Language, say
+from mmdemo.ui.text import LANGUAGES, TEXT, Language, say
 from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,12 @@ _FIT_FIGURES = """() => {
 }"""
 
 # Screen readers, hyphenation and the choice of Chinese letter forms go by it.
-_SAY_LANGUAGE = "(language) => { document.documentElement.lang = language; }"
+# gradio's own words where files are dropped follow the browser alone, so ours take their place.
+_SAY_LANGUAGE = f"""(language) => {{
+  const root = document.documentElement;
+  root.lang = language;
+  root.style.setProperty("--mm-drop", JSON.stringify({json.dumps(TEXT["drop_files"])}[language]));
+}}"""
 
 _TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
 
@@ -50,11 +56,13 @@ def build() -> gr.Blocks:
             language = gr.Radio(
                 list(LANGUAGES), value="en", show_label=False, container=False, elem_id="language"
             )
+            localiser.add(language, label="language_label")
             mode = gr.Button(size="sm", elem_id="theme-toggle")
             localiser.add(mode, value="theme_button")
         _build_tabs(localiser, language)
         mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
         page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
+        page.load(None, language, None, js=_SAY_LANGUAGE, **QUIET)
 
         # By the visitor's hand alone: at the opening, one answer brings all that depends on it.
         def opened(request: gr.Request, *values: Any) -> list[Any]:

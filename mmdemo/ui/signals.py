@@ -1,27 +1,33 @@
-"""Signals: what has a tab compute again after the page, not the visitor's own hand, changed it.
+"""Signals: hidden text fields by which a tab learns, once, that it has something to compute.
 
-A visitor's typing reaches a tab by the `input` events of its fields. Those are silent when an
-example, a button or a language fills the fields; the `change` events are not, but come once a
-field: three of them for one click on an example. So whatever fills fields also changes a signal,
-and that alone has the tab compute.
+A click on an example changes three fields, and each of them tells of it; gradio's image tells of
+its removal before it has happened, and its gallery twice, or not at all. So nothing computes on the
+events of fields. A script of the page gathers what a tab is given into one signal at each of them,
+which costs the server nothing, and the signal changes when what it holds does.
 
-A signal is a text field that nobody sees, for handlers and scripts to write into. A `gr.State`
-would not do: a script cannot reach it, and gradio's page takes the first answer about a state for a
-change of it, so that opening the page would compute every tab.
+A `gr.State` would not do: a script cannot reach it, and gradio's page takes the first answer about
+a state for a change of it, so that opening the page would compute every tab.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-FRESH = "String(performance.now())"
-"""JavaScript for what a script writes into a signal."""
+from mmdemo.ui.events import QUIET
 
-OPENED = "() => 'opened'"
-"""JavaScript that says in a signal that a tab has been opened."""
+OPENED = "opened"
+"""What the signal of an opened tab holds; before that, nothing."""
+
+SAY_OPENED = f"() => '{OPENED}'"
+"""The same as a script of the page."""
+
+# Of a file its path, which is named after its content; the rest of it differs from day to day.
+_GATHER = """(opened, ...given) =>
+  opened ? JSON.stringify(given, (_, value) => (value && value.path) || value) : "\""""
 
 
 def signal(value: str = "") -> gr.Textbox:
@@ -31,6 +37,26 @@ def signal(value: str = "") -> gr.Textbox:
         value: what it holds when the page opens; only another value is a change.
     """
     return gr.Textbox(value, visible="hidden", show_label=False, container=False)
+
+
+def gathered(opened: gr.Textbox, given: Sequence[Any], events: Sequence[Any] = ()) -> gr.Textbox:
+    """Lay out a signal that changes with what a tab is given, once the tab has been opened.
+
+    Args:
+        opened: a signal, see `OPENED`.
+        given: the components whose values count.
+        events: further ones at which to look at them, where their `change` does not tell of all.
+    """
+    gathering = signal()
+    gr.on(
+        [*(component.change for component in (opened, *given)), *events],
+        None,
+        [opened, *given],
+        gathering,
+        js=_GATHER,
+        **QUIET,
+    )
+    return gathering
 
 
 def again() -> str:

@@ -24,7 +24,7 @@ from mmdemo.ui.inputs import Upload
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
-from mmdemo.ui.signals import again
+from mmdemo.ui.signals import OPENED, again
 from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
@@ -236,9 +236,9 @@ def _readable(model: str, language: Language) -> Language:
     return language
 
 
-def show_example(index: int, model: str, language: Language) -> list[Any]:
-    """Return the pictures and the text of a ready-made comparison, and have it made."""
-    return [*example_samples(model, language)[index], again()]
+def show_example(index: int, model: str, language: Language) -> list[str]:
+    """Return the pictures and the text of a ready-made comparison."""
+    return example_samples(model, language)[index]
 
 
 def list_examples(model: str, language: Language) -> list[Any]:
@@ -247,15 +247,15 @@ def list_examples(model: str, language: Language) -> list[Any]:
 
 
 def spoken(text: str | None, model: str, language: Language) -> list[Any]:
-    """Return a ready-made text in the page's language, and have the comparison made anew.
+    """Return a ready-made text in the page's language, and that this tab is open.
 
     What the visitor typed stays as it is.
     """
     readable = _readable(model, language)
     for row in examples():
         if text in (row.text_en, row.text_zh) and text != row.text(readable):
-            return [row.text(readable), again()]
-    return [gr.skip(), again()]
+            return [row.text(readable), OPENED]
+    return [gr.skip(), OPENED]
 
 
 def suit_model(model: str, language: Language) -> list[Any]:

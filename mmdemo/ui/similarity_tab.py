@@ -40,12 +40,12 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
         _tab: the tab that this is.
     """
     opening = examples()[0]
-    asked = signals.signal()
+    opened = signals.signal()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
-            inputs, messages, offered = _build_inputs(localiser, language, choice, opening, asked)
+            inputs, messages, offered = _build_inputs(localiser, language, choice, opening, opened)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
             spec = find_offered(str(inputs.model.value))
             outputs, columns = _build_results(localiser, spec, opening, messages)
@@ -54,15 +54,10 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
             )
     timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
     outputs = outputs._replace(timer=timer, beside=signals.signal())
-    typed = [inputs.image1, inputs.image2, inputs.text, inputs.other]
+    compared = [inputs.image1, inputs.image2, inputs.text, inputs.other]
     beside = [other.model for other in others]
-    gr.on(
-        [
-            *(component.input for component in typed),
-            asked.change,
-            choice.settled.change,
-            measured.change,
-        ],
+    given = signals.gathered(opened, [*compared, language, choice.settled, measured])
+    given.change(
         handlers.run,
         [*inputs, language, *beside],
         list(outputs),
@@ -75,7 +70,7 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
     gr.on(
         [outputs.beside.change, *(other.settled.change for other in others)],
         handlers.beside,
-        [*typed, language, *beside],
+        [*compared, language, *beside],
         [timer, *(component for column in columns for component in column)],
         trigger_mode="always_last",
         **QUIET,
@@ -102,40 +97,35 @@ def _build_inputs(
     language: gr.Radio,
     choice: ModelChoice,
     opening: Example,
-    asked: gr.Textbox,
+    opened: gr.Textbox,
 ) -> tuple[Inputs, tuple[gr.HTML, gr.HTML], gr.Dataset]:
     """Lay out the inputs; return them, the places for messages, and the ready-made examples.
 
-    What is wrong with a picture is said below the pictures, everything else below the text: each
+    What is wrong with a picture is said above the pictures, everything else below the text: each
     where its cause is, and on the screen with it.
     """
+    at_pictures = gr.HTML(padding=False, elem_id="at-pictures")
     with gr.Row():
         image1, image2 = (_picture(path) for path in map(str, opening.paths))
     localiser.add(image1, label="image1_label")
     localiser.add(image2, label="image2_label")
     for image in (image1, image2):
         image.upload(handlers.rendition, image, image, **QUIET)
-    at_pictures = gr.HTML(padding=False, elem_id="at-pictures")
     swap = gr.Button(size="sm")
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
     message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
-    _build_chips(SAMPLE_TEXTS, text, asked)
+    _build_chips(SAMPLE_TEXTS, text)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
-    _build_chips(SAMPLE_OTHERS, other, asked, clear=localiser)
-    # Both at the opening of the page, which has the first comparison made, and at a switch.
-    localiser.add_handler(handlers.spoken, [text, choice.model], [text, asked])
-    targets = [image1, image2, text, asked]
+    _build_chips(SAMPLE_OTHERS, other, clear=localiser)
+    # The first answer, at the opening of the page, says that this tab is open.
+    localiser.add_handler(handlers.spoken, [text, choice.model], [text, opened])
+    targets = [image1, image2, text]
     offered = _build_examples(localiser, language, choice.model, targets)
-    swap.click(
-        None,
-        [image1, image2],
-        [image1, image2, asked],
-        js=f"(first, second) => [second, first, {signals.FRESH}]",
-        **QUIET,
-    )
+    pictures = [image1, image2]
+    swap.click(None, pictures, pictures, js="(first, second) => [second, first]", **QUIET)
     return Inputs(image1, image2, text, other, choice.model), (message, at_pictures), offered
 
 
@@ -153,7 +143,7 @@ def _picture(path: str) -> gr.Image:
 
 
 def _build_chips(
-    texts: tuple[str, ...], target: gr.Textbox, asked: gr.Textbox, clear: Localiser | None = None
+    texts: tuple[str, ...], target: gr.Textbox, clear: Localiser | None = None
 ) -> None:
     """Lay out small buttons that fill a text field, without asking the server."""
     with gr.Row(elem_classes="mm-chips"):
@@ -163,8 +153,7 @@ def _build_chips(
             clear.add(button, value="clear_other")
             chips.append((button, ""))
     for button, text in chips:
-        fill = f"() => [{json.dumps(text)}, {signals.FRESH}]"
-        button.click(None, None, [target, asked], js=fill, **QUIET)
+        button.click(None, None, target, js=f"() => {json.dumps(text)}", **QUIET)
 
 
 def _build_examples(

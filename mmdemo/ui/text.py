@@ -19,6 +19,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "图片与文本是同一个空间里的向量：看看嵌入模型看到了什么。",
     },
     "theme_button": {"en": "Light / dark", "zh": "浅色 / 深色"},
+    "language_label": {"en": "Language", "zh": "语言"},
+    "drop_files": {"en": "Drop files here, or click", "zh": "将文件拖到此处，或点击上传"},
     "tab_similarity": {"en": "Similarity", "zh": "相似度"},
     # Inputs
     "model_label": {"en": "Model", "zh": "模型"},

@@ -93,7 +93,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     timer, measured = model_choice.watch_background([choice.model])
     results = results._replace(timer=timer)
     inputs = Inputs(*fields, choice.model, *sliders, language)
-    tab.select(None, None, opened, js=signals.OPENED, **QUIET)
+    tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
     choice.settled.change(signals.once_opened, opened, asked, concurrency_limit=None, **QUIET)
     starts = [button.click, inputs.query.submit, opened.change, asked.change]
     _wire(localiser, inputs, results, starts, measured)

@@ -37,7 +37,7 @@ from mmdemo.ui.jobs import StoppedError
 from mmdemo.ui.markup import error_message, note_sentence
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
-from mmdemo.ui.signals import again, once_opened
+from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import (
@@ -404,24 +404,23 @@ def supersede(
     uploads: list[Upload],
     labels: str | None,
     templates: str | None,
-    opened: str,
     shown: Shown,
     language: Language,
     *models: str,
-) -> tuple[Any, Any]:
-    """Have what is on the page classified, once the tab has been opened.
+) -> tuple[str, Any]:
+    """Have what is on the page classified.
 
     What is running is ended if it is of an earlier input, so that the new one need not wait.
 
     Returns:
-        The signal; and a message for the case that it takes long, since what is on the screen is of
-        an earlier input from now on.
+        The signal for `run`; and a message for the case that it takes long, since what is on the
+        screen is of an earlier input from now on.
     """
     running = shown.running
     if running is not None and running.given != (uploads, labels, templates, *models):
         running.replaced.set()
         running.stop.set()
-    return once_opened(opened), _waiting(shown, language)
+    return again(), _waiting(shown, language)
 
 
 def _waiting(shown: Shown, language: Language) -> Any:
@@ -503,21 +502,16 @@ def label_text(name: str, language: Language) -> str:
     return "\n".join(LABEL_SETS[name].labels(language))
 
 
-def fill_labels(name: str, language: Language) -> tuple[str, str]:
-    """Return a ready label set for the field, and have it used."""
-    return label_text(name, language), again()
+def fill_pictures(paths: list[str]) -> tuple[list[str], str]:
+    """Return pictures for the gallery, and have them looked at: it does not always say so."""
+    return paths, again()
 
 
-def template_text(name: str) -> str:
-    """Return the templates of a set as they stand in the field."""
-    return "\n".join(TEMPLATE_SETS[name].templates)
-
-
-def fill_templates(choice: str) -> tuple[Any, Any]:
-    """Return the templates of a set for the field, and have them used; one's own stay."""
+def template_text(choice: str) -> Any:
+    """Return the templates of a set as they stand in the field; one's own stay."""
     if choice not in TEMPLATE_SETS:
-        return gr.skip(), gr.skip()
-    return template_text(choice), again()
+        return gr.skip()
+    return "\n".join(TEMPLATE_SETS[choice].templates)
 
 
 def template_choice(text: str) -> str:
@@ -531,11 +525,8 @@ def template_choices(language: Language) -> list[tuple[str, str]]:
     return [(say(language, f"templates_{name}"), name) for name in (*TEMPLATE_SETS, OWN)]
 
 
-def translated(labels: str, templates: str, opened: str, language: Language) -> list[Any]:
-    """Return labels, templates and the choice of them in the page's language, if they are ours.
-
-    What is on the screen is classified anew, once the tab has been opened.
-    """
+def translated(labels: str, templates: str, language: Language) -> list[Any]:
+    """Return labels, templates and the choice of them in the page's language, if they are ours."""
     other: Language = "en" if language == "zh" else "zh"
     named = next((name for name in LABEL_SETS if label_text(name, other) == labels), "")
     choice = template_choice(templates)
@@ -545,7 +536,6 @@ def translated(labels: str, templates: str, opened: str, language: Language) -> 
         label_text(named, language) if named else gr.skip(),
         template_text(known) if known != choice else gr.skip(),
         gr.update(choices=template_choices(language), value=known),
-        once_opened(opened),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -66,7 +66,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
             others = model_choice.build_beside(
                 localiser, language, NEEDS, handlers.COLUMNS - 1, prefix="zs-"
             )
-            inputs, template_set = _build_inputs(localiser, language, asked, opened)
+            inputs, template_set = _build_inputs(localiser, language, asked)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             results, columns = _build_results(localiser, language)
     choices = [first, *others]
@@ -75,33 +75,24 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     results = results._replace(timer=timer, template_set=template_set)
     outputs = [*results, *(component for column in columns for component in column)]
     sources = [*inputs, results.pick, language, results.shown, *models]
-    tab.select(None, None, opened, js=signals.OPENED, **QUIET)
+    tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
+    settled = [choice.settled for choice in choices]
+    given = signals.gathered(
+        opened,
+        [*inputs, language, *settled, measured],
+        [asked.change, inputs.pictures.upload, inputs.pictures.delete],
+    )
     due = signals.signal()
     # A new input first ends what runs for an earlier one, which must not wait behind that.
-    gr.on(
-        [
-            inputs.pictures.change,
-            *(component.input for component in (inputs.labels, inputs.templates, inputs.reject)),
-            asked.change,
-            *(choice.settled.change for choice in choices),
-        ],
+    given.change(
         handlers.supersede,
-        [
-            inputs.pictures,
-            inputs.labels,
-            inputs.templates,
-            opened,
-            results.shown,
-            language,
-            *models,
-        ],
+        [*inputs[:3], results.shown, language, *models],
         [due, results.message],
         trigger_mode="multiple",
         concurrency_limit=None,
         **QUIET,
     )
-    gr.on(
-        [opened.change, due.change, measured.change],
+    due.change(
         handlers.run,
         sources,
         outputs,
@@ -122,7 +113,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
 
 
 def _build_inputs(
-    localiser: Localiser, language: gr.Radio, asked: gr.Textbox, opened: gr.Textbox
+    localiser: Localiser, language: gr.Radio, asked: gr.Textbox
 ) -> tuple[Inputs, gr.Dropdown]:
     """Lay out the inputs; return them, and the choice of a set of templates."""
     examples = handlers.example_pictures()
@@ -142,6 +133,7 @@ def _build_inputs(
     _build_chips(
         localiser,
         pictures,
+        asked,
         {"pictures_examples": examples, "pictures_one": examples[:1], "pictures_clear": []},
     )
     labels = gr.Textbox(
@@ -152,8 +144,7 @@ def _build_inputs(
         for name in LABEL_SETS:
             chip = gr.Button(size="sm")
             localiser.add(chip, value=f"labels_{name}")
-            fill = partial(handlers.fill_labels, name)
-            chip.click(fill, language, [labels, asked], **QUIET)
+            chip.click(partial(handlers.label_text, name), language, labels, **QUIET)
     choice = gr.Dropdown(
         handlers.template_choices("en"), value=_OPENING_TEMPLATES, elem_id="zs-template-set"
     )
@@ -167,22 +158,25 @@ def _build_inputs(
     localiser.add(templates, label="templates_lines")
     reject = gr.Checkbox(False, elem_id="zs-reject")
     localiser.add(reject, label="reject_label")
-    choice.input(handlers.fill_templates, choice, [templates, asked], **QUIET)
+    choice.input(handlers.template_text, choice, templates, **QUIET)
     localiser.add_handler(
         handlers.translated,
-        [labels, templates, opened],
-        [labels, templates, choice, asked],
+        [labels, templates],
+        [labels, templates, choice],
     )
     return Inputs(pictures, labels, templates, reject), choice
 
 
-def _build_chips(localiser: Localiser, target: gr.Gallery, values: dict[str, Any]) -> None:
+def _build_chips(
+    localiser: Localiser, target: gr.Gallery, asked: gr.Textbox, values: dict[str, list[str]]
+) -> None:
     """Lay out small buttons that fill the gallery."""
     with gr.Row(elem_classes="mm-chips"):
         for key, value in values.items():
             chip = gr.Button(size="sm")
             localiser.add(chip, value=key)
-            chip.click(lambda value=value: value, None, target, **QUIET)
+            fill = partial(handlers.fill_pictures, value)
+            chip.click(fill, None, [target, asked], **QUIET)
 
 
 def _build_results(localiser: Localiser, language: gr.Radio) -> tuple[Results, list[Column]]:
