@@ -72,7 +72,8 @@ def serve(files: dict[str, bytes]) -> Iterator[Hub]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Looks often whether it is to end: half a second a test is a minute in all.
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield hub
     finally:

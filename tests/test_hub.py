@@ -1,32 +1,37 @@
-"""Downloads, against a hub on this machine; each in a process of its own, as the library wants."""
+"""Downloads, against a hub on this machine."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mmdemo.hub import HubPlace, Plan, RemoteFile, hub_place
 from mmdemo.progress import Meter, Progress, clock, size_text
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 from tests.hub_server import Hub, serve
 
 NAME = "visualized-bge-base-en"
 WEIGHTS = "BAAI/bge-visualized/Visualized_base_en_v1.5.pth"
 SIZE = 3_000_000
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+# A process that was started in the background ignores Ctrl+C, and so would its children.
+HEARS_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mmdemo.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     text_encoder = "BAAI/bge-base-en-v1.5"
     files = {
         f"{text_encoder}/config.json": b'{"model_type": "bert"}',
@@ -36,133 +41,113 @@ def hub() -> Iterator[Hub]:
         WEIGHTS: bytes(range(256)) * (SIZE // 256),
     }
     with serve(files) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
         yield hub
 
 
-@pytest.fixture
-def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    return plain | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
-
-
-@pytest.fixture
-def mmdemo(environment: dict[str, str]) -> Run:
-    """Return a function that runs the command line; `code` runs first, in the same process."""
-
-    def run(*arguments: str, code: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        program = f"import sys; from mmdemo.__main__ import main; {code}\nsys.exit(main())"
-        return subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            cwd=ROOT,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-        )
-
-    return run
-
-
-def weights(environment: dict[str, str]) -> bytes:
-    (found,) = Path(environment["HF_HOME"]).glob(f"hub/models--*/snapshots/*/{Path(WEIGHTS).name}")
+def weights() -> bytes:
+    (found,) = hub_place().cache.glob(f"models--*/snapshots/*/{Path(WEIGHTS).name}")
     return found.read_bytes()
 
 
-def partial(environment: dict[str, str]) -> int:
+def partial() -> int:
     """Return how many bytes of the checkpoint an interrupted download left."""
-    files = list(Path(environment["HF_HOME"]).glob("hub/models--*visualized/blobs/*.incomplete"))
+    files = list(hub_place().cache.glob("models--*visualized/blobs/*.incomplete"))
     return files[0].stat().st_size if files else 0
 
 
+@pytest.mark.parametrize("way", ["command", "started_command"])
 def test_what_is_needed_is_fetched_once_and_found_again(
-    hub: Hub, mmdemo: Run, environment: dict[str, str]
+    way: str, hub: Hub, request: pytest.FixtureRequest
 ) -> None:
+    mmdemo: Command = request.getfixturevalue(way)
     done = mmdemo("download", NAME)
-    assert done.returncode == 0, done.stderr
-    assert f"{NAME} (MIT) takes 3.0 MB on disk." in done.stdout
-    assert "100 %   3.0 MB of 3.0 MB" in done.stderr
-    assert weights(environment) == hub.files[WEIGHTS]
+    assert done.status == 0, done.err
+    assert f"{NAME} (MIT) takes 3.0 MB on disk." in done.out
+    assert "100 %   3.0 MB of 3.0 MB" in done.err
+    assert weights() == hub.files[WEIGHTS]
     fetched = [name for name, _ in hub.fetched]
     assert sorted(fetched) == sorted(name for name in hub.files if "safetensors" not in name)
     for more in ({}, {"HF_HUB_OFFLINE": "1"}):
         again = mmdemo("download", NAME, **more)
-        assert "already; nothing to download" in again.stdout
+        assert "already; nothing to download" in again.out
     assert len(hub.fetched) == len(fetched)
-    assert "3510.0 MB  multilingual   not downloaded" in mmdemo("models").stdout
-    assert "en             on this machine" in mmdemo("models").stdout.splitlines()[1]
+    assert "3510.0 MB  multilingual   not downloaded" in mmdemo("models").out
+    assert "en             on this machine" in mmdemo("models").out.splitlines()[1]
 
 
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
 )
 def test_a_download_that_was_stopped_goes_on_where_it_was(
-    hub: Hub, mmdemo: Run, environment: dict[str, str], number: int, status: int
+    hub: Hub, command: Command, number: int, status: int
 ) -> None:
     hub.pause = 0.05
-    command = [sys.executable, "-m", "mmdemo", "download", NAME]
-    killed = subprocess.Popen(command, cwd=ROOT, env=environment)
-    while partial(environment) < SIZE // 4 and killed.poll() is None:
+    killed = subprocess.Popen([sys.executable, "-c", HEARS_CTRL_C, "download", NAME], cwd=ROOT)
+    while partial() < SIZE // 4 and killed.poll() is None:
         time.sleep(0.02)
     killed.send_signal(number)
     assert killed.wait() == status
-    kept = partial(environment)
+    kept = partial()
     assert 0 < kept < SIZE
     hub.pause = 0.0
-    done = mmdemo("download", NAME)
-    assert done.returncode == 0, done.stderr
-    assert f"of which {size_text(kept)} are here already" in done.stdout
+    done = command("download", NAME)
+    assert done.status == 0, done.err
+    assert f"of which {size_text(kept)} are here already" in done.out
     assert hub.fetched[-1] == (WEIGHTS, kept)
-    assert weights(environment) == hub.files[WEIGHTS]
+    assert weights() == hub.files[WEIGHTS]
 
 
-def test_a_broken_connection_is_taken_up_again(
-    hub: Hub, mmdemo: Run, environment: dict[str, str]
-) -> None:
+def test_a_broken_connection_is_taken_up_again(hub: Hub, command: Command) -> None:
     hub.break_after = [1_000_000, 500_000]
-    done = mmdemo("download", NAME)
-    assert done.returncode == 0, done.stderr
+    done = command("download", NAME)
+    assert done.status == 0, done.err
     starts = [start for name, start in hub.fetched if name == WEIGHTS]
     assert len(starts) == 3
     assert starts == sorted(set(starts))
-    assert weights(environment) == hub.files[WEIGHTS]
+    assert weights() == hub.files[WEIGHTS]
 
 
-def test_a_server_without_ranges_sends_the_file_again(
-    hub: Hub, mmdemo: Run, environment: dict[str, str]
-) -> None:
+def test_a_server_without_ranges_sends_the_file_again(hub: Hub, command: Command) -> None:
     hub.break_after, hub.ranges = [1_000_000], False
-    assert mmdemo("download", NAME).returncode == 0
-    assert weights(environment) == hub.files[WEIGHTS]
+    assert command("download", NAME).status == 0
+    assert weights() == hub.files[WEIGHTS]
 
 
 def test_a_connection_that_breaks_for_good_is_explained(
-    hub: Hub, mmdemo: Run, environment: dict[str, str]
+    hub: Hub, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mmdemo.hub._ATTEMPTS", 0)
     hub.break_after = [1_000_000] + [0] * 9
-    done = mmdemo("download", NAME, code="import mmdemo.hub; mmdemo.hub._ATTEMPTS = 0")
-    assert done.returncode == 1
-    assert "broke off; " in done.stderr
-    assert "it goes on where it stopped" in done.stderr
-    assert partial(environment) > 0
+    done = command("download", NAME)
+    assert done.status == 1
+    assert "broke off; " in done.err
+    assert "it goes on where it stopped" in done.err
+    assert partial() > 0
 
 
-def test_damage_is_noticed(hub: Hub, mmdemo: Run, environment: dict[str, str]) -> None:
+def test_damage_is_noticed(hub: Hub, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.break_after = [1_000_000] + [0] * 9
-    mmdemo("download", NAME, code="import mmdemo.hub; mmdemo.hub._ATTEMPTS = 0")
-    (file,) = Path(environment["HF_HOME"]).glob("hub/models--*visualized/blobs/*.incomplete")
+    with monkeypatch.context() as once:
+        once.setattr("mmdemo.hub._ATTEMPTS", 0)
+        command("download", NAME)
+    (file,) = hub_place().cache.glob("models--*visualized/blobs/*.incomplete")
     file.write_bytes(b"x" + file.read_bytes()[1:])
     hub.break_after = []
-    done = mmdemo("download", NAME)
-    assert "arrived damaged and was deleted" in done.stderr
-    assert mmdemo("download", NAME).returncode == 0
-    assert weights(environment) == hub.files[WEIGHTS]
+    done = command("download", NAME)
+    assert "arrived damaged and was deleted" in done.err
+    assert command("download", NAME).status == 0
+    assert weights() == hub.files[WEIGHTS]
 
 
-def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(hub: Hub, mmdemo: Run) -> None:
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
+    hub: Hub, command: Command
+) -> None:
     hub.claims[WEIGHTS] = 10**16
-    done = mmdemo("download", NAME)
-    assert done.returncode == 1
-    assert f"{NAME} needs {size_text(10**16)} more on the disk of the model cache" in done.stderr
-    assert "set HF_HOME" in done.stderr
+    done = command("download", NAME)
+    assert done.status == 1
+    assert f"{NAME} needs {size_text(10**16)} more on the disk of the model cache" in done.err
+    assert "set HF_HOME" in done.err
     assert hub.fetched == []
 
 
@@ -174,30 +159,30 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(hub: Hub, m
     ],
 )
 def test_without_a_network_one_sentence_names_three_ways_out(
-    mmdemo: Run, opening: tuple[Path, Path, str], settings: dict[str, str], reason: str
+    command: Command, opening: tuple[Path, Path, str], settings: dict[str, str], reason: str
 ) -> None:
     first, second, text = opening
     comparison = ["compare", str(first), str(second), text]
-    for command in (["download", NAME], [*comparison, "--model", NAME]):
-        done = mmdemo(*command, **settings)
-        assert done.returncode == 1
-        assert done.stderr.count("\n") == 1
+    for arguments in (["download", NAME], [*comparison, "--model", NAME]):
+        done = command(*arguments, **settings)
+        assert done.status == 1
+        assert done.err.count("\n") == 1
         for part in (reason, f"python -m mmdemo download {NAME}", "HF_ENDPOINT", "MMDEMO_MODELS"):
-            assert part in done.stderr
-    assert mmdemo(*comparison, **settings).returncode == 0
+            assert part in done.err
+    assert command(*comparison, **settings).status == 0
 
 
-def test_a_hub_without_the_file_is_explained(hub: Hub, mmdemo: Run) -> None:
+def test_a_hub_without_the_file_is_explained(hub: Hub, command: Command) -> None:
     del hub.files[WEIGHTS]
-    done = mmdemo("download", NAME)
-    assert "answered 404 instead of the files of visualized-bge-base-en" in done.stderr
+    done = command("download", NAME)
+    assert "answered 404 instead of the files of visualized-bge-base-en" in done.err
 
 
-def test_a_server_that_is_no_hub_is_explained(mmdemo: Run, app_url: str) -> None:
-    done = mmdemo("download", NAME, HF_ENDPOINT=app_url)
-    assert done.returncode == 1
-    assert "HF_ENDPOINT" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_server_that_is_no_hub_is_explained(command: Command, app_url: str) -> None:
+    done = command("download", NAME, HF_ENDPOINT=app_url)
+    assert done.status == 1
+    assert "HF_ENDPOINT" in done.err
+    assert "Traceback" not in done.err
 
 
 VARIABLES = (

@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
+import numpy as np
 import pytest
 
 from mmdemo import MODELS, load_encoder
 from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
+from mmdemo.hub import HubFiles
+from mmdemo.progress import Progress
 from mmdemo.registry import find_model, find_offered, offered
+from mmdemo.types import Embeddings
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import ERRORS_ZH
+from tests.apps import environment
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, serve
 
@@ -237,39 +240,32 @@ def test_a_description_tells_no_paths() -> None:
     assert '"source": "local"' in told
 
 
-FROM_THE_HUB = """
-from dataclasses import replace
-from mmdemo import MODELS, load_encoder
-from mmdemo.hub import HubFiles
-files = ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
-groups = HubFiles("t/text", files), HubFiles("t/all", ("Visualized_tiny.pth",))
-spec = replace(MODELS["visualized-bge-base-en"], name="tiny", hub=groups)
-seen = []
-encoder = load_encoder(spec, progress=seen.append)
-assert load_encoder(spec) is encoder and spec.on_this_machine
-print(len(seen) > 1, encoder.encode("a red car")[0].tolist())
-"""
-
-
 def test_load_encoder_fetches_what_is_not_here(tmp_path: Path) -> None:
     files = {f"t/text/{path.name}": path.read_bytes() for path in TINY.iterdir()}
     expected = load_encoder(TINY).encode("a red car")[0]
     home = tmp_path / "home"
     with serve(files | {"t/all/Visualized_tiny.pth": CHECKPOINT.read_bytes()}) as hub:
-        environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(home)}
-        assert vector(environment) == (True, pytest.approx(expected.tolist(), abs=1e-5))
+        fetched, vector = from_the_hub({"HF_ENDPOINT": hub.address, "HF_HOME": str(home)})
+    assert fetched
+    np.testing.assert_allclose(vector, expected, atol=1e-5)
     # A cache that was copied from another machine does as well, without a network.
     snapshot = home / "hub/models--t--text/snapshots" / COMMIT
     assert (snapshot / "config.json").exists()
     shutil.move(home, tmp_path / "copied")
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "copied")}
-    assert vector(environment) == (False, pytest.approx(expected.tolist(), abs=1e-5))
+    copied = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "copied")}
+    fetched, vector = from_the_hub(copied)
+    assert not fetched
+    np.testing.assert_allclose(vector, expected, atol=1e-5)
 
 
-def vector(environment: dict[str, str]) -> tuple[bool, list[float]]:
-    """Load the model in a process of its own: whether something was fetched, and a vector."""
-    command = [sys.executable, "-c", FROM_THE_HUB]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    fetched, _, numbers = done.stdout.partition(" ")
-    return fetched == "True", json.loads(numbers)
+def from_the_hub(settings: dict[str, str]) -> tuple[bool, Embeddings]:
+    """Load the model as if it lay on the hub: whether something was fetched, and a vector."""
+    names = ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
+    groups = HubFiles("t/text", names), HubFiles("t/all", ("Visualized_tiny.pth",))
+    spec = replace(MODELS["visualized-bge-base-en"], name="tiny", hub=groups)
+    seen: list[Progress] = []
+    with environment(settings):
+        encoder = load_encoder(spec, progress=seen.append)
+        assert load_encoder(spec) is encoder
+        assert spec.on_this_machine
+    return len(seen) > 1, encoder.encode("a red car")[0]
