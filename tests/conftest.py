@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmdemo import load_encoder
+from mmdemo.__main__ import main
 from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER, examples
+from tests.apps import ROOT, App, environment, running_app, serving
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
 
@@ -34,12 +31,87 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("weights")]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the developer's own settings, models and credentials out of the tests.
+
+    Once and for all: apps that several tests visit are built before any of them begins.
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if "weights" in config.option.markexpr:  # those are the developer's own, and cost gigabytes
+        return
+    for name in list(os.environ):
+        if name.startswith(("MMDEMO_", "GRADIO_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")):
+            del os.environ[name]
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # Where huggingface_hub, once it is imported, looks for its user's credentials.
+    os.environ["HF_HOME"] = str(ROOT / "tests/no-such-folder")
+
+
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the developer's own settings and cache out of the tests."""
-    for name in [name for name in os.environ if name.startswith("MMDEMO_")]:
-        monkeypatch.delenv(name)
+def _as_in_a_new_process(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Give a test its own caches, and let it know nothing of what others have asked or measured."""
     monkeypatch.setenv("MMDEMO_CACHE", str(tmp_path / ".cache"))
+    if request.node.get_closest_marker("weights"):
+        for name in [name for name in os.environ if name.startswith("MMDEMO_")]:
+            monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv("HF_HOME", str(tmp_path / ".huggingface"))
+    forget(monkeypatch)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing in memory of the hub's answers and of what was measured."""
+    monkeypatch.setattr("mmdemo.registry._of_hub", {})
+    monkeypatch.setattr("mmdemo.ui.downloads._downloads", {})
+    monkeypatch.setattr("mmdemo.background._known", {})
+    monkeypatch.setattr("mmdemo.background._failed", set())
+
+
+class Done(NamedTuple):
+    """What a command left: its exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return a function that runs the command line in this process.
+
+    It takes the arguments, and settings of the environment by name.
+    """
+
+    def run(*arguments: str, **settings: str) -> Done:
+        capsys.readouterr()
+        with environment(settings):
+            status = main(arguments)
+        printed = capsys.readouterr()
+        return Done(status, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def started_command() -> Command:
+    """Return the same in a process of its own, as a user runs it: some seconds each time."""
+
+    def run(*arguments: str, **settings: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "mmdemo", *arguments],
+            cwd=ROOT,
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -82,51 +154,20 @@ def file_bytes() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app as a user does, in its own process, and return its address."""
-    with running_app(tmp_path_factory.mktemp("app")) as address:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Serve the page with no settings at all."""
+    with serving(tmp_path_factory.mktemp("app")) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def app_url(app: App) -> str:
+    """Return the address of a page with no settings, for what is no browser."""
+    return app.address
+
+
+@pytest.fixture(scope="session")
+def started_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the app as a user does, in its own process and without a network."""
+    with running_app(tmp_path_factory.mktemp("started"), HF_HUB_OFFLINE="1") as address:
         yield address
-
-
-@contextmanager
-def running_app(folder: Path, *command: str, **settings: str) -> Iterator[str]:
-    """Start the app in its own process and give its address.
-
-    Args:
-        folder: for its log, its own cache of the model hub, and what it measures.
-        command: what Python runs; by default `app.py`.
-        settings: environment variables.
-    """
-    log = folder / "log.txt"
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MMDEMO_")}
-    own = {
-        "PYTHONUNBUFFERED": "1",
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "HF_HOME": str(folder),
-        "MMDEMO_CACHE": str(folder / "cache"),
-    }
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, *(command or ["app.py"])],
-            cwd=ROOT,
-            env=plain | own | settings,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield _address(server, log)
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=30)
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait until the app has printed its address and answers there."""
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and server.poll() is None:
-        if found := re.search(r"https?://\S+:\d+", log.read_text()):
-            with urllib.request.urlopen(found[0], timeout=60) as answer:
-                if answer.status == 200:
-                    return found[0]
-        time.sleep(0.2)
-    raise RuntimeError(f"The app did not start:\n{log.read_text()}")

@@ -16,7 +16,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from mmdemo import MODELS, classify, compare, load_encoder, rank_passages
-from tests.conftest import TINY, running_app
+from tests.apps import serving
+from tests.conftest import TINY
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +161,8 @@ def test_only_models_on_offer_and_here_are_used(
 ) -> None:
     first, second = map(handle_file, two_pictures)
     models = f"mini,{TINY},visualized-bge-m3"
-    with running_app(tmp_path_factory.mktemp("models"), MMDEMO_MODELS=models) as address:
-        client = Client(address, verbose=False)
+    with serving(tmp_path_factory.mktemp("models"), MMDEMO_MODELS=models) as app, app.visited():
+        client = Client(app.address, verbose=False)
         told = client.predict(api_name="/models")
         assert [row["name"] for row in told] == ["mini", f"local:{TINY.name}", "visualized-bge-m3"]
         assert [row["on_this_machine"] for row in told] == [True, True, False]
@@ -206,10 +207,10 @@ def post(app_url: str, data: list[Any], endpoint: str = "compare") -> str:
     body = json.dumps({"data": data}).encode()
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"{app_url}/gradio_api/call/{endpoint}", body, headers)
-    with urllib.request.urlopen(request, timeout=30) as started:
+    with urllib.request.urlopen(request, timeout=600) as started:
         event = json.load(started)["event_id"]
     address = f"{app_url}/gradio_api/call/{endpoint}/{event}"
-    with urllib.request.urlopen(address, timeout=30) as done:
+    with urllib.request.urlopen(address, timeout=600) as done:
         return done.read().decode()
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from tests.apps import App
+
 # A machine with other work is slow to answer; what does not come at all still fails.
-expect.set_options(timeout=60_000)
+PATIENCE = 180_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = [
     "--no-sandbox",
@@ -37,7 +40,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     system = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -48,33 +51,42 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=SIZES)
-def size(request: pytest.FixtureRequest) -> str:
-    return request.param
+both_sizes = pytest.mark.parametrize("size", SIZES)
+"""For tests that assert layout: they run on a desktop and on a phone."""
 
 
 @pytest.fixture
-def visit(chromium: Browser, app_url: str, size: str) -> Iterator[Visit]:
+def size() -> str:
+    """Return a desktop, for what the width of the page plays no part in; see `both_sizes`."""
+    return "desktop"
+
+
+@pytest.fixture
+def visit(chromium: Browser, app: App, size: str) -> Iterator[Visit]:
     """Open the app and wait for its first comparison."""
-    with visiting(chromium, app_url, size) as visit:
-        yield visit
-
-
-@pytest.fixture
-def desktop(chromium: Browser, app_url: str) -> Iterator[Visit]:
-    """Likewise, on a desktop alone: for what the width of the page plays no part in."""
-    with visiting(chromium, app_url, "desktop") as visit:
+    with visiting(chromium, app, size) as visit:
         yield visit
 
 
 @contextmanager
-def visiting(chromium: Browser, address: str, size: str) -> Iterator[Visit]:
-    """Open an address as somebody of their own, and wait for the first comparison."""
-    context = chromium.new_context(viewport=SIZES[size], locale="en-GB")
-    visit = Visit(context.new_page())
-    visit.page.on("request", lambda request: visit.requests.append(request.url))
-    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    visit.page.goto(address)
-    visit.page.locator(".mm-card [data-score]").first.wait_for(timeout=120_000)
-    yield visit
-    context.close()
+def visiting(chromium: Browser, app: App | str, size: str) -> Iterator[Visit]:
+    """Open an app as somebody of their own, and wait for the first comparison.
+
+    Args:
+        chromium: the browser.
+        app: from `serving`, whose settings hold meanwhile, or the address of one in a process of
+            its own.
+        size: a key of `SIZES`.
+    """
+    with ExitStack() as stack:
+        if isinstance(app, App):
+            stack.enter_context(app.visited())
+        context = chromium.new_context(viewport=SIZES[size], locale="en-GB")
+        stack.callback(context.close)
+        context.set_default_timeout(PATIENCE)
+        visit = Visit(context.new_page())
+        visit.page.on("request", lambda request: visit.requests.append(request.url))
+        visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        visit.page.goto(app if isinstance(app, str) else app.address)
+        visit.page.locator(".mm-card [data-score]").first.wait_for()
+        yield visit

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mmdemo import compare, load_encoder
+from mmdemo import compare, load_encoder, registry
 from mmdemo.compare import PAIRS
+from mmdemo.hub import HubFiles
 from mmdemo.images import open_unchanged
 from mmdemo.published import COURSE, COURSE_PICTURES, reproduce
-from tests.browser.conftest import Visit, visiting
+from mmdemo.registry import ModelSpec
+from tests.apps import App, serving
+from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.browser.test_similarity import read_scores, type_text, upload, wait_for
-from tests.conftest import TINY, running_app
+from tests.conftest import TINY
 from tests.hub_server import Hub, serve
 from tests.tiny_models import tiny_clip
 
@@ -27,35 +30,38 @@ PICTURES = (
 )
 """Two that the reference reads otherwise than a person sees them."""
 
-# The app with one more model: the tiny one, as if it lay on the hub.
-WITH_TINY = """
-import sys
-import mmdemo.registry as registry
-from mmdemo.__main__ import main
-from mmdemo.hub import HubFiles
-
-files = ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
-tiny = registry.ModelSpec(
-    name="tiny", title="Tiny", architecture="visualized_bge:VisualizedBGEEncoder", source="hub:t",
-    modalities=("text", "image", "fused"), fusion="native", dim=64, languages=("en",), size_mb=1,
-    licence="MIT", hub=(HubFiles("t/text", files), HubFiles("t/all", ("Visualized_tiny.pth",))),
+TINY_OF_THE_HUB = ModelSpec(
+    name="tiny",
+    title="Tiny",
+    architecture="visualized_bge:VisualizedBGEEncoder",
+    source="hub:t",
+    modalities=("text", "image", "fused"),
+    fusion="native",
+    dim=64,
+    languages=("en",),
+    size_mb=1,
+    licence="MIT",
+    hub=(
+        HubFiles(
+            "t/text", ("config.json", "tokenizer_config.json", "vocab.txt", "vision_config.json")
+        ),
+        HubFiles("t/all", ("Visualized_tiny.pth",)),
+    ),
 )
-registry.MODELS = {**registry.MODELS, "tiny": tiny}
-sys.exit(main(["serve"]))
-"""
+"""The tiny model, as if it lay on the hub."""
 
 
 @pytest.fixture(scope="module")
-def offline_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app with the tiny model in a directory, and a hub that nobody answers for."""
+def offline_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Serve the page with the tiny model in a directory, and a hub that nobody answers for."""
     models = f"mini,{TINY},visualized-bge-base-en"
     folder = tmp_path_factory.mktemp("offline")
-    with running_app(folder, MMDEMO_MODELS=models, HF_ENDPOINT="http://127.0.0.1:9") as address:
-        yield address
+    with serving(folder, MMDEMO_MODELS=models, HF_ENDPOINT="http://127.0.0.1:9") as app:
+        yield app
 
 
 @pytest.fixture
-def offline(chromium: Browser, offline_app: str, size: str) -> Iterator[Visit]:
+def offline(chromium: Browser, offline_app: App, size: str) -> Iterator[Visit]:
     with visiting(chromium, offline_app, size) as visit:
         yield visit
 
@@ -93,6 +99,7 @@ def test_a_local_directory_gives_the_librarys_numbers(
     assert offline.errors == []
 
 
+@both_sizes
 def test_the_courses_numbers_beside_ours(offline: Visit) -> None:
     page = offline.page
     expect(page.locator("#course-table")).to_have_count(0)
@@ -151,14 +158,20 @@ def test_without_a_network_one_sentence_and_nothing_is_lost(offline: Visit) -> N
 
 
 def test_a_model_comes_while_others_work(
-    chromium: Browser, hub: Hub, tmp_path: Path, size: str, opening: tuple[Path, Path, str]
+    chromium: Browser,
+    hub: Hub,
+    tmp_path: Path,
+    size: str,
+    opening: tuple[Path, Path, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, "tiny": TINY_OF_THE_HUB})
     settings = {"MMDEMO_MODELS": "mini,tiny", "HF_ENDPOINT": hub.address}
     hub.piece, hub.pause = 512, 0.05  # minutes: it is stopped before
     with (
-        running_app(tmp_path, "-c", WITH_TINY, **settings) as address,
-        visiting(chromium, address, size) as one,
-        visiting(chromium, address, size) as two,
+        serving(tmp_path, **settings) as app,
+        visiting(chromium, app, size) as one,
+        visiting(chromium, app, size) as two,
     ):
         pick(one.page, "Tiny")
         state = one.page.locator("#download")
@@ -187,16 +200,16 @@ def type_model(page: Page, element: str, model: str) -> None:
     box.press("Enter")
 
 
+@both_sizes
 def test_a_model_of_the_hub_by_its_id(
     chromium: Browser, tmp_path: Path, size: str, opening: tuple[Path, Path, str]
 ) -> None:
     folder = tiny_clip(tmp_path / "clip")
     files = {f"t/clip/{path.name}": path.read_bytes() for path in folder.iterdir()}
-    (tmp_path / "app").mkdir()
     with (
         serve(files) as hub,
-        running_app(tmp_path / "app", HF_ENDPOINT=hub.address) as address,
-        visiting(chromium, address, size) as visit,
+        serving(tmp_path / "app", HF_ENDPOINT=hub.address) as app,
+        visiting(chromium, app, size) as visit,
     ):
         page = visit.page
         type_model(page, "model", "t/clip")

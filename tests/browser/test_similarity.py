@@ -15,7 +15,7 @@ from mmdemo import compare, load_encoder
 from mmdemo.compare import PAIRS, PairKind
 from mmdemo.examples import examples
 from mmdemo.plots import BARS_HEIGHT, HEATMAP_HEIGHT
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, both_sizes, visiting
 
 pytestmark = pytest.mark.browser
 
@@ -46,7 +46,7 @@ def upload(page: Page, index: int, path: Path) -> None:
 def wait_for(page: Page, scores: Mapping[PairKind, float]) -> None:
     for kind, score in scores.items():
         value = page.locator(f'[data-kind="{kind}"] .value').first
-        expect(value).to_have_text(f"{score:.3f}", timeout=30_000)
+        expect(value).to_have_text(f"{score:.3f}")
 
 
 @pytest.fixture
@@ -82,15 +82,16 @@ def test_upload_type_and_read_the_values(visit: Visit, drawn: tuple[Path, Path])
     assert [float(cell) for cell in cells] == pytest.approx(expected.matrix.ravel(), abs=5.1e-3)
 
 
-def test_no_request_leaves_the_app(visit: Visit, app_url: str) -> None:
-    page = visit.page
-    type_text(page, "somewhere else")
-    page.get_by_role("button", name="Vectors and timings").click()
-    expect(page.locator("#details td")).to_have_count(50)
-    own = (app_url, "data:", "blob:")
-    assert [url for url in visit.requests if not url.startswith(own)] == []
-    assert len(visit.requests) > 10
-    assert visit.errors == []
+def test_no_request_leaves_the_app(chromium: Browser, started_app: str) -> None:
+    with visiting(chromium, started_app, "desktop") as visit:
+        page = visit.page
+        type_text(page, "somewhere else")
+        page.get_by_role("button", name="Vectors and timings").click()
+        expect(page.locator("#details td")).to_have_count(50)
+        own = (started_app, "data:", "blob:")
+        assert [url for url in visit.requests if not url.startswith(own)] == []
+        assert len(visit.requests) > 10
+        assert visit.errors == []
 
 
 def test_a_second_text_shows_what_moved(visit: Visit, opening: tuple[Path, Path, str]) -> None:
@@ -192,6 +193,7 @@ def test_chinese(visit: Visit) -> None:
     expect(page.locator(".mm-message")).to_have_count(0)
 
 
+@both_sizes
 def test_layout_holds_still_and_fits(visit: Visit, opening: tuple[Path, Path, str]) -> None:
     page = visit.page
     width = page.evaluate("document.documentElement.clientWidth")

@@ -11,13 +11,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import load_encoder
+from mmdemo.background import Background, cache_path, write
 from mmdemo.examples import ranking_examples
 from mmdemo.passages import split_document
+from mmdemo.registry import ModelSpec, find_model
 from mmdemo.similarity import order
 from mmdemo.text_retrieval import Ranking, explain, rank_passages
+from tests.apps import App, environment, serving
 from tests.bge_m3 import save
-from tests.browser.conftest import Visit, visiting
-from tests.conftest import running_app
+from tests.browser.conftest import Visit, both_sizes, visiting
 
 pytestmark = pytest.mark.browser
 
@@ -30,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def text_app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[str]:
-    """Start the app with a small BGE-M3, and one that takes its time over a long document."""
+def text_app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[App]:
+    """Serve the page with a small BGE-M3, and one that takes its time over a long document."""
     # Many small layers: long as a whole on any machine, but soon at an end when it is stopped.
     slow = save(
         folder.parent / "slow-m3",
@@ -41,17 +43,27 @@ def text_app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator
         max_position_embeddings=8194,
     )
     place = tmp_path_factory.mktemp("text")
-    settings = {"MMDEMO_MODELS": f"mini,{folder},{slow}", "MMDEMO_CACHE": str(place / "cache")}
-    with running_app(place, **settings) as address:
-        yield address
+    with serving(place, MMDEMO_MODELS=f"mini,{folder},{slow}") as app:
+        with environment(app.settings):
+            _keep_a_set(find_model(slow))
+        yield app
+
+
+def _keep_a_set(spec: ModelSpec) -> None:
+    """Put a background set into the cache: this one would take a minute, and nobody looks at it."""
+    path = cache_path(spec)
+    assert path is not None
+    write(
+        Background({"t2t": np.linspace(0, 1, 201)}, {"t2t": 200}, spec.fingerprint), spec.name, path
+    )
 
 
 @pytest.fixture
-def open_tab(chromium: Browser, text_app: str, size: str) -> Iterator[Visit]:
+def open_tab(chromium: Browser, text_app: App, size: str) -> Iterator[Visit]:
     """Open the tab and wait for the ranking that it opens with."""
     with visiting(chromium, text_app, size) as visit:
         open_text(visit.page)
-        visit.page.locator("#text-columns [data-passage]").first.wait_for(timeout=120_000)
+        visit.page.locator("#text-columns [data-passage]").first.wait_for()
         yield visit
 
 
@@ -113,6 +125,7 @@ def weigh(page: Page, name: str, value: str) -> None:
     field.press("Tab")
 
 
+@both_sizes
 def test_it_opens_with_an_example_that_is_ranked(open_tab: Visit) -> None:
     page, example = open_tab.page, ranking_examples()[0]
     mini = load_encoder("mini")
@@ -152,6 +165,7 @@ def test_other_weights_rank_again_at_once(open_tab: Visit) -> None:
     expect(page.locator("#text-reading")).to_contain_text("All weights are 0")
 
 
+@both_sizes
 def test_sparse_and_the_reasons_with_bge_m3(open_tab: Visit, folder: Path) -> None:
     page = open_tab.page
     pick(page, folder.name)

@@ -17,8 +17,8 @@ from mmdemo import Classification, classify, load_encoder
 from mmdemo.examples import FOLDER
 from mmdemo.prompts import LABEL_SETS
 from mmdemo.ui.zero_shot_handlers import EXAMPLES
-from tests.browser.conftest import Visit, visiting
-from tests.conftest import running_app
+from tests.apps import App, serving
+from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.tiny_models import tiny_blip, tiny_siglip
 
 pytestmark = pytest.mark.browser
@@ -68,6 +68,7 @@ def settled(page: Page, text: str) -> None:
     expect(page.locator("#zs-ranked-1")).to_contain_text(text)
 
 
+@both_sizes
 def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     page = visit.page
     open_tab(page)
@@ -88,8 +89,8 @@ def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     assert all(url.startswith(("http://127.0.0.1", "data:", "blob:")) for url in visit.requests)
 
 
-def test_one_picture_of_ones_own_and_none_of_these(desktop: Visit, tmp_path: Path) -> None:
-    page = desktop.page
+def test_one_picture_of_ones_own_and_none_of_these(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
     open_tab(page)
     picture = tmp_path / "my bridge.png"
     Image.open(FOLDER / "bridge.jpg").rotate(3).save(picture)
@@ -109,8 +110,8 @@ def test_one_picture_of_ones_own_and_none_of_these(desktop: Visit, tmp_path: Pat
     expect_rows(page, expected, 1)
 
 
-def test_the_templates_are_live(desktop: Visit) -> None:
-    page = desktop.page
+def test_the_templates_are_live(visit: Visit) -> None:
+    page = visit.page
     open_tab(page)
     type_labels(page, "bee, bridge, dog")
     settled(page, "bee")
@@ -132,8 +133,8 @@ def test_the_templates_are_live(desktop: Visit) -> None:
     expect(page.locator(".mm-message.stale")).to_have_count(0)
 
 
-def test_hostile_labels_are_text(desktop: Visit) -> None:
-    page = desktop.page
+def test_hostile_labels_are_text(visit: Visit) -> None:
+    page = visit.page
     open_tab(page)
     type_labels(page, "<img src=x onerror=alert(1)>\n{0.__class__}\nbee\nbee\n\n" + "b" * 150)
     settled(page, "<img src=x onerror=alert(1)>")
@@ -146,13 +147,13 @@ def test_hostile_labels_are_text(desktop: Visit) -> None:
     expect(page.locator(".mm-message.stale")).to_contain_text("no labels")
     type_labels(page, "bee, bridge")
     expect(page.locator(".mm-message.stale")).to_have_count(0)
-    assert not desktop.errors
+    assert not visit.errors
 
 
 def test_json_csv_and_python_give_what_is_on_the_screen(
-    desktop: Visit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    visit: Visit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = desktop.page
+    page = visit.page
     open_tab(page)
     page.get_by_role("button", name="One picture").click()
     type_labels(page, 'bee\n"quoted", with comma\n<b>bold</b>')
@@ -184,8 +185,8 @@ def test_json_csv_and_python_give_what_is_on_the_screen(
     assert numbers[0] == pytest.approx(wanted["bee"], abs=1e-5)
 
 
-def test_a_long_encode_shows_progress_and_can_be_stopped(desktop: Visit) -> None:
-    page = desktop.page
+def test_a_long_encode_shows_progress_and_can_be_stopped(visit: Visit) -> None:
+    page = visit.page
     open_tab(page)
     labels = [f"thing {n}" for n in range(20)]
     type_labels(page, "\n".join(labels))
@@ -229,16 +230,16 @@ def tiny_paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def app_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app where visitors may name directories, and the hub cannot be reached."""
+def app_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Serve the page where visitors may name directories, and the hub cannot be reached."""
     folder = tmp_path_factory.mktemp("beside")
-    cache = {"MMDEMO_CACHE": str(folder / "cache"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    with running_app(folder, **cache) as address:
-        yield address
+    with serving(folder, HF_ENDPOINT="http://127.0.0.1:9") as app:
+        yield app
 
 
+@both_sizes
 def test_models_side_by_side_each_on_its_own_scale(
-    chromium: Browser, app_of_this_machine: str, size: str, tiny_paths: list[Path]
+    chromium: Browser, app_of_this_machine: App, size: str, tiny_paths: list[Path]
 ) -> None:
     with visiting(chromium, app_of_this_machine, size) as visit:
         page = visit.page
