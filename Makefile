@@ -34,6 +34,7 @@ bench: $(VENV)/.installed-dev  ## measure; nothing here fails
 	$(BIN)/python -m bench.mini_quality
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.zero_shot
+	$(BIN)/python -m bench.pair_kinds
 	$(BIN)/python -m bench.visualized_bge
 
 mini: $(VENV)/.installed-dev  ## train the embedded model again (hours), and its background set

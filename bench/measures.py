@@ -97,6 +97,17 @@ def modality_gap(images: Floats, texts: Floats) -> float:
     return float(np.linalg.norm(images.mean(0) - texts.mean(0)))
 
 
+def auc(right: Floats, wrong: Floats) -> float:
+    """Return the area under the ROC curve: the chance that a right one is above a wrong one.
+
+    Args:
+        right: scores that should be high, [n].
+        wrong: scores that should be low, [m]; a tie counts half.
+    """
+    above = (right[:, None] > wrong).mean() + 0.5 * (right[:, None] == wrong).mean()
+    return float(above)
+
+
 def bootstrap_interval(values: Floats | Flags, resamples: int = 1000) -> Estimate:
     """Return the mean of values [n] with its 95 % percentile bootstrap interval."""
     random = np.random.default_rng(0)
