@@ -11,17 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo.background import background, cache_path, ensure
-from mmdemo.compare import PAIRS, Comparison, compare
+from mmdemo.compare import LABELS, PAIRS, TEXT_IMAGE, Comparison, Leaning, compare
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.hub import fetch
 from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
-from mmdemo.similarity import order
+from mmdemo.similarity import degrees, order
 from mmdemo.text_retrieval import Ranking, rank_passages
+from mmdemo.types import Verdict
 from mmdemo.zero_shot import Classification, classify
 
+_SHOWN: dict[Verdict, str] = {
+    "yes": "probably shows the text",
+    "no": "probably does not show the text",
+    "unsure": "not sure",
+}
+_LEANS: dict[Leaning, str] = {
+    "text": "mostly text",
+    "image": "mostly picture",
+    "half": "about half of each",
+}
 _MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or a checkpoint"
 
 
@@ -218,14 +229,24 @@ def _ranked(result: Classification, images: Sequence[str]) -> list[str]:
     return lines
 
 
+def _table_line(kind: str, pair: str, score: float, percentile: float | None) -> str:
+    rank = "" if percentile is None else f"   higher than {percentile:.0f} % of unrelated pairs"
+    return f"{kind:6} {pair:20} {score:+.4f}  {degrees(score):3.0f}°{rank}"
+
+
 def _table(result: Comparison) -> str:
     lines = [f"{result.model} ({result.dim}-d), fused: {result.fusion}, text: {result.text}"]
+    shown = {one.label: one for one in result.shown}
+    for picture, score in result.text_image.items():
+        percentile = result.text_image_percentiles.get(picture)
+        line = _table_line(TEXT_IMAGE, f"{LABELS[0]} · {picture}", score, percentile)
+        if one := shown.get(picture):
+            line += f"   {_SHOWN[one.verdict]} (chance {one.probability:.0%})"
+        lines.append(line)
     for kind, (row, column) in PAIRS.items():
         pair = f"{result.labels[row]} · {result.labels[column]}"
-        rank = ""
-        if kind in result.percentiles:
-            rank = f"   higher than {result.percentiles[kind]:.0f} % of unrelated pairs"
-        lines.append(f"{kind:6} {pair:20} {result.scores[kind]:+.4f}{rank}")
+        lines.append(_table_line(kind, pair, result.scores[kind], result.percentiles.get(kind)))
+    lines.append(f"fused 1 is {_LEANS[result.leaning]}, by its angles to image 1 and to the text")
     if not result.percentiles:
         lines.append(
             f"{result.model} has no background set yet, so there are no percentiles; "

@@ -1,4 +1,9 @@
-"""The four similarity types of two pictures and a text, and the matrix behind them."""
+"""The four similarity types of two pictures and a text, and the matrix behind them.
+
+What the text and a picture alone have in common is a number beside the four. Whether a picture
+shows the text is told by that one; the four measure pictures and fused vectors
+(`python -m bench.pair_kinds`).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.background import Background, background, percentiles
+from mmdemo.background import Background, background, percentile_ranks, percentiles
 from mmdemo.encoders.base import checked_text
 from mmdemo.images import ImageSource, as_image
 from mmdemo.notes import Note, text_notes
-from mmdemo.similarity import cosine
+from mmdemo.similarity import cosine, degrees
 from mmdemo.types import Embeddings, Fusion, Match, Verdict
 
 if TYPE_CHECKING:
@@ -32,6 +37,19 @@ PAIRS: dict[PairKind, tuple[int, int]] = {
     "it2it": (3, 4),
 }
 """Which two of `LABELS` each pair kind compares."""
+
+PICTURES = LABELS[1:3]
+"""The two of `LABELS` that the text alone is compared with."""
+
+TextImage: TypeAlias = Literal["t2i"]
+
+TEXT_IMAGE: TextImage = "t2i"
+"""The pair kind of the text and a picture alone, as the background set calls it."""
+
+Leaning: TypeAlias = Literal["text", "image", "half"]
+"""What a fused vector is mostly made of."""
+
+_HALF = (0.4, 0.6)  # of the way from the picture to the text: the middle fifth counts as half
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,9 @@ class Comparison:
         notes: what a reader of the scores should know.
         shown: for each picture, whether it shows the text; empty for a model without a `match`.
         background: the background set of the percentiles, or None.
+        text_image: cosine of the text and each picture alone, by the picture's label.
+        text_image_percentiles: by the picture's label, the percentage of unrelated pairs of a
+            picture and a short text with a lower cosine; empty like `percentiles`.
     """
 
     scores: dict[PairKind, float]
@@ -84,6 +105,15 @@ class Comparison:
     notes: tuple[Note, ...] = field(default=())
     shown: tuple[Shown, ...] = field(default=())
     background: Background | None = None
+    text_image: dict[str, float] = field(default_factory=dict)
+    text_image_percentiles: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def leaning(self) -> Leaning:
+        """Return what the first fused vector is mostly made of, from its angles to both."""
+        image, text = degrees(self.scores["i2it"]), degrees(self.scores["t2it"])
+        share = image / (image + text) if image + text else 0.5
+        return "image" if share < _HALF[0] else "text" if share > _HALF[1] else "half"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON, without the vectors and the background set."""
@@ -94,6 +124,8 @@ class Comparison:
             "dim": self.dim,
             "scores": dict(self.scores),
             "percentiles": dict(self.percentiles),
+            "text_image": dict(self.text_image),
+            "text_image_percentiles": dict(self.text_image_percentiles),
             "labels": list(self.labels),
             "matrix": [[float(value) for value in row] for row in self.matrix],
             "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
@@ -131,6 +163,8 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
     }
     timings["total"] = (time.perf_counter() - start) * 1000.0
     known = background(encoder)
+    text_image = _by_picture(matrix[0, 1:3])
+    ranks = percentile_ranks(known, TEXT_IMAGE, matrix[0, 1:3])
     return Comparison(
         scores=scores,
         percentiles=percentiles(known, scores),
@@ -143,14 +177,19 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         dim=encoder.dim,
         timings=timings,
         notes=tuple(text_notes(encoder, text)),
-        shown=tuple(_shown(encoder.match, matrix)),
+        shown=tuple(_shown(encoder.match, text_image)),
         background=known,
+        text_image=text_image,
+        text_image_percentiles={} if ranks is None else _by_picture(ranks),
     )
 
 
-def _shown(match: Match | None, matrix: NDArray[np.float32]) -> Iterator[Shown]:
+def _by_picture(values: NDArray[np.float32]) -> dict[str, float]:
+    return dict(zip(PICTURES, map(float, values), strict=True))
+
+
+def _shown(match: Match | None, of_text: dict[str, float]) -> Iterator[Shown]:
     """Yield for both pictures whether they show the text."""
     if match is not None:
-        for picture in (1, 2):
-            cosine = float(matrix[0, picture])
-            yield Shown(LABELS[picture], match.probability(cosine), match.verdict(cosine))
+        for label, cosine in of_text.items():
+            yield Shown(label, match.probability(cosine), match.verdict(cosine))

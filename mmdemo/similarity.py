@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -54,6 +55,16 @@ def cosine(a: Embeddings, b: Embeddings) -> NDArray[np.float32]:
     """
     # float64 keeps the diagonal of a self-comparison at 1.0000000 instead of 0.9999999.
     return (a.astype(np.float64) @ b.astype(np.float64).T).astype(np.float32)
+
+
+def degrees(cosine: float) -> float:
+    """Return the angle between two unit vectors in degrees, 0 to 180.
+
+    >>> degrees(0.5)
+    60.00000000000001
+    """
+    # A cosine of a vector with itself may be a hair above 1.
+    return math.degrees(math.acos(min(max(cosine, -1.0), 1.0)))
 
 
 def lexical(a: SparseEmbedding, b: SparseEmbedding) -> float:

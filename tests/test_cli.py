@@ -36,6 +36,14 @@ def test_compare_prints_a_table(
     for kind, score in expected.scores.items():
         assert f"{kind:6}" in printed
         assert f"{score:+.4f}" in printed
+    lines = [line for line in printed.splitlines() if line.startswith("t2i ")]
+    for line, (label, score) in zip(lines, expected.text_image.items(), strict=True):
+        assert f"text · {label}" in line
+        assert f"{score:+.4f}" in line
+        assert "show" in line or "not sure" in line
+    # Nothing else says whether a picture shows the text.
+    assert printed.count("show") == sum("show" in line for line in lines)
+    assert "fused 1 is mostly" in printed or "fused 1 is about half" in printed
     assert "Note: mini reads English and Chinese" in printed
 
 
@@ -126,7 +134,8 @@ def test_a_background_set_is_measured_ahead_of_time(
     assert main(["background", folder]) == 0
     assert capsys.readouterr() == (printed.out, "")
     assert main(command) == 0
-    assert capsys.readouterr().out.count("of unrelated pairs") == 4
+    # The four, and the text with each of the pictures.
+    assert capsys.readouterr().out.count("of unrelated pairs") == 6
 
 
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:
