@@ -14,9 +14,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from mmdemo.compare import PairKind
+from mmdemo.compare import PairKind, TextImage
 
-KIND_COLOURS: dict[PairKind, str] = {
+KIND_COLOURS: dict[PairKind | TextImage, str] = {
+    "t2i": "#c4466b",
     "i2i": "#2f7fc1",
     "i2it": "#12998a",
     "t2it": "#d9822b",
@@ -27,9 +28,12 @@ KIND_COLOURS: dict[PairKind, str] = {
 BEST_COLOUR = "#d9822b"
 """Marks a best match; at home on both ends of the colour scale."""
 
-BARS_HEIGHT = 300
+BARS_HEIGHT = 370
 HEATMAP_HEIGHT = 430
 PROMPTS_HEIGHT = 400
+
+LOWEST = -0.25
+"""Where the axis of cosines begins, unless unrelated pairs of a model lie lower."""
 
 _SEQUENTIAL = [
     [0.0, "#f4efe4"],
@@ -38,6 +42,7 @@ _SEQUENTIAL = [
     [0.8, "#1f6f8e"],
     [1.0, "#123a5c"],
 ]
+_QUARTERS = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
 _NEUTRAL = "rgba(128,128,128,0.28)"
 _FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"}
 _CONFIG_FREE = {"dragmode": False, "hovermode": "closest"}
@@ -54,27 +59,38 @@ class Bar:
         band: 5 %, 50 % and 95 % quantile of unrelated pairs, or None.
     """
 
-    kind: PairKind
+    kind: PairKind | TextImage
     label: str
     scores: tuple[float, ...]
     band: tuple[float, float, float] | None
 
 
-def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
+def similarity_bars(
+    bars: Sequence[Bar], series: Sequence[str], lowest: float = LOWEST
+) -> go.Figure:
     """Draw horizontal bars from 0 to each score, over the range of unrelated pairs.
+
+    The axis does not depend on the scores, so that nothing but the bars moves from one comparison
+    to the next. A score outside of it ends at its edge; its number is printed as it is.
 
     Args:
         bars: the rows, top to bottom.
         series: name of each text, as many as every row has scores; for the hover text.
+        lowest: where the axis begins; it ends at 1.
     """
     figure = go.Figure()
     count = len(series)
     thickness = 0.24 if count > 1 else 0.4
     for index, name in enumerate(series):
         offset = (index - (count - 1) / 2) * (thickness + 0.02)
+        scores = [bar.scores[index] for bar in bars]
+        ends = [max(score, lowest) for score in scores]
         figure.add_bar(
             orientation="h",
-            x=[bar.scores[index] for bar in bars],
+            # A bar below 0 is drawn from its end up to 0: its number then stands right of 0, where
+            # there is room, and not on the names of the rows.
+            base=[min(end, 0.0) for end in ends],
+            x=[abs(end) for end in ends],
             y=[row + offset for row in range(len(bars))],
             width=thickness,
             marker={
@@ -83,19 +99,21 @@ def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
                 "cornerradius": 3,
                 "line": {"width": 0},
             },
-            text=[f"<b>{bar.scores[index]:.3f}</b>" for bar in bars],
+            text=[f"<b>{score:.3f}</b>" for score in scores],
             textposition="outside",
             textfont={"size": 16 if count == 1 else 14},
             cliponaxis=False,
-            customdata=[bar.label for bar in bars],
-            hovertemplate=f"%{{customdata}}<br>{_escaped(name)}: %{{x:.4f}}<extra></extra>",
+            customdata=[[bar.label, score] for bar, score in zip(bars, scores, strict=True)],
+            hovertemplate=(
+                f"%{{customdata[0]}}<br>{_escaped(name)}: %{{customdata[1]:.4f}}<extra></extra>"
+            ),
         )
     _add_bands(figure, bars)
     for row, bar in enumerate(bars):
         figure.add_annotation(
             text=f"<b>{bar.kind}</b><br>{bar.label}",
             x=0,
-            xref="paper",
+            xref="paper",  # the left end of the axis
             xanchor="right",
             xshift=-8,
             y=row,
@@ -104,13 +122,15 @@ def similarity_bars(bars: Sequence[Bar], series: Sequence[str]) -> go.Figure:
             showarrow=False,
             font={"size": 13},
         )
-    low = min([0.0, *(score for bar in bars for score in bar.scores)])
     figure.update_layout(
-        _layout(BARS_HEIGHT, {"l": 128, "r": 8, "t": 4, "b": 26}),
+        # On the right, room for the number of a bar that reaches 1.
+        _layout(BARS_HEIGHT, {"l": 128, "r": 52, "t": 4, "b": 26}),
         barmode="overlay",
         xaxis={
-            "range": [low - 0.14 if low < 0 else 0.0, 1.16],
-            "tickvals": np.arange(-1, 1.01, 0.25).tolist(),
+            "range": [lowest, 1.0],
+            "tickvals": _QUARTERS,
+            # On a phone there is room for every other number.
+            "ticktext": [f"{tick:g}" if tick % 0.5 == 0 else "" for tick in _QUARTERS],
             "gridcolor": _NEUTRAL,
             "zerolinecolor": "rgba(128,128,128,0.7)",
             "fixedrange": True,

@@ -14,7 +14,7 @@ import pytest
 
 from mmdemo import MODELS, compare, load_encoder
 from mmdemo.background import background
-from mmdemo.compare import PAIRS, Comparison
+from mmdemo.compare import PAIRS, PICTURES, Comparison
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
@@ -25,7 +25,7 @@ from mmdemo.published import COURSE, COURSE_TEXT
 from mmdemo.registry import find_model
 from mmdemo.ui import app, course, model_views, similarity_handlers
 from mmdemo.ui import similarity_views as views
-from mmdemo.ui.markup import error_message
+from mmdemo.ui.markup import error_message, percent_text
 from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
 from tests.conftest import ROOT, TINY
 
@@ -67,24 +67,26 @@ def test_every_error_code_is_translated_with_values_it_carries() -> None:
 def test_bars_show_every_score(result: Comparison) -> None:
     figure = views.bars(background(MODELS["mini"]), [result], "en")
     (bars,) = figure.to_dict()["data"]
-    assert bars["x"] == list(result.scores.values())
+    scores = [*result.text_image.values(), *result.scores.values()]
+    assert bars["x"] == scores
     shown = [re.sub("</?b>", "", text) for text in bars["text"]]
-    assert shown == [f"{score:.3f}" for score in result.scores.values()]
+    assert shown == [f"{score:.3f}" for score in scores]
 
 
 def test_bars_of_two_texts(result: Comparison, hostile: Comparison) -> None:
     figure = views.bars(background(MODELS["mini"]), [result, hostile], "zh")
     _, second = figure.to_dict()["data"]
-    assert second["x"] == list(hostile.scores.values())
+    scores = [*hostile.text_image.values(), *hostile.scores.values()]
+    assert [score for _, score in second["customdata"]] == scores
     assert "<img" not in str(figure.to_json())
 
 
 def test_a_negative_score_has_room() -> None:
-    figure = similarity_bars([Bar("i2i", "pair", (-0.4,), None)], ["text"])
+    figure = similarity_bars([Bar("i2i", "pair", (-0.2,), None)], ["text"])
     layout = figure.to_dict()["layout"]
     low, high = layout["xaxis"]["range"]
-    assert low < -0.5
-    assert high > 1
+    assert low < -0.2
+    assert high >= 1
     assert "shapes" not in layout
 
 
@@ -119,7 +121,7 @@ def test_readings_say_whether_the_pictures_show_the_text(
         markup = views.readings([result, hostile], language)
         assert markup.count('class="mm-verdict') == 4
         for shown in result.shown:
-            percent = round(100 * shown.probability)
+            percent = percent_text(100 * shown.probability)
             assert say(language, f"shows_{shown.verdict}", percent=percent) in markup
     unknown = replace(result, shown=())
     assert "mm-verdict" not in views.readings([unknown], "en")
@@ -127,13 +129,16 @@ def test_readings_say_whether_the_pictures_show_the_text(
 
 def test_two_texts_say_what_moved(result: Comparison, hostile: Comparison) -> None:
     markup = views.readings([result, hostile], "en")
-    changes = {kind: hostile.scores[kind] - result.scores[kind] for kind in PAIRS}
-    assert changes["i2i"] == 0
+    changes = {
+        pair: pair.score(hostile) - pair.score(result)
+        for pair in (*map(views.Pair, PAIRS), *(views.Pair("t2i", label) for label in PICTURES))
+    }
+    assert changes[views.Pair("i2i")] == 0
     assert "±0" in markup
-    most = max(changes, key=lambda kind: abs(changes[kind]))
+    most = max(changes, key=lambda pair: abs(changes[pair]))
     sentence = re.search(r'class="mm-moved">(.*?)</div>', markup, re.S)
     assert sentence is not None
-    assert say("en", f"kind_{most}") in sentence[1]
+    assert most.name("en") in sentence[1]
     assert f"{abs(changes[most]):.3f}" in sentence[1]
     same = views.readings([result, result], "en")
     assert "give the same numbers" in same
@@ -161,10 +166,12 @@ def test_a_visitors_text_is_never_markup(
 
 def test_before_the_first_comparison_everything_has_its_place(opening: tuple) -> None:
     markup = views.awaited_readings(background(MODELS["mini"]), "en")
-    assert markup.count("mm-card") == 1 + len(PAIRS)
+    # Text and each picture in a grid of their own, then the four.
+    assert markup.count('class="mm-cards"') == 2
+    assert markup.count('class="mm-card"') == 2 + len(PAIRS)
     assert "data-score" not in markup
     empty = views.bars(background(MODELS["mini"]), [], "en").to_dict()
-    assert len(empty["layout"]["shapes"]) == 2 * len(PAIRS)
+    assert len(empty["layout"]["shapes"]) == 2 * (2 + len(PAIRS))
     pictures = open_image(opening[0]), open_image(opening[1])
     frame = views.heatmap(background(MODELS["mini"]), None, pictures, "en").to_dict()
     assert set(frame["data"][1]["text"]) == {""}

@@ -106,6 +106,27 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Two pictures are needed: the course's, as image 1 and image 2.",
         "zh": "需要两张图片：把课程的图片放到图片 1 和图片 2。",
     },
+    "course_other": {
+        "en": "This is the course's exercise with another model. The course used {title} and, with "
+        "“{text}” and its own two pictures, got {values}. Scales differ between models: compare "
+        "places among unrelated pairs, not these numbers.",
+        "zh": "这是课程中的练习，但模型不同。课程使用 {title}，以“{text}”和课程自己的两张图片"
+        "得到 {values}。不同模型的尺度不同：请比较在无关配对中的位置，而不是这些数值本身。",
+    },
+    "course_download": {
+        "en": "To get that one, choose it in the list of models ({size}, once), or fetch it ahead "
+        "of time: {command}",
+        "zh": "要使用该模型，请在模型列表中选择（一次性下载 {size}），或提前下载：{command}",
+    },
+    "course_choose": {
+        "en": "It is on this machine: choose {choice} in the list of models.",
+        "zh": "它已在本机：请在模型列表中选择 {choice}。",
+    },
+    "course_elsewhere": {
+        "en": "This page does not offer that one; on a machine of your own ({size}, once): "
+        "{command}",
+        "zh": "本页面不提供该模型；可在自己的机器上下载（一次性 {size}）：{command}",
+    },
     "course_pair": {"en": "pair", "zh": "配对"},
     "course_published": {"en": "published", "zh": "公布值"},
     "course_here": {"en": "here", "zh": "本机"},
@@ -118,7 +139,10 @@ TEXT: dict[str, dict[Language, str]] = {
         "保留文件自身的模式；上方则按人眼所见读取，因此透明或调色板图片的数值可能不同。",
     },
     # Results
-    "results_heading": {"en": "Four similarities", "zh": "四种相似度"},
+    "results_heading": {
+        "en": "Text · image, and four similarities",
+        "zh": "文本 · 图片，以及四种相似度",
+    },
     "bars_caption": {
         "en": "Cosine of each pair; fused means an image and the text embedded together.",
         "zh": "每一对向量的余弦；融合指图片与文本一起嵌入。",
@@ -149,31 +173,43 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "只比较两张图片，与文本无关。",
     },
     "what_i2it": {
-        "en": "Image 1 against image 1 with the text: how far the text moves the picture.",
-        "zh": "图片 1 与“图片 1 + 文本”：文本把图片推开了多远。",
+        "en": "Image 1 against image 1 with the text: how far the text turns the picture. Image 2 "
+        "plays no part.",
+        "zh": "图片 1 与“图片 1 + 文本”：文本把图片转开了多远。与图片 2 无关。",
     },
     "what_t2it": {
-        "en": "The text against image 1 with the text: how much of the text the pair expresses.",
-        "zh": "文本与“图片 1 + 文本”：融合向量里有多少文本的意思。",
+        "en": "The text against image 1 with the text: how much of the fused vector is text. "
+        "Image 2 plays no part.",
+        "zh": "文本与“图片 1 + 文本”：融合向量里有多少来自文本。与图片 2 无关。",
     },
     "what_it2it": {
-        "en": "Both pictures, each with the same text: a shared text draws them together.",
-        "zh": "两张图片各自加上同一文本：共同的文本让它们靠近。",
+        "en": "Both pictures, each with the same text: what a shared text adds.",
+        "zh": "两张图片各自加上同一文本：共同的文本带来多少。",
+    },
+    "what_t2i": {
+        "en": "The text against each picture itself, nothing fused. Of all the numbers here, this "
+        "one answers the question.",
+        "zh": "文本直接与每张图片比较，不做融合。这里只有这个数值回答上面的问题。",
     },
     "percentile": {
         "en": "Higher than {percent} of {pairs} unrelated pairs.",
         "zh": "高于 {pairs} 个无关配对中的 {percent}。",
     },
-    "percentile_second": {
-        "en": "Second text: higher than {percent}.",
-        "zh": "第二个文本：高于 {percent}。",
+    "percentile_it2it": {
+        "en": "Higher than {percent} of {pairs} unrelated pairs that share a text.",
+        "zh": "高于 {pairs} 个共用一段文本的无关配对中的 {percent}。",
     },
+    "percentile_t2i": {
+        "en": "Higher than {percent} of {pairs} unrelated pairs of a picture and a label.",
+        "zh": "高于 {pairs} 个无关的图片与标签配对中的 {percent}。",
+    },
+    "second_text": {"en": "Second text:", "zh": "第二个文本："},
     "no_background": {
         "en": "The background set of this model is measured on this machine at its first use; "
         "until then there are no percentiles.",
         "zh": "该模型的背景集在本机首次使用时测量，在此之前没有百分位。",
     },
-    # What a percentile means for each pair kind: below 25, 25 to 75, 75 to 95, above
+    # How alike two pictures are, by percentile: below 25, 25 to 75, 75 to 95, above
     "means_i2i_low": {
         "en": "The pictures are less alike than most unrelated ones.",
         "zh": "两张图片不如多数无关图片相似。",
@@ -190,68 +226,74 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "The pictures are clearly alike: few unrelated ones get this far.",
         "zh": "两张图片明显相似：很少有无关图片达到这个数值。",
     },
-    "means_i2it_low": {
-        "en": "The text pulls the picture further away than most unrelated captions would.",
-        "zh": "这段文本比多数无关说明把图片推得更远。",
+    # How far the fused vector stands from what it is made of
+    "means_i2it_ranked": {
+        "en": "{angle} from image 1, nearer than in {percent} of {pairs} unrelated pairs.",
+        "zh": "与图片 1 相距 {angle}，比 {pairs} 个无关配对中的 {percent} 更近。",
     },
-    "means_i2it_even": {
-        "en": "The text moves the picture as far as an unrelated caption would.",
-        "zh": "这段文本对图片的影响与无关说明差不多。",
+    "means_i2it": {"en": "{angle} from image 1.", "zh": "与图片 1 相距 {angle}。"},
+    "means_t2it_ranked": {
+        "en": "{angle} from the text, nearer than in {percent} of {pairs} unrelated pairs.",
+        "zh": "与文本相距 {angle}，比 {pairs} 个无关配对中的 {percent} 更近。",
     },
-    "means_i2it_high": {
-        "en": "The text moves the picture less than most captions would: it fits somewhat.",
-        "zh": "这段文本对图片的影响小于多数无关说明：大致相符。",
+    "means_t2it": {"en": "{angle} from the text.", "zh": "与文本相距 {angle}。"},
+    "leans_text": {
+        "en": "Image 1 is {other} away: the fused vector is mostly text.",
+        "zh": "与图片 1 相距 {other}：融合向量以文本为主。",
     },
-    "means_i2it_top": {
-        "en": "The text hardly moves the picture: it fits.",
-        "zh": "这段文本几乎没有推动图片：两者相符。",
+    "leans_image": {
+        "en": "Image 1 is only {other} away: the fused vector is mostly picture.",
+        "zh": "与图片 1 只相距 {other}：融合向量以图片为主。",
     },
-    "means_t2it_low": {
-        "en": "The picture takes the pair further from the text than most pictures would.",
-        "zh": "这张图片比多数无关图片让融合离文本更远。",
+    "leans_half": {
+        "en": "Image 1 is {other} away: the fused vector is about half of each.",
+        "zh": "与图片 1 相距 {other}：融合向量中两者大约各占一半。",
     },
-    "means_t2it_even": {
-        "en": "The picture supports the text no more than an unrelated one would.",
-        "zh": "这张图片对文本的支持与无关图片差不多。",
+    # What a shared text adds to two pictures
+    "adds_more": {
+        "en": "The pictures alone are at {alone}: the shared text draws them together ({change}).",
+        "zh": "只有图片时为 {alone}：共同的文本让它们靠近（{change}）。",
     },
-    "means_t2it_high": {
-        "en": "The picture supports the text more than most unrelated ones would.",
-        "zh": "这张图片比多数无关图片更支持文本。",
+    "adds_less": {
+        "en": "The pictures alone are at {alone}: with the shared text they are further apart "
+        "({change}).",
+        "zh": "只有图片时为 {alone}：加上共同的文本后反而更远（{change}）。",
     },
-    "means_t2it_top": {
-        "en": "The picture clearly supports the text.",
-        "zh": "这张图片明显支持文本。",
+    "adds_nothing": {
+        "en": "The pictures alone are at {alone}: the shared text changes nothing.",
+        "zh": "只有图片时为 {alone}：共同的文本没有带来变化。",
     },
-    "means_it2it_low": {
-        "en": "Even with one text, the pairs are further apart than most unrelated pictures.",
-        "zh": "即使文本相同，两者也比多数无关图片更远。",
-    },
-    "means_it2it_even": {
-        "en": "With one text, the pairs are as close as unrelated pictures would be.",
-        "zh": "文本相同，两者与无关图片差不多近。",
-    },
-    "means_it2it_high": {
-        "en": "With one text, the pairs are closer than most unrelated pictures would be.",
-        "zh": "文本相同，两者比多数无关图片更近。",
-    },
-    "means_it2it_top": {
-        "en": "With one text, the pairs are clearly close: few unrelated pictures get this far.",
-        "zh": "文本相同，两者明显接近：很少有无关图片达到这个数值。",
-    },
+    # Whether a picture shows the text: said here, from text and picture, and nowhere else
     "shows_heading": {
         "en": "Does it show “{text}”?",
         "zh": "图中是“{text}”吗？",
     },
-    "shows_yes": {"en": "probably ({percent} %)", "zh": "很可能（{percent} %）"},
-    "shows_no": {"en": "probably not ({percent} %)", "zh": "可能不是（{percent} %）"},
-    "shows_unsure": {"en": "not sure ({percent} %)", "zh": "不确定（{percent} %）"},
-    "shows_note": {
-        "en": "The chance if one in two such pairs belonged together, from their cosine, measured "
-        "on labelled pictures. It answers only where nine of ten such answers were right.",
-        "zh": "假设每两对中有一对相符时的可能性，由带标注的图片上图文余弦得出。"
-        "只有十次回答能对九次时才下结论，否则为不确定。",
+    "shows_heading_two": {
+        "en": "Does it show “{text}”? And “{other}”?",
+        "zh": "图中是“{text}”吗？是“{other}”吗？",
     },
-    "moved_heading": {"en": "What moved", "zh": "哪些变了"},
+    "shows_yes": {
+        "en": "probably shows it (chance {percent})",
+        "zh": "很可能符合文本（可能性 {percent}）",
+    },
+    "shows_no": {
+        "en": "probably does not show it (chance {percent})",
+        "zh": "很可能不符合文本（可能性 {percent}）",
+    },
+    "shows_unsure": {"en": "not sure (chance {percent})", "zh": "不确定（可能性 {percent}）"},
+    "shows_note": {
+        "en": "The chance follows from the cosine, for one right text in two, as measured on "
+        "labelled pictures. Yes or no is said only where nine of ten such answers were right. A "
+        "high place among unrelated pairs is not yet a yes.",
+        "zh": "可能性由余弦得出：在带标注的图片上测量，假设每两段文本中有一段说对。"
+        "只有十次回答能对九次时才下结论。在无关配对中位置较高，还不足以下结论。",
+    },
+    "shows_uncalibrated": {
+        "en": "This model is not calibrated on labelled pictures: there is a number and its place "
+        "among unrelated pairs, and no yes or no.",
+        "zh": "该模型没有用带标注的图片校准：只有数值及其在无关配对中的位置，不下结论。",
+    },
+    "moved_heading": {"en": "What moved:", "zh": "哪些变了："},
     "moved": {
         "en": "From “{text}” to “{other}”: most of all {kind} ({change}). "
         "{still} stays, because the text plays no part in it.",

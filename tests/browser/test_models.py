@@ -217,7 +217,7 @@ def test_a_model_of_the_hub_by_its_id(
         wait_for(page, expected.scores)
         expect(page.locator("#facts")).to_contain_text("(averaged)")
         expect(page.locator("#readings")).to_contain_text("Fused here is the average")
-        expect(page.locator("[data-percentile]")).to_have_count(len(PAIRS))
+        expect(page.locator("[data-percentile]")).to_have_count(2 + len(PAIRS))
         type_model(page, "model", "t/nothing")
         expect(page.locator("#download")).to_contain_text("has no public model t/nothing")
         assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
@@ -228,7 +228,8 @@ def test_a_model_of_the_hub_by_its_id(
         type_model(page, "sim-3-model", str(folder))
         for number in (2, 3):
             bars = page.locator(f"#beside-{number}-bars .bartext")
-            expect(bars).to_have_text([f"{score:.3f}" for score in expected.scores.values()])
-            expect(page.locator(f"#beside-{number}-ranks li")).to_have_count(len(PAIRS))
+            scores = [*expected.text_image.values(), *expected.scores.values()]
+            expect(bars).to_have_text([f"{score:.3f}" for score in scores])
+            expect(page.locator(f"#beside-{number}-ranks li")).to_have_count(2 + len(PAIRS))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert visit.errors == []

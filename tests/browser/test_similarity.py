@@ -71,8 +71,12 @@ def test_upload_type_and_read_the_values(visit: Visit, drawn: tuple[Path, Path])
     expected = compare(load_encoder("mini"), *drawn, "a red square")
     wait_for(page, expected.scores)
     assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
-    expect(page.locator("#bars .bartext")).to_have_count(4)
-    assert read_bars(page) == [f"{score:.3f}" for score in expected.scores.values()]
+    expect(page.locator("#bars .bartext")).to_have_count(6)
+    scores = [*expected.text_image.values(), *expected.scores.values()]
+    assert read_bars(page) == [f"{score:.3f}" for score in scores]
+    for label, score in expected.text_image.items():
+        value = page.locator(f'[data-kind="t2i"][data-picture="{label}"] .value')
+        expect(value).to_have_text(f"{score:.3f}")
     for kind, percentile in expected.percentiles.items():
         shown = page.locator(f'[data-kind="{kind}"] [data-percentile]')
         assert float(shown.get_attribute("data-percentile") or "") == pytest.approx(
@@ -104,7 +108,7 @@ def test_a_second_text_shows_what_moved(visit: Visit, opening: tuple[Path, Path,
     expect(page.locator(".mm-moved")).to_contain_text("blue whale")
     assert read_scores(page) == pytest.approx(one.scores, abs=5.1e-4)
     assert read_scores(page, 1) == pytest.approx(two.scores, abs=5.1e-4)
-    expect(page.locator("#bars .bartext")).to_have_count(8)
+    expect(page.locator("#bars .bartext")).to_have_count(12)
     expect(page.locator("#matrix-2 .textpoint")).to_have_count(25)
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.locator(".mm-moved")).to_have_count(0)
@@ -120,7 +124,7 @@ def test_bad_input_is_explained_and_nothing_is_lost(visit: Visit, tmp_path: Path
     message = page.locator(".mm-message.stale")
     expect(message).to_contain_text(re.compile("Image 2: This (picture is damaged|file is not)"))
     assert read_scores(page) == before
-    expect(page.locator("#bars .bartext")).to_have_count(4)
+    expect(page.locator("#bars .bartext")).to_have_count(6)
     type_text(page, "")
     expect(message).to_be_visible()
     page.get_by_role("button", name="Swap images").click()
