@@ -1,4 +1,4 @@
-"""The section "Reproduce the course's numbers", for the model that the course uses."""
+"""The course's numbers: computed again with its model, or named where another does the exercise."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ import gradio as gr
 from mmdemo.errors import MMDemoError
 from mmdemo.images import open_unchanged
 from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
-from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder
+from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder, offered
 from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.markup import error_message, message
-from mmdemo.ui.text import Language, say
+from mmdemo.ui.markup import error_message, joined, message
+from mmdemo.ui.model_views import model_size
+from mmdemo.ui.sentences import sentence
+from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, Language, say
 
 log = logging.getLogger(__name__)
+
+# What the page offers for the course's exercise, and its English text in Chinese.
+_EXERCISE = {
+    text.casefold() for text in (COURSE_TEXT, *SAMPLE_TEXTS, *SAMPLE_OTHERS, "开源组织的logo")
+}
 
 _KEY = "JSON.stringify([one?.path ?? null, two?.path ?? null, model, language])"
 _REMEMBER = f"(one, two, model, language) => {{ window.mmCourse = {_KEY}; }}"
@@ -50,6 +57,45 @@ def fits(spec: ModelSpec) -> bool:
     """Say whether a model is the course's: Visualized-BGE base-en, from the hub or a directory."""
     course = MODELS[COURSE[0].model]
     return (spec.architecture, spec.languages) == (course.architecture, course.languages)
+
+
+def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language) -> str:
+    """Say what the course got and how to get its model, where another does the course's exercise.
+
+    Args:
+        texts: those that are compared.
+        spec: the model.
+        language: of the sentences.
+
+    Returns:
+        Markup; nothing for other texts, and for the course's model.
+    """
+    if fits(spec) or not any(text.strip().casefold() in _EXERCISE for text in texts):
+        return ""
+    its = MODELS[COURSE[0].model]
+    choice = min(filter(fits, offered()), key=lambda one: not one.on_this_machine, default=None)
+    if choice is None:
+        key = "course_elsewhere"
+    else:
+        key = "course_choose" if choice.on_this_machine else "course_download"
+    said = joined(
+        language,
+        sentence(
+            language,
+            "course_other",
+            title=escape(its.title),
+            text=escape(COURSE_TEXT),
+            values=" / ".join(f"{pair.value:.2f}" for pair in COURSE),
+        ),
+        sentence(
+            language,
+            key,
+            choice=escape((choice or its).title),
+            size=model_size(its),
+            command=f"<code>python -m mmdemo download {its.name}</code>",
+        ),
+    )
+    return f'<p class="mm-course-other">{said}</p>'
 
 
 def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> str:

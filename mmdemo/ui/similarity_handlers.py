@@ -18,6 +18,7 @@ from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import examples
 from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_offered, offered
+from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.course import fits
 from mmdemo.ui.inputs import Upload
@@ -100,7 +101,13 @@ def run(
         message=message_box("</p><p>".join(views.notes(results, language)), stale=False),
         at_pictures="",
         bars=views.bars(known, results, language),
-        readings=views.readings(results, language),
+        readings=views.readings(
+            results,
+            language,
+            course.with_another_model(
+                [result.text for result in results], find_offered(model), language
+            ),
+        ),
         matrix1=views.heatmap(known, results[0].matrix, (first, second), language, lowest),
         matrix1_heading=gr.update(
             value=views.matrix_heading(results[0], language), visible=second_text is not None

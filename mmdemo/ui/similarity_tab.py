@@ -192,7 +192,14 @@ def _build_results(
     )
     readings = gr.HTML(
         # What ships is calibrated too.
-        views.awaited_readings(known, "en", calibrated=model.source.startswith("package:")),
+        views.awaited_readings(
+            known,
+            "en",
+            text=opening.text_en,
+            fusion=model.fusion,
+            calibrated=model.source.startswith("package:"),
+            course=course.with_another_model([opening.text_en], model, "en"),
+        ),
         elem_id="readings",
         elem_classes="mm-result",
         padding=False,
