@@ -306,6 +306,33 @@ def test_real_comparisons_take_the_stance_of_their_verdict(
     assert all(one.kind == "t2i" for one in said if one.stance in ("shows", "does not"))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("text", ["the logo of an open-source organisation", "a boat"])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_what_is_awaited_has_the_boxes_of_what_comes(
+    mini: Encoder,
+    opening: tuple[Path, Path, str],
+    language: Language,
+    text: str,
+    calibrated: bool,
+) -> None:
+    result = compare(mini, *opening[:2], text)
+    result = replace(result, shown=result.shown if calibrated else ())
+    line = course.with_another_model([text], MODELS["mini"], language)
+    awaited = views.awaited_readings(
+        result.background, language, text=text, calibrated=calibrated, course=line
+    )
+    came = views.readings([result], language, line)
+    assert boxes(awaited) == boxes(came)
+    assert "data-score" not in awaited
+
+
+def boxes(markup: str) -> list[tuple[str, str]]:
+    """Return the elements that take a place of their own, with their classes, in order."""
+    found = re.findall(r"<(section|article|header|div|h3|p)(?: class=\"([^\"]*)\")?", markup)
+    return [(tag, name) for tag, name in found]
+
+
 def test_the_same_fields_in_numbers(mini: Encoder, two_pictures: tuple[Path, Path]) -> None:
     result = compare(mini, *two_pictures, "a bee on a flower")
     known = result.background

@@ -119,8 +119,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "要使用该模型，请在模型列表中选择（一次性下载 {size}），或提前下载：{command}",
     },
     "course_choose": {
-        "en": "It is on this machine: choose {choice} in the list of models.",
-        "zh": "它已在本机：请在模型列表中选择 {choice}。",
+        "en": "That one is on this machine: choose {choice} in the list of models.",
+        "zh": "该模型已在本机：请在模型列表中选择 {choice}。",
     },
     "course_elsewhere": {
         "en": "This page does not offer that one; on a machine of your own ({size}, once): "
@@ -187,9 +187,9 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "两张图片各自加上同一文本：共同的文本带来多少。",
     },
     "what_t2i": {
-        "en": "The text against each picture itself, nothing fused. Of all the numbers here, this "
-        "one answers the question.",
-        "zh": "文本直接与每张图片比较，不做融合。这里只有这个数值回答上面的问题。",
+        "en": "The text against each picture itself, nothing fused. Of all the numbers here, only "
+        "this one can answer the question.",
+        "zh": "文本直接与每张图片比较，不做融合。这里只有这个数值能回答上面的问题。",
     },
     "percentile": {
         "en": "Higher than {percent} of {pairs} unrelated pairs.",
@@ -282,11 +282,11 @@ TEXT: dict[str, dict[Language, str]] = {
     },
     "shows_unsure": {"en": "not sure (chance {percent})", "zh": "不确定（可能性 {percent}）"},
     "shows_note": {
-        "en": "The chance follows from the cosine, for one right text in two, as measured on "
-        "labelled pictures. Yes or no is said only where nine of ten such answers were right. A "
-        "high place among unrelated pairs is not yet a yes.",
-        "zh": "可能性由余弦得出：在带标注的图片上测量，假设每两段文本中有一段说对。"
-        "只有十次回答能对九次时才下结论。在无关配对中位置较高，还不足以下结论。",
+        "en": "Chance: how often a text with this cosine is right, where one text in two is; "
+        "measured on labelled pictures. Yes or no is said only where nine of ten such answers were "
+        "right. A high place among unrelated pairs is not yet a yes.",
+        "zh": "可能性：具有该余弦的文本有多大机会说对，在带标注的图片上测量，"
+        "假设每两段文本中有一段说对。只有十次回答能对九次时才下结论。在无关配对中位置较高，还不足以下结论。",
     },
     "shows_uncalibrated": {
         "en": "This model is not calibrated on labelled pictures: there is a number and its place "
