@@ -1,15 +1,39 @@
-"""The example pictures that ship, and what the page offers ready-made: comparisons, rankings."""
+"""The example pictures that ship, and what the page offers ready-made: comparisons, rankings.
+
+Beside each comparison, sample text, and label set of the zero-shot tab stands as data what is right
+and what the embedded model says, by how much at least. A test holds the model to it; where the two
+differ, the page says beforehand that the model gets this wrong.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from mmdemo.prompts import LABEL_SETS
+from mmdemo.types import Verdict
 from mmdemo.weights import ASSETS
 
 FOLDER = ASSETS / "examples"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the embedded model says of two pictures and a text.
+
+    Attributes:
+        shows: its verdict on each picture.
+        more: the picture, 1 or 2, that shows the text more; 0 where that is not the point.
+        margin: by how much more at least, as a chance in 0..1.
+    """
+
+    shows: tuple[Verdict, Verdict]
+    more: int = 0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -21,12 +45,20 @@ class Example:
         image2: likewise.
         text_en: the text in English.
         text_zh: the same in Chinese.
+        right: whether each picture shows the text, as a person sees it.
+        expected: what the embedded model says, by language of the text.
+        lesson_en: what it teaches, in English.
+        lesson_zh: the same in Chinese.
     """
 
     image1: str
     image2: str
     text_en: str
     text_zh: str
+    right: tuple[bool, bool]
+    expected: Mapping[str, Expected]
+    lesson_en: str = ""
+    lesson_zh: str = ""
 
     @property
     def paths(self) -> tuple[Path, Path]:
@@ -37,12 +69,104 @@ class Example:
         """Return the text in `en` or `zh`."""
         return self.text_zh if language == "zh" else self.text_en
 
+    def lesson(self, language: str) -> str:
+        """Return the lesson in `en` or `zh`."""
+        return self.lesson_zh if language == "zh" else self.lesson_en
+
+    @property
+    def wrong(self) -> bool:
+        """True where the embedded model says yes or no, and the opposite is right."""
+        opposite = tuple("no" if right else "yes" for right in self.right)
+        verdicts = [expected.shows for expected in self.expected.values()]
+        return any(pair[i] == opposite[i] for pair in verdicts for i in range(2))
+
 
 @lru_cache(maxsize=1)
 def examples() -> tuple[Example, ...]:
     """Return the ready-made comparisons; the first is what the page opens with."""
-    rows = json.loads((FOLDER / "comparisons.json").read_text(encoding="utf-8"))
-    return tuple(Example(**row) for row in rows)
+    return tuple(Example(**row | _told(row)) for row in _rows("comparisons.json"))
+
+
+@lru_cache(maxsize=1)
+def samples() -> tuple[Example, ...]:
+    """Return the first comparison's pictures with each sample text, which has one language."""
+    one, two = examples()[0].image1, examples()[0].image2
+    return tuple(
+        Example(one, two, row["text"], row["text"], **_told(row)) for row in _rows("samples.json")
+    )
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what is right and what is expected, of a row as JSON holds it."""
+    expected = {
+        language: Expected(**told | {"shows": tuple(told["shows"])})
+        for language, told in row["expected"].items()
+    }
+    return {"right": tuple(row["right"]), "expected": expected}
+
+
+def _rows(file: str) -> list[dict[str, Any]]:
+    return json.loads((FOLDER / file).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What the embedded model says of a picture with a ready label set, "none of these" allowed.
+
+    Attributes:
+        winner: the label; None for "none of these".
+        margin: by how much it is likelier than the next at least, as a chance in 0..1.
+    """
+
+    winner: str | None
+    margin: float
+
+
+@dataclass(frozen=True)
+class LabelExample:
+    """A picture that the zero-shot tab opens with, and one of its ready label sets.
+
+    Attributes:
+        labels: a key of `prompts.LABEL_SETS`.
+        picture: file below `assets/examples`.
+        right: the English labels that a person would accept; none where none of them fits.
+        expected: what the embedded model says, by language of the labels.
+    """
+
+    labels: str
+    picture: str
+    right: tuple[str, ...]
+    expected: Mapping[str, Winner]
+
+    @property
+    def wrong(self) -> bool:
+        """True where the embedded model says what is not right, in any language."""
+        ready = LABEL_SETS[self.labels]
+        for language, told in self.expected.items():
+            named = dict(zip(ready.en, ready.labels(language), strict=True))
+            accepted = {named[label] for label in self.right} or {None}
+            if told.winner not in accepted:
+                return True
+        return False
+
+
+@lru_cache(maxsize=1)
+def label_examples() -> tuple[LabelExample, ...]:
+    """Return what the embedded model says of each opening picture with each ready label set."""
+    return tuple(
+        LabelExample(
+            row["labels"],
+            row["picture"],
+            tuple(row["right"]),
+            {language: Winner(**told) for language, told in row["expected"].items()},
+        )
+        for row in _rows("labels.json")
+    )
+
+
+def wrong_sets() -> frozenset[str]:
+    """Return the ready label sets with which the embedded model gets an opening picture wrong."""
+    return frozenset(example.labels for example in label_examples() if example.wrong)
 
 
 @dataclass(frozen=True)
@@ -63,5 +187,7 @@ class RankingExample:
 @lru_cache(maxsize=1)
 def ranking_examples() -> tuple[RankingExample, ...]:
     """Return the ready-made rankings; the first is what the tab opens with."""
-    rows = json.loads((FOLDER / "passages.json").read_text(encoding="utf-8"))
-    return tuple(RankingExample(row["name"], row["query"], tuple(row["passages"])) for row in rows)
+    return tuple(
+        RankingExample(row["name"], row["query"], tuple(row["passages"]))
+        for row in _rows("passages.json")
+    )

@@ -249,21 +249,11 @@ LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
                     bicycle
                     house
                     bridge
-                    tree
                     flower
                     fruit
                     dog
-                    cat
-                    bird
                     insect
-                    mountain
-                    river
                     boat
-                    chair
-                    lamp
-                    clock
-                    book
-                    shoe
                     heart
                 """),
                 _lines("""
@@ -271,21 +261,11 @@ LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
                     自行车
                     房子
                     桥
-                    树
                     花
                     水果
                     狗
-                    猫
-                    鸟
                     昆虫
-                    山
-                    河流
                     船
-                    椅子
-                    灯
-                    钟
-                    书
-                    鞋
                     心形
                 """),
             ),
@@ -295,45 +275,25 @@ LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
                     dog
                     cat
                     horse
-                    cow
-                    sheep
                     elephant
-                    raccoon
-                    fox
-                    bear
                     blue whale
-                    dolphin
                     penguin
                     owl
-                    swan
                     bee
-                    butterfly
                     frog
                     snake
-                    goldfish
-                    octopus
                 """),
                 _lines("""
                     狗
                     猫
                     马
-                    牛
-                    羊
                     大象
-                    浣熊
-                    狐狸
-                    熊
                     蓝鲸
-                    海豚
                     企鹅
                     猫头鹰
-                    天鹅
                     蜜蜂
-                    蝴蝶
                     青蛙
                     蛇
-                    金鱼
-                    章鱼
                 """),
             ),
             LabelSet(
@@ -413,7 +373,7 @@ LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
                     the logo of a coffee shop
                     a blue whale
                     a boat
-                    a lighthouse
+                    a bridge
                     a photo of a person
                 """),
                 _lines("""
@@ -421,7 +381,7 @@ LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
                     咖啡店的logo
                     蓝鲸
                     船
-                    灯塔
+                    桥
                     人物照片
                 """),
             ),

@@ -96,8 +96,8 @@ class Classification:
         percentiles: float32 [n_images, n_labels], the percentage of unrelated pairs of a picture
             and a prompt with a lower cosine; None where no background set of the model is at hand.
         rejection: float32 [n_images], the probability of "none of these"; None if not asked for.
-        rejection_cosine: at which "none of these" stands among the labels; None for a sigmoid,
-            which needs none.
+        rejection_cosine: at which "none of these" stands among the labels, or would, had it been
+            asked for; None for a sigmoid, which needs none, and without a background set.
         matching: float32 [n_images, n_labels], the chance by the model's matching head, NaN for
             labels that it was not asked about; None for models without one.
         logit_scale: factor of the cosines: the checkpoint's, or where it has none (BLIP), that
@@ -134,6 +134,19 @@ class Classification:
     def ranking(self, image: int) -> list[int]:
         """Return the labels' positions for one picture, the best first; equal ones in order."""
         return order(self.cosines[image])
+
+    def winner(self, image: int) -> int | None:
+        """Return the position of one picture's best label; None where no label stands out.
+
+        None does where the best is below the cosine of "none of these", whether that was asked for
+        or not; or with a sigmoid, where it is less likely than not.
+        """
+        best = self.ranking(image)[0]
+        if self.activation == "sigmoid":
+            return best if self.probabilities[image, best] >= 0.5 else None
+        if self.rejection_cosine is not None and self.cosines[image, best] < self.rejection_cosine:
+            return None
+        return best
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row a picture and label, pictures in order, each one's best label first."""
@@ -381,8 +394,8 @@ def score(
     """
     checked, prompts = checked_labels(labels), checked_templates(templates)
     cosines = cosine(vectors, classes.vectors)
-    stand = _rejection_cosine(encoder, len(checked)) if reject else None
-    probabilities, rejection = _activate(encoder, cosines, stand, reject)
+    stand = _rejection_cosine(encoder, len(checked))
+    probabilities, rejection = _activate(encoder, cosines, stand if reject else None, reject)
     return Classification(
         labels=checked,
         templates=prompts,
@@ -492,6 +505,19 @@ def _rejection_cosine(encoder: Encoder, labels: int) -> float | None:
     if encoder.activation == "sigmoid" or known is None:
         return None
     return known.quantile("t2i", 100.0 * (1.0 - _FALSE_ALARM / labels))
+
+
+def best_by_chance(labels: int) -> float:
+    """Return the percentile that the best of n unrelated labels has on average.
+
+    A percentile among unrelated pairs is uniform for an unrelated label, and the largest of n
+    independent uniform draws has the mean n / (n + 1) (Arnold, Balakrishnan & Nagaraja 2008, "A
+    First Course in Order Statistics", chapter 2). Labels of one picture are not quite independent.
+
+    >>> round(best_by_chance(30))
+    97
+    """
+    return 100.0 * labels / (labels + 1)
 
 
 # Input and notes.

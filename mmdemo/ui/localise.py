@@ -67,10 +67,13 @@ class Localiser:
         return [words.component for words in self._words] + handled
 
     def add(self, component: Block, **keys: str) -> None:
-        """Translate properties of a component, such as `label="text_label"`, from now on."""
+        """Translate properties of a component, such as `label="text_label"`, from now on.
+
+        A value may also be a pattern, as for `add_html`.
+        """
         self._words.append(_Words(component, keys))
         for name, key in keys.items():
-            setattr(component, name, say(self._first, key))
+            setattr(component, name, _filled(self._first, key))
 
     def add_html(self, component: gr.HTML, pattern: str) -> None:
         """Translate a piece of markup; `{key}` in the pattern stands for a string of the page."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -15,7 +16,7 @@ from mmdemo.background import start
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError, TextError
-from mmdemo.examples import examples
+from mmdemo.examples import Example, examples
 from mmdemo.images import open_image, shown_by_browsers
 from mmdemo.registry import find_offered, offered
 from mmdemo.ui import course
@@ -82,6 +83,7 @@ def run(
             return _only_message(say(language, "need_text"), language)
         encoder = loaded(model, language)
         start(encoder)
+        lessons = _lessons((image1, image2), (text, other), language)
         results = [
             _compare(encoder, first, second, given, key, language)
             for given, key in ((text, "text_label"), (other, "other_label"))
@@ -98,7 +100,9 @@ def run(
     known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
     return Results(
-        message=message_box("</p><p>".join(views.notes(results, language)), stale=False),
+        message=message_box(
+            "</p><p>".join([*lessons, *views.notes(results, language)]), stale=False
+        ),
         at_pictures="",
         bars=views.bars(known, results, language),
         readings=views.readings(
@@ -227,9 +231,12 @@ def models_endpoint() -> list[dict[str, Any]]:
 
 
 def example_samples(model: str, language: Language) -> list[list[str]]:
-    """Return the ready-made comparisons as rows: two paths and a text."""
+    """Return the ready-made comparisons as rows: two paths, a text, and what it teaches."""
     readable = _readable(model, language)
-    return [[*map(str, row.paths), row.text(readable)] for row in examples()]
+    return [
+        [*map(str, row.paths), row.text(readable), escape(_lesson(row, language))]
+        for row in examples()
+    ]
 
 
 def _readable(model: str, language: Language) -> Language:
@@ -245,7 +252,7 @@ def _readable(model: str, language: Language) -> Language:
 
 def show_example(index: int, model: str, language: Language) -> list[str]:
     """Return the pictures and the text of a ready-made comparison."""
-    return example_samples(model, language)[index]
+    return example_samples(model, language)[index][:3]
 
 
 def list_examples(model: str, language: Language) -> list[Any]:
@@ -263,6 +270,32 @@ def spoken(text: str | None, model: str, language: Language) -> list[Any]:
         if text in (row.text_en, row.text_zh) and text != row.text(readable):
             return [row.text(readable), OPENED]
     return [gr.skip(), OPENED]
+
+
+def _lesson(example: Example, language: Language) -> str:
+    """Return what a ready-made comparison teaches; of one that `mini` gets wrong, that it does."""
+    lesson = example.lesson(language)
+    if not example.wrong:
+        return lesson
+    return say(language, "in_field", field=say(language, "example_wrong"), message=lesson)
+
+
+def _lessons(
+    images: Sequence[Upload | None], texts: Sequence[str | None], language: Language
+) -> list[str]:
+    """Say of a ready-made comparison that `mini` gets wrong that it does; swapped, it stays one."""
+    given = {(text or "").strip() for text in texts}
+    return [
+        escape(_lesson(example, language))
+        for example in examples()
+        if example.wrong
+        and given & {example.text_en, example.text_zh}
+        and sorted(map(_bytes, images)) == sorted(path.read_bytes() for path in example.paths)
+    ]
+
+
+def _bytes(upload: Upload | None) -> bytes:
+    return Path(upload).read_bytes() if isinstance(upload, str) else upload or b""
 
 
 def suit_model(model: str, language: Language) -> list[Any]:

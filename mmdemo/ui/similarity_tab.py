@@ -11,6 +11,7 @@ from gradio.blocks import Block
 from mmdemo.background import background
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image
+from mmdemo.published import COURSE_TEXT
 from mmdemo.registry import ModelSpec, find_offered
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
@@ -116,10 +117,10 @@ def _build_inputs(
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
     message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
-    _build_chips(SAMPLE_TEXTS, text)
+    _build_chips(localiser, SAMPLE_TEXTS, text)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
-    _build_chips(SAMPLE_OTHERS, other, clear=localiser)
+    _build_chips(localiser, SAMPLE_OTHERS, other, clear="clear_other")
     # The first answer, at the opening of the page, says that this tab is open.
     localiser.add_handler(handlers.spoken, [text, choice.model], [text, opened])
     targets = [image1, image2, text]
@@ -143,14 +144,24 @@ def _picture(path: str) -> gr.Image:
 
 
 def _build_chips(
-    texts: tuple[str, ...], target: gr.Textbox, clear: Localiser | None = None
+    localiser: Localiser, texts: tuple[str, ...], target: gr.Textbox, clear: str = ""
 ) -> None:
-    """Lay out small buttons that fill a text field, without asking the server."""
+    """Lay out small buttons that fill a text field, without asking the server.
+
+    Args:
+        localiser: collects what to translate.
+        texts: what they fill in, and say; the button of the course's text says whose it is.
+        target: the field.
+        clear: what a further button says, which empties the field.
+    """
     with gr.Row(elem_classes="mm-chips"):
         chips = [(gr.Button(text, size="sm"), text) for text in texts]
-        if clear is not None:
+        for button, text in chips:
+            if text == COURSE_TEXT:
+                localiser.add(button, value=f"{{sample_course}} {text}")
+        if clear:
             button = gr.Button(size="sm", variant="stop")
-            clear.add(button, value="clear_other")
+            localiser.add(button, value=clear)
             chips.append((button, ""))
     for button, text in chips:
         button.click(None, None, target, js=f"() => {json.dumps(text)}", **QUIET)
@@ -164,12 +175,13 @@ def _build_examples(
             PictureInput(visible=False),
             PictureInput(visible=False),
             gr.Textbox(visible=False),
+            gr.HTML(visible=False),
         ],
         samples=handlers.example_samples(str(model.value), "en"),
         type="index",
         samples_per_page=len(examples()),
         elem_id="examples",
-        headers=["1", "2", "text"],
+        headers=["1", "2", "text", "lesson"],
     )
     localiser.add(dataset, label="examples_label")
     localiser.add_handler(handlers.list_examples, [model], [dataset])

@@ -46,6 +46,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "第二个文本，看看哪些数值变了（可选）",
     },
     "examples_label": {"en": "Try an example", "zh": "试试示例"},
+    "example_wrong": {"en": "⚠ mini gets this wrong", "zh": "⚠ mini 会答错"},
+    "sample_course": {"en": "the course's text:", "zh": "课程原文："},
     "swap_button": {"en": "Swap images", "zh": "交换图片"},
     "clear_other": {"en": "Clear", "zh": "清除"},
     # What a model can do
@@ -393,6 +395,13 @@ TEXT: dict[str, dict[Language, str]] = {
     "labels_food": {"en": "food", "zh": "食物"},
     "labels_styles": {"en": "styles", "zh": "绘画风格"},
     "labels_course": {"en": "the course's", "zh": "课程用语"},
+    # A ready label set that the embedded model gets wrong: said below the sets and at the results
+    "labels_wrong_styles": {
+        "en": "⚠ styles: mini gets this wrong. It learnt what things are called, not how pictures "
+        "are made: it finds the logo, the rest ends in “none of these”.",
+        "zh": "⚠ 绘画风格：mini 会答错。它学的是物品叫什么，而不是画面如何制作："
+        "只认出标志，其余都落入“以上都不是”。",
+    },
     "templates_label": {"en": "Prompt templates", "zh": "提示模板"},
     "templates_lines": {
         "en": "Templates, one a line; {{}} stands for the label",
@@ -433,6 +442,8 @@ TEXT: dict[str, dict[Language, str]] = {
     "zs_probability": {"en": "probability", "zh": "概率"},
     "zs_cosine": {"en": "cosine", "zh": "余弦"},
     "zs_percentile": {"en": "percentile", "zh": "百分位"},
+    "zs_best_of": {"en": "best of {count}", "zh": "{count} 个中最佳"},
+    "zs_no_winner": {"en": "No label stands out.", "zh": "没有突出的标签。"},
     "zs_match": {"en": "match", "zh": "匹配"},
     "zs_none": {"en": "none of these", "zh": "以上都不是"},
     "zs_more": {"en": "and {count} more labels", "zh": "还有 {count} 个标签"},
@@ -440,6 +451,12 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Percentile: the share of {pairs} unrelated pictures and prompts with a lower "
         "cosine.",
         "zh": "百分位：{pairs} 个无关的图片与提示配对中，余弦更低者所占比例。",
+    },
+    "zs_best_of_note": {
+        "en": "The first label is the best of {count}: of {count} unrelated ones, the best lies "
+        "near {expected} % by chance.",
+        "zh": "排第一的是 {count} 个中最佳：{count} 个无关标签里，"
+        "最佳者碰巧也在 {expected} % 左右。",
     },
     "zs_measuring": {
         "en": "Percentiles, and “none of these”, follow once the background set of this model is "
@@ -451,6 +468,15 @@ TEXT: dict[str, dict[Language, str]] = {
         "of ten pictures.",
         "zh": "“以上都不是”位于余弦 {cosine}：十张图片里只有一张的无关标签会超过它。",
     },
+    "zs_no_winner_softmax": {
+        "en": "A label stands out from cosine {cosine} on, which an unrelated label exceeds in one "
+        "of ten pictures.",
+        "zh": "余弦达到 {cosine} 的标签才算突出：十张图片里只有一张的无关标签会超过它。",
+    },
+    "zs_no_winner_sigmoid": {
+        "en": "A label stands out from 50 % on.",
+        "zh": "概率达到 50 % 的标签才算突出。",
+    },
     "zs_none_sigmoid": {
         "en": "“None of these” is the chance that every single label fails.",
         "zh": "“以上都不是”是每个标签都不成立的概率。",
@@ -459,8 +485,10 @@ TEXT: dict[str, dict[Language, str]] = {
     "zs_matrix_heading": {"en": "Pictures × labels", "zh": "图片 × 标签"},
     "zs_matrix_caption": {
         "en": "Probability, and below it the cosine; the stronger the colour, the higher the "
-        "cosine, on this model's own scale.",
-        "zh": "上为概率，下为余弦；颜色越浓余弦越高，色标只属于该模型。",
+        "cosine, on this model's own scale. Outlined: the best label of a picture, if it stands "
+        "out.",
+        "zh": "上为概率，下为余弦；颜色越浓余弦越高，色标只属于该模型。"
+        "加框的是该图片最佳且突出的标签。",
     },
     "zs_prompts_heading": {"en": "What the prompt did", "zh": "提示做了什么"},
     "zs_prompts_caption": {
@@ -766,11 +794,14 @@ ERRORS_ZH: dict[str, str] = {
 
 SAMPLE_TEXTS: tuple[str, ...] = (
     "the logo of an open-source organisation",
-    "datawhale开源组织的logo",
     "blue whale",
     "蓝鲸",
+    "datawhale开源组织的logo",
 )
-"""Offered below the text field: the course's own text and exercise, in both languages."""
+"""Offered below the text field: what the first pictures show, and the course's exercise.
+
+The last is the course's own text, of another logo than theirs: its button says so.
+"""
 
 SAMPLE_OTHERS: tuple[str, ...] = ("blue whale", "蓝鲸")
 """Offered below "compare with": the course's exercise."""

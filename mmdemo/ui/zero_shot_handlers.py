@@ -19,7 +19,7 @@ from PIL import Image
 from mmdemo.background import background, start
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
-from mmdemo.examples import FOLDER
+from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
 from mmdemo.prompts import (
     LABEL_SETS,
@@ -59,7 +59,14 @@ T = TypeVar("T")
 OWN = "own"
 """The choice of templates that stands for what the visitor wrote."""
 
-EXAMPLES = ("bee.jpg", "bridge.jpg", "dogs.jpg", "whale.png", "house-winter.png", "fig.jpg")
+EXAMPLES = (
+    "bee.jpg",
+    "bridge.jpg",
+    "dogs.jpg",
+    "citrus.jpg",
+    "heart-red.png",
+    "logo-tidemark.png",
+)
 """What the tab opens with, below `assets/examples`."""
 
 COLUMNS = 3
@@ -325,6 +332,7 @@ def _outputs(
     image = min(picked or 0, len(names) - 1)
     sentences = _sentences(outcomes, language)
     sentences += [say(language, "zs_duplicates")] if repeated else []
+    sentences = [*wrong_label_sets(language, task.labels), *sentences]
     timers = [watching(one.encoder) for one in done if one.encoder is not None]
     top = Results(
         message=message_box("</p><p>".join(sentences), stale=False),
@@ -505,6 +513,20 @@ def label_text(name: str, language: Language) -> str:
 def fill_pictures(paths: list[str]) -> tuple[list[str], str]:
     """Return pictures for the gallery, and have them looked at: it does not always say so."""
     return paths, again()
+
+
+def wrong_label_sets(language: Language, labels: Sequence[str] | None = None) -> list[str]:
+    """Say of the ready label sets that the embedded model gets wrong what that teaches.
+
+    Args:
+        language: of the sentences.
+        labels: if given, only of the set that holds just these, in either language.
+    """
+    return [
+        say(language, f"labels_wrong_{name}")
+        for name, one in LABEL_SETS.items()
+        if name in wrong_sets() and labels in (None, one.en, one.zh)
+    ]
 
 
 def template_text(choice: str) -> Any:

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
+from mmdemo.examples import wrong_sets
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
@@ -143,8 +144,12 @@ def _build_inputs(
     with gr.Row(elem_classes="mm-chips"):
         for name in LABEL_SETS:
             chip = gr.Button(size="sm")
-            localiser.add(chip, value=f"labels_{name}")
+            mark = "⚠ " if name in wrong_sets() else ""
+            localiser.add(chip, value=f"{mark}{{labels_{name}}}")
             chip.click(partial(handlers.label_text, name), language, labels, **QUIET)
+    if wrong := [f"<p>{{labels_wrong_{name}}}</p>" for name in LABEL_SETS if name in wrong_sets()]:
+        lesson = gr.HTML(elem_classes="mm-heading", padding=False)
+        localiser.add_html(lesson, "".join(wrong))
     choice = gr.Dropdown(
         handlers.template_choices("en"), value=_OPENING_TEMPLATES, elem_id="zs-template-set"
     )
@@ -156,7 +161,8 @@ def _build_inputs(
         elem_id="zs-templates",
     )
     localiser.add(templates, label="templates_lines")
-    reject = gr.Checkbox(False, elem_id="zs-reject")
+    # On at first: the labels may fit none of the pictures. What a visitor chooses then stays.
+    reject = gr.Checkbox(True, elem_id="zs-reject")
     localiser.add(reject, label="reject_label")
     choice.input(handlers.template_text, choice, templates, **QUIET)
     localiser.add_handler(

@@ -19,10 +19,9 @@ from mmdemo.background import Background, Weights, measuring
 from mmdemo.plots import prompt_strips
 from mmdemo.prompts import TEMPLATE_SETS
 from mmdemo.similarity import order
-from mmdemo.types import Activation
 from mmdemo.ui.markup import joined, percent_text, shortened
 from mmdemo.ui.text import Language, say
-from mmdemo.zero_shot import Classification, PromptEffect
+from mmdemo.zero_shot import Classification, PromptEffect, best_by_chance
 
 _ROWS_OF_ONE = 12  # labels on the card of a single picture
 _ROWS_OF_MANY = 5  # on each card of several
@@ -75,8 +74,11 @@ def heading(
     if known is not None and result.percentiles is not None:
         pairs = f"{known.pairs['t2i']:,}"
         sentences.append(say(language, "zs_percentile_note", pairs=pairs))
-    if result.rejection is not None:
-        sentences.append(_rejection_note(result.activation, result.rejection_cosine, language))
+        if len(result.labels) > 1:
+            expected = f"{best_by_chance(len(result.labels)):.0f}"
+            values = {"count": f"{len(result.labels):,}", "expected": expected}
+            sentences.append(say(language, "zs_best_of_note", **values))
+    sentences += _cut_notes(result, language)
     body = joined(language, *sentences)
     return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{body}</p>'
 
@@ -86,8 +88,14 @@ def failed(title: str, reason: str) -> str:
     return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{escape(reason)}</p>'
 
 
-def _rejection_note(activation: Activation, stand: float | None, language: Language) -> str:
-    return say(language, f"zs_none_{activation}", cosine=f"{stand or 0.0:.3f}")
+def _cut_notes(result: Classification, language: Language) -> list[str]:
+    """Say where "none of these" stands; or without it, from where on a label stands out."""
+    cosine = f"{result.rejection_cosine or 0.0:.3f}"
+    if result.rejection is not None:
+        return [say(language, f"zs_none_{result.activation}", cosine=cosine)]
+    if all(result.winner(image) is not None for image in range(len(result.cosines))):
+        return []
+    return [say(language, f"zs_no_winner_{result.activation}", cosine=cosine)]
 
 
 def cards(result: Classification, pictures: Pictures, language: Language) -> str:
@@ -116,10 +124,13 @@ def _card(
         rows.sort(key=lambda row: -row[0])
     body = "".join(row for _, row in rows)
     wide = ' class="wide"' if result.matching is not None else ""
+    unclear = ""
+    if result.winner(image) is None:
+        unclear = f'<p class="mm-caption">{say(language, "zs_no_winner")}</p>'
     return (
         f'<article class="mm-rank-card" data-picture="{image + 1}">'
         f'<header><img src="{pictures.thumbnails[image]}" alt="{name}">'
-        f"<span><b>{number}</b><br>{name}</span></header>"
+        f"<span><b>{number}</b><br>{name}</span></header>{unclear}"
         f"<table{wide}>{_columns(result, language)}{body}</table>"
         f"{_more(len(ranked) - most, language)}</article>"
     )
@@ -133,10 +144,13 @@ def _more(count: int, language: Language) -> str:
 
 
 def _columns(result: Classification, language: Language) -> str:
-    keys = ["zs_probability", "zs_cosine"]
-    keys += ["zs_percentile"] if result.percentiles is not None else []
-    keys += ["zs_match"] if result.matching is not None else []
-    heads = "".join(f"<th>{say(language, key)}</th>" for key in keys)
+    names = [say(language, "zs_probability"), say(language, "zs_cosine")]
+    if result.percentiles is not None:
+        count = len(result.labels)
+        best = f"<br>{say(language, 'zs_best_of', count=f'{count:,}')}" if count > 1 else ""
+        names.append(say(language, "zs_percentile") + best)
+    names += [say(language, "zs_match")] if result.matching is not None else []
+    heads = "".join(f"<th>{name}</th>" for name in names)
     return f"<tr><th></th>{heads}</tr>"
 
 
@@ -149,8 +163,9 @@ def _row(result: Classification, image: int, label: int) -> str:
     if result.matching is not None:
         match = float(result.matching[image, label])
         cells += "<td>–</td>" if np.isnan(match) else f"<td>{chance_text(match)}</td>"
+    top = ' class="top"' if result.winner(image) == label else ""
     return (
-        f'<tr data-label="{escape(result.labels[label])}" data-probability="{chance:.6f}" '
+        f'<tr{top} data-label="{escape(result.labels[label])}" data-probability="{chance:.6f}" '
         f'data-cosine="{score:.6f}">{_label_cell(result.labels[label], chance)}'
         f"<td><b>{chance_text(chance)}</b></td>{cells}</tr>"
     )
@@ -218,7 +233,7 @@ def _matrix_labels(result: Classification) -> list[int]:
 def _cell(result: Classification, image: int, label: int, low: float, high: float) -> str:
     score = float(result.cosines[image, label])
     share = (score - low) / max(high - low, 1e-6)
-    top = " top" if result.ranking(image)[0] == label else ""
+    top = " top" if result.winner(image) == label else ""
     return (
         f'<td class="shade{top}" style="--share:{100 * share:.0f}%">'
         f"<b>{chance_text(float(result.probabilities[image, label]))}</b><br>{score:.3f}</td>"

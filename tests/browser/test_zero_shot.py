@@ -73,7 +73,7 @@ def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     page = visit.page
     open_tab(page)
     mini = load_encoder("mini")
-    expected = classify(mini, PATHS, LABEL_SETS["everyday"].en)
+    expected = classify(mini, PATHS, LABEL_SETS["everyday"].en, reject=True)
     for picture in range(1, len(EXAMPLES) + 1):
         expect_rows(page, expected, picture)
     cells = page.locator("#zs-matrix-1 td")
@@ -81,7 +81,9 @@ def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     expect(page.locator("#zs-prompts-1 .js-plotly-plot")).to_be_visible()
     type_labels(page, "a bee on a flower\na suspension bridge\ntwo dogs")
     settled(page, "a suspension bridge")
-    mine = classify(mini, PATHS, ["a bee on a flower", "a suspension bridge", "two dogs"])
+    mine = classify(
+        mini, PATHS, ["a bee on a flower", "a suspension bridge", "two dogs"], reject=True
+    )
     for picture in (1, 2, 3):
         expect_rows(page, mine, picture)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -99,15 +101,26 @@ def test_one_picture_of_ones_own_and_none_of_these(visit: Visit, tmp_path: Path)
     page.get_by_role("button", name="One picture").click()
     expect(page.locator("#zs-ranked-1 .mm-rank-card")).to_have_count(1)
     expect(page.locator("#zs-matrix-1 table")).to_have_count(0)
-    type_labels(page, "goldfish, owl, pizza")
-    page.get_by_label("Allow “none of these”").check()
+    allow = page.get_by_label("Allow “none of these”")
+    expect(allow).to_be_checked()
     none = page.locator("#zs-ranked-1 tr.none")
     expect(none).to_have_count(1)
+    type_labels(page, "goldfish, owl, pizza")
     settled(page, "goldfish")
     expected = classify(load_encoder("mini"), PATHS[0], ["goldfish", "owl", "pizza"], reject=True)
     assert expected.rejection is not None
     expect(none).to_have_attribute("data-probability", re.compile(f"^{expected.rejection[0]:.3f}"))
     expect_rows(page, expected, 1)
+    # Without it the best label is no winner either, and the page says so. The choice stays.
+    allow.uncheck()
+    expect(none).to_have_count(0)
+    expect(page.locator("#zs-ranked-1")).to_contain_text("No label stands out")
+    expect(page.locator("#zs-ranked-1 tr.top")).to_have_count(0)
+    expect_rows(page, classify(load_encoder("mini"), PATHS[0], ["goldfish", "owl", "pizza"]), 1)
+    page.get_by_role("button", name="animals", exact=True).click()
+    expect(page.locator("#zs-ranked-1 tr.top")).to_have_attribute("data-label", "bee")
+    expect(allow).not_to_be_checked()
+    expect(none).to_have_count(0)
 
 
 def test_the_templates_are_live(visit: Visit) -> None:
@@ -119,7 +132,11 @@ def test_the_templates_are_live(visit: Visit) -> None:
     type_templates(page, "{}\na drawing of a {}.")
     expect(page.locator("#zs-template-set input")).to_have_value("my own lines")
     expected = classify(
-        load_encoder("mini"), PATHS, ["bee", "bridge", "dog"], ["{}", "a drawing of a {}."]
+        load_encoder("mini"),
+        PATHS,
+        ["bee", "bridge", "dog"],
+        ["{}", "a drawing of a {}."],
+        reject=True,
     )
     first = page.locator('#zs-ranked-1 [data-picture="1"] tr[data-label]').first
     expect(first).to_have_attribute("data-cosine", f"{expected.cosines[0].max():.6f}")
@@ -161,7 +178,9 @@ def test_json_csv_and_python_give_what_is_on_the_screen(
     page.get_by_text("Take it away").click()
     with page.expect_download() as download:
         page.locator("#zs-csv").click()
-    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    told = download.value.path().read_text(encoding="utf-8-sig").splitlines()
+    *rows, none = csv.DictReader(told)
+    assert none["label"] == "none of these"
     shown = rows_of(page, 1)
     assert [row["label"] for row in rows] == [label for label, _, _ in shown]
     for row, (_, probability, cosine) in zip(rows, shown, strict=True):
@@ -169,9 +188,9 @@ def test_json_csv_and_python_give_what_is_on_the_screen(
         assert float(row["cosine"]) == pytest.approx(cosine, abs=1e-6)
     with page.expect_download() as download:
         page.locator("#zs-json").click()
-    told = json.loads(download.value.path().read_text(encoding="utf-8"))
-    assert told["pictures"] == [EXAMPLES[0]]
-    assert told["results"][0]["model"] == "mini"
+    whole = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert whole["pictures"] == [EXAMPLES[0]]
+    assert whole["results"][0]["model"] == "mini"
     code = "\n".join(page.locator("#zs-python .cm-line").all_inner_texts())
     here = Path.cwd()
     try:
@@ -216,7 +235,9 @@ def test_in_chinese(visit: Visit) -> None:
     settled(page, "昆虫")
     expect(page.get_by_role("tab", name="零样本分类")).to_be_visible()
     expect(page.locator("#zs-template-set input")).to_have_value("7 个的中文版")
-    expected = classify(load_encoder("mini"), PATHS, LABEL_SETS["everyday"].zh, "openai-7-zh")
+    expected = classify(
+        load_encoder("mini"), PATHS, LABEL_SETS["everyday"].zh, "openai-7-zh", reject=True
+    )
     first = page.locator('#zs-ranked-1 [data-picture="1"] tr[data-label]').first
     expect(first).to_have_attribute("data-cosine", f"{expected.cosines[0].max():.6f}")
     for picture in (1, 2, 5):
@@ -254,7 +275,7 @@ def test_models_side_by_side_each_on_its_own_scale(
         labels = ["bee", "bridge", "dog"]
         for column, model in enumerate(("mini", *tiny_paths), start=1):
             encoder = load_encoder(model)
-            expected = classify(encoder, PATHS, labels)
+            expected = classify(encoder, PATHS, labels, reject=True)
             for picture in (1, 4):
                 expect_rows(page, expected, picture, column)
             stated = page.locator(f"#zs-heading-{column}")
