@@ -17,7 +17,14 @@ from mmdemo.hub import fetch
 from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
-from mmdemo.registry import ModelSpec, find_model, load_encoder, offered
+from mmdemo.registry import (
+    ModelSpec,
+    find_model,
+    load_encoder,
+    model_rows,
+    offered,
+    unavailable,
+)
 from mmdemo.similarity import degrees, order
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.types import Verdict
@@ -109,11 +116,11 @@ def _add_classify(commands: Any) -> None:
 
 
 def _models(given: argparse.Namespace) -> None:
-    specs = offered()
     if given.json:
-        _print_json([spec.to_dict() for spec in specs])
-    else:
-        sys.stdout.write("\n".join(map(_model_line, specs)) + "\n")
+        _print_json(model_rows())
+        return
+    missing = [f"{name:24} {error}" for name, error in unavailable().items()]
+    sys.stdout.write("\n".join([*map(_model_line, offered()), *missing]) + "\n")
 
 
 def _download(given: argparse.Namespace) -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -211,8 +210,6 @@ def _encoded(encoder: Encoder, items: Sequence[Input], report: ShareReport) -> N
     for start in range(0, len(items), _BATCH):
         report(start / len(items))
         rows.append(encoder.encode(items[start : start + _BATCH]))
-        # A lock that is asked for again at once is seldom given to those who wait for it.
-        time.sleep(0.001)
     report(1.0)
     return np.concatenate(rows).astype(np.float64)
 

@@ -51,6 +51,24 @@ class SettingError(MMDemoError):
     """An environment variable with a value that makes no sense."""
 
 
+def checked_signs(text: str) -> str:
+    """Return a text if it is made of signs alone: half of one can be neither read nor sent on.
+
+    JSON can hold such a half, a lone surrogate, as no keyboard can.
+
+    Raises:
+        TextError: it holds one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(
+            "The text holds half of a sign (a lone surrogate). Type the sign again.",
+            "text_surrogate",
+        ) from error
+    return text
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the closest known word, or an empty string.
 

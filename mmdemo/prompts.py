@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from mmdemo.errors import TextError, did_you_mean
+from mmdemo.errors import TextError, checked_signs, did_you_mean
 from mmdemo.settings import limits
 
 SLOT = "{}"
@@ -405,13 +405,45 @@ def split_labels(text: str) -> list[str]:
 
     So a label may hold a comma where each has a line of its own. Chinese commas count as well.
 
+    Raises:
+        TextError: it is too long for as many labels as are accepted.
+
     >>> split_labels("cat, dog"), split_labels("a cat, asleep\na dog")
     (['cat', ' dog'], ['a cat, asleep', 'a dog'])
     """
+    _check_all(text, limits().labels, "labels")
     lines = text.strip().splitlines()
     if len(lines) > 1:  # "cat,⏎dog," is common
         return [line.strip(_SEPARATORS + " ") for line in lines]
     return re.split(f"[{_SEPARATORS}]", text)
+
+
+def checked_prompts(
+    labels: Sequence[str] | str, templates: Sequence[str] | str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return labels and templates as they are used, if together they are not too much work.
+
+    Args:
+        labels: as for `checked_labels`.
+        templates: as for `checked_templates`.
+
+    Raises:
+        TextError: as those two; or every label in every template is too many prompts.
+    """
+    checked, prompts = checked_labels(labels), checked_templates(templates)
+    most = limits().prompts
+    if len(checked) * len(prompts) > most:
+        raise TextError(
+            f"{len(checked):,} labels in {len(prompts)} templates are "
+            f"{len(checked) * len(prompts):,} prompts; at most {most:,} are accepted. Remove "
+            "labels, or take a smaller set of templates.",
+            "prompts_many",
+            labels=f"{len(checked):,}",
+            templates=len(prompts),
+            count=f"{len(checked) * len(prompts):,}",
+            limit=f"{most:,}",
+        )
+    return checked, prompts
 
 
 def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
@@ -428,6 +460,7 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
         if not isinstance(label, str):
             raise TextError(f"Label {position} is not a text but {type(label).__name__}.")
         _check_length(label, position)
+        checked_signs(label)
     kept = tuple(dict.fromkeys(" ".join(label.split()) for label in given if label.strip()))
     if not kept:
         raise TextError(
@@ -445,6 +478,19 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
     return kept
 
 
+def _check_all(text: str, count: int, what: Literal["labels", "templates"]) -> None:
+    """Refuse what cannot be within the limits, before it is split: 20 MB of commas take seconds."""
+    most = count * (LONGEST_LABEL + len(", "))
+    if len(text) > most:
+        raise TextError(
+            f"The {what} have {len(text):,} characters together; at most {most:,} are accepted. "
+            "Remove some.",
+            f"{what}_length",
+            length=f"{len(text):,}",
+            limit=f"{most:,}",
+        )
+
+
 def _check_length(label: str, position: int) -> None:
     if len(label.strip()) > LONGEST_LABEL:
         raise TextError(
@@ -455,6 +501,16 @@ def _check_length(label: str, position: int) -> None:
             length=f"{len(label.strip()):,}",
             limit=LONGEST_LABEL,
         )
+
+
+def split_templates(text: str) -> list[str]:
+    """Split what somebody typed: one template a line.
+
+    Raises:
+        TextError: it is too long for as many templates as are accepted.
+    """
+    _check_all(text, max(limits().templates, *map(len, _SHIPPED)), "templates")
+    return text.splitlines()
 
 
 def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
@@ -501,6 +557,7 @@ def _set_or_template(name: str) -> tuple[str, ...]:
 
 
 def _check_template(template: str) -> None:
+    checked_signs(template)
     start = template if len(template) <= 40 else template[:39] + "…"
     if SLOT not in template:
         raise TextError(

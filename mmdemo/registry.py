@@ -265,6 +265,7 @@ MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for
 """Every model that `load_encoder` knows, by name. Adding a checkpoint is one `ModelSpec`."""
 
 _of_hub: dict[tuple[str, bool], ModelSpec] = {}
+_unreachable: dict[str, MMDemoError] = {}
 _loaded: dict[tuple[str, ...], Encoder] = {}
 _locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 _locks_lock = threading.Lock()
@@ -392,14 +393,17 @@ def _described(found: LocalModel, size: int, *, name: str, title: str, source: s
 def offered() -> list[ModelSpec]:
     """Return the models that the page offers: those of `MMDEMO_MODELS`, or all of `MODELS`.
 
-    `MMDEMO_MODEL` is among them, wherever it is set.
+    `MMDEMO_MODEL` is among them, wherever it is set. A repository of the hub that cannot be had is
+    not, while there is another model: see `unavailable`.
 
     Raises:
         ModelError: an entry is neither a name nor the path of a model, or two have one name.
-        DownloadError: an entry is a repository of the hub that is not here and cannot be asked for.
+        DownloadError: there is nothing to offer but what cannot be had.
     """
-    wanted = [*(offered_models() or MODELS), *filter(None, [chosen_model()])]
-    specs = dict.fromkeys(map(find_model, wanted))  # a set would lose the order
+    # By keys: a set would lose the order.
+    specs = {found: None for found in _listed().values() if isinstance(found, ModelSpec)}
+    if not specs:
+        raise _again(next(iter(unavailable().values())))
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
@@ -410,6 +414,52 @@ def offered() -> list[ModelSpec]:
                 name=name.removeprefix("local:"),
             )
     return list(specs)
+
+
+def unavailable() -> dict[str, MMDemoError]:
+    """Return the repositories of the hub that should be on offer and cannot be had, and why not.
+
+    As on a stage without a network: the page must start, and say it of the one.
+    """
+    return {name: found for name, found in _listed().items() if isinstance(found, MMDemoError)}
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """Return plain JSON of the models on offer; of those that cannot be had, the name and why."""
+    return [
+        *(spec.to_dict() for spec in offered()),
+        *(
+            {"name": name, "on_this_machine": False, "error": str(error)}
+            for name, error in unavailable().items()
+        ),
+    ]
+
+
+def _listed() -> dict[str, ModelSpec | MMDemoError]:
+    """Return what became of each entry of the settings, by what was written there."""
+    wanted = [*(offered_models() or MODELS), *filter(None, [chosen_model()])]
+    return {typed_id(name): _listed_model(typed_id(name)) for name in wanted}
+
+
+def _listed_model(name: str) -> ModelSpec | MMDemoError:
+    """Find an entry of the settings; one that cannot be had is not asked for again and again.
+
+    The list is looked at by every event of the page, and a hub that does not answer takes its time.
+    """
+    if known := _unreachable.get(name):
+        return known
+    try:
+        return find_model(name)
+    except MMDemoError as error:
+        if not is_hub_id(name):  # a slip of the pen, which whoever starts the app must learn of
+            raise
+        log.warning("%s", error)
+        return _unreachable.setdefault(name, error)
+
+
+def _again(error: MMDemoError) -> MMDemoError:
+    """Return a copy: one that is raised over and over gathers the traces of all of them."""
+    return type(error)(str(error), error.code, **error.values)
 
 
 def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
@@ -432,10 +482,16 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
     choices = {spec.name: spec for spec in offered()}
     name = typed_id(name or "")
     if not name:
-        preferred = find_model().name
-        return choices.get(preferred) or next(iter(choices.values()))
+        preferred = _listed_model(default_model())
+        wanted = preferred.name if isinstance(preferred, ModelSpec) else ""
+        return choices.get(wanted) or next(iter(choices.values()))
     if name in choices:
         return choices[name]
+    if missing := unavailable().get(name):
+        if not ask:
+            raise _again(missing)
+        _unreachable.pop(name, None)  # perhaps it can be had by now
+        return find_model(name)
     if not offered_models() and (found := _not_registered(name, owner=paths_accepted(), ask=ask)):
         return found
     known = ", ".join(choices)

@@ -26,6 +26,8 @@ class Limits:
         pictures: most pictures in one classification (`MMDEMO_LIMITS_PICTURES`).
         labels: most candidate labels (`MMDEMO_LIMITS_LABELS`).
         templates: most templates of one's own (`MMDEMO_LIMITS_TEMPLATES`).
+        prompts: most labels x templates of one classification (`MMDEMO_LIMITS_PROMPTS`): each is a
+            text to embed. 1,000 labels in 20 templates, or 250 in the largest set that ships.
         document: longest text for a model that reads whole documents, and all passages of one
             ranking together, in characters (`MMDEMO_LIMITS_DOCUMENT`).
         passages: most passages of one ranking (`MMDEMO_LIMITS_PASSAGES`).
@@ -38,6 +40,7 @@ class Limits:
     pictures: int = 50
     labels: int = 1_000
     templates: int = 100
+    prompts: int = 20_000
     document: int = 100_000
     passages: int = 50
 
@@ -57,6 +60,7 @@ def limits() -> Limits:
         pictures=_positive("MMDEMO_LIMITS_PICTURES", fallback.pictures),
         labels=_positive("MMDEMO_LIMITS_LABELS", fallback.labels),
         templates=_positive("MMDEMO_LIMITS_TEMPLATES", fallback.templates),
+        prompts=_positive("MMDEMO_LIMITS_PROMPTS", fallback.prompts),
         document=_positive("MMDEMO_LIMITS_DOCUMENT", fallback.document),
         passages=_positive("MMDEMO_LIMITS_PASSAGES", fallback.passages),
     )

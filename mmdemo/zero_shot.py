@@ -28,7 +28,7 @@ from mmdemo.encoders.cache import ByteCache, content_key
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, as_image
 from mmdemo.notes import Note, temperature_notes, text_notes
-from mmdemo.prompts import TEMPLATE_SETS, checked_labels, checked_templates, fill
+from mmdemo.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.types import Activation, Embeddings
@@ -228,13 +228,34 @@ def classify(
     Raises:
         ModelError: the model cannot embed pictures.
         PictureError: there is none, there are too many, or one cannot be read.
-        TextError: labels or templates are missing, too many or too long, or a template has no `{}`.
+        TextError: labels or templates are missing, too many (also together) or too long, or a
+            template has no `{}`.
 
     >>> result = classify(encoder, "bee.jpg", ["a bee", "a bridge"])
     >>> result.labels[result.ranking(0)[0]], result.probabilities.shape
     ('a bee', (1, 2))
     """
-    checked, prompts = checked_labels(labels), checked_templates(templates)
+    return _finished(
+        classify_steps(encoder, images, labels, templates, reject=reject),
+        lambda stage, done, total: (
+            progress(done, total) if progress and stage == "prompts" else None
+        ),
+    )
+
+
+# Its parts, step by step, so that whoever iterates can show progress, stop, and let others in.
+
+
+def classify_steps(
+    encoder: Encoder,
+    images: Iterable[ImageSource] | ImageSource,
+    labels: Labels,
+    templates: Templates = "openai-7",
+    *,
+    reject: bool = False,
+) -> Generator[Step, None, Classification]:
+    """Do what `classify` does, step by step; takes and raises the same."""
+    checked, prompts = checked_prompts(labels, templates)
     encoder.require("image")
     sources = _listed(images)
     check_count(len(sources))
@@ -243,14 +264,14 @@ def classify(
     # A matching head wants them again.
     with clock(timings, "image"):
         pictures = list(opened) if encoder.has_matching_head else []
-        vectors = _finished(picture_vectors(encoder, pictures or opened, len(sources)))
+        vectors = yield from picture_vectors(encoder, pictures or opened, len(sources))
     with clock(timings, "classes"):
-        classes = _finished(class_embeddings(encoder, checked, prompts), progress)
+        classes = yield from class_embeddings(encoder, checked, prompts)
     matching = None
     if encoder.has_matching_head:
         with clock(timings, "matching"):
             cosines = cosine(vectors, classes.vectors)
-            matching = _finished(match_chances(encoder, pictures, checked, cosines))
+            matching = yield from match_chances(encoder, pictures, checked, cosines)
     timings["total"] = sum(timings.values())
     if reject and encoder.activation == "softmax":
         ensure(encoder)
@@ -264,9 +285,6 @@ def classify(
         matching=matching,
         timings=timings,
     )
-
-
-# Its parts, step by step, so that whoever iterates can show progress, stop, and let others in.
 
 
 def class_embeddings(
@@ -284,7 +302,7 @@ def class_embeddings(
         ModelError: the model cannot embed pictures, so labels are of no use.
         TextError: as `classify`.
     """
-    checked, prompts = checked_labels(labels), checked_templates(templates)
+    checked, prompts = checked_prompts(labels, templates)
     encoder.require("image")
     key = _key(checked, prompts)
     classes = _cached(encoder, key)
@@ -392,7 +410,7 @@ def score(
         matching: from `match_chances`.
         timings: milliseconds.
     """
-    checked, prompts = checked_labels(labels), checked_templates(templates)
+    checked, prompts = checked_prompts(labels, templates)
     cosines = cosine(vectors, classes.vectors)
     stand = _rejection_cosine(encoder, len(checked))
     probabilities, rejection = _activate(encoder, cosines, stand if reject else None, reject)
@@ -573,17 +591,13 @@ def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]
     ]
 
 
-def _finished(
-    steps: Generator[Step, None, T], progress: Callable[[int, int], None] | None = None
-) -> T:
+def _finished(steps: Generator[Step, None, T], report: Callable[[str, int, int], None]) -> T:
     """Take all steps, and return what they lead to."""
     while True:
         try:
-            _, done, total = next(steps)
+            report(*next(steps))
         except StopIteration as end:
             return end.value
-        if progress:
-            progress(done, total)
 
 
 def _at(values: NDArray[np.float32] | None, image: int, label: int) -> float | None:

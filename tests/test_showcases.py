@@ -165,7 +165,7 @@ def test_wrong_is_a_verdict_against_what_is_right() -> None:
 
 @pytest.mark.parametrize("language", CODES)
 def test_the_list_of_examples_says_which_go_wrong(language: Language) -> None:
-    rows = similarity_handlers.example_samples(language, "mini")
+    rows = similarity_handlers.example_samples("mini", language)
     mark = say(language, "example_wrong")
     assert [row[3].startswith(mark) for row in rows] == [example.wrong for example in examples()]
     assert all(row[3] for row in rows)

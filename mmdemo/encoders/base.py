@@ -12,7 +12,6 @@ A subclass implements forward passes only:
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
@@ -27,7 +26,8 @@ from PIL import Image
 
 from mmdemo.encoders.batching import by_length
 from mmdemo.encoders.cache import ArrayCache, ByteCache, content_key
-from mmdemo.errors import MMDemoError, ModelError, TextError
+from mmdemo.encoders.turns import Turns
+from mmdemo.errors import MMDemoError, ModelError, TextError, checked_signs
 from mmdemo.images import as_image, to_rgb
 from mmdemo.settings import limits
 from mmdemo.similarity import unit_rows
@@ -108,8 +108,9 @@ class Encoder(ABC):
     def __init__(self) -> None:
         """Make the caches. Subclasses load their weights before or after, in their own."""
         # One forward pass at a time: two would only fight over the same cores, and whoever asks
-        # for the same item in the meantime then finds it in the cache.
-        self._lock = threading.RLock()
+        # for the same item in the meantime then finds it in the cache. In turn: between two steps
+        # of something long, somebody's comparison gets in.
+        self._lock = Turns()
         self._embeddings = ArrayCache(_EMBEDDING_CACHE_BYTES)
         self._features = ArrayCache(_FEATURE_CACHE_BYTES)
         self._matches = ArrayCache(_MATCH_CACHE_BYTES)
@@ -515,7 +516,7 @@ def _checked_length(text: object, longest: int, where: str = "") -> str:
             length=f"{len(text):,}",
             limit=f"{longest:,}",
         )
-    return text
+    return checked_signs(text)
 
 
 def _describe(item: object) -> str:

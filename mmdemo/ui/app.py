@@ -13,8 +13,8 @@ import gradio as gr
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
 from mmdemo.registry import find_offered, load_encoder
-from mmdemo.settings import limits
-from mmdemo.ui import downloads, similarity_tab, text_tab, zero_shot_tab
+from mmdemo.settings import limits, paths_accepted
+from mmdemo.ui import api, downloads, sessions, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import suitable
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # Seconds: every hour, uploads older than a day are deleted. Not sooner: a lecture that began with
 # an upload must not lose it.
 _DELETE_CACHE = (3600, 86400)
+
+_MOST_WAITING = 1000  # events
 
 # Figures follow the window by themselves, but not a column that becomes narrower beside another.
 _FIT_FIGURES = """() => {
@@ -60,6 +62,7 @@ def build() -> gr.Blocks:
             mode = gr.Button(size="sm", elem_id="theme-toggle")
             localiser.add(mode, value="theme_button")
         _build_tabs(localiser, language)
+        api.build()
         mode.click(None, None, None, js=_TOGGLE_MODE, **QUIET)
         page.load(None, None, None, js=_FIT_FIGURES, **QUIET)
         page.load(None, language, None, js=_SAY_LANGUAGE, **QUIET)
@@ -101,9 +104,14 @@ def preferred_language(request: gr.Request) -> Language:
 
 
 def launch() -> None:
-    """Build the page and serve it until interrupted; the address is printed."""
+    """Build the page and serve it until interrupted; the address is printed.
+
+    Raises:
+        SettingError: a variable of the environment has a value that makes no sense.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    paths_accepted()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
@@ -111,35 +119,40 @@ def launch() -> None:
 
 
 def serve(page: gr.Blocks, *, wait: bool = True) -> str:
-    """Serve a page, and return its address.
+    """Serve a page as visitors get it, and return its address.
 
     Args:
         page: from `build`.
         wait: until it is interrupted. Without it, threads of this process serve the page until
             `page.close()`; so the tests get what users get.
     """
+    # `/run` would be a way around the queue. That this is full nobody should ever read: it counts
+    # the events of all visitors together, so it stands far above what an audience makes.
+    page.queue(api_open=False, max_size=_MOST_WAITING)
     _, address, _ = page.launch(
         theme=theme(),
         css_paths=STYLE_SHEET,
-        show_error=True,
+        show_error=False,  # our own sentences are shown nevertheless, and nothing else is
         ssr_mode=False,
         pwa=False,
         share=False,
         max_file_size=f"{limits().upload_mb}mb",
         footer_links=["api"],
         allowed_paths=[str(FOLDER)],
+        run_history=False,
+        app_kwargs={"lifespan": sessions.lifespan},
         prevent_thread_lock=not wait,
     )
     return address.rstrip("/")
 
 
 def _warm_up() -> None:
-    spec = find_offered()
-    if not spec.on_this_machine:
-        downloads.start(spec).wait()  # not `load_encoder`'s own, so that the page shows it
-        if not spec.on_this_machine:
-            return  # the page says why
     try:
+        spec = find_offered()
+        if not spec.on_this_machine:
+            downloads.start(spec).wait()  # not `load_encoder`'s own, so that the page shows it
+            if not spec.on_this_machine:
+                return  # the page says why
         load_encoder(spec).encode("a first text")
     except MMDemoError as error:
         log.warning("%s", error)  # the page says the same to whoever uses the model

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -51,6 +53,13 @@ def build(
     changes = [component.change for component in given]
     gr.on(changes, None, [*given, answer], answer, js=_CLEAR, **QUIET)
     return section
+
+
+def show(model: str) -> Any:
+    """Return an update that shows the section for the course's model, and for no other."""
+    with suppress(MMDemoError):  # a model that cannot be had is not the course's
+        return gr.update(visible=fits(find_offered(model)))
+    return gr.update(visible=False)
 
 
 def fits(spec: ModelSpec) -> bool:

@@ -57,7 +57,7 @@ def _uploaded(component: gr.Image | gr.Gallery | gr.File, path: str | None) -> s
     return path
 
 
-def _template_of(parent: type, name: str, preprocess: object) -> type:
+def template_of(parent: type, name: str, preprocess: object) -> type:
     """Return a component like its parent, which hands over what `preprocess` makes of a payload."""
     # Not a `class` statement: gradio's metaclass answers each one by writing a stub file beside it.
     return ABCMeta.__new__(
@@ -69,15 +69,15 @@ def _template_of(parent: type, name: str, preprocess: object) -> type:
     )
 
 
-PictureInput = cast("type[gr.Image]", _template_of(gr.Image, "PictureInput", _unread))
+PictureInput = cast("type[gr.Image]", template_of(gr.Image, "PictureInput", _unread))
 """An image input whose value is the file as it was uploaded: a path, or its bytes.
 
 gradio's own would decode the picture first: before our size limits, with its own reading of
 transparency, and with a traceback for a file that is not a picture.
 """
 
-PicturesInput = cast("type[gr.Gallery]", _template_of(gr.Gallery, "PicturesInput", _unread_gallery))
+PicturesInput = cast("type[gr.Gallery]", template_of(gr.Gallery, "PicturesInput", _unread_gallery))
 """A gallery whose value is the files as they were uploaded."""
 
-FilesInput = cast("type[gr.File]", _template_of(gr.File, "FilesInput", _unread_files))
+FilesInput = cast("type[gr.File]", template_of(gr.File, "FilesInput", _unread_files))
 """Several files, as they were uploaded; for endpoints, where a list is easier than a gallery."""

@@ -34,6 +34,12 @@ def error_message(error: MMDemoError, language: Language) -> str:
     return str(error)
 
 
+def in_field(error: MMDemoError, field: str, language: Language) -> MMDemoError:
+    """Return an error whose sentence begins with the field that it is about."""
+    message = error_message(error, language)
+    return MMDemoError(say(language, "in_field", field=field, message=message))
+
+
 def joined(language: Language, *sentences: str) -> str:
     """Return sentences as one paragraph; Chinese puts no space between them."""
     return ("" if language == "zh" else " ").join(sentences)

@@ -10,7 +10,7 @@ import gradio as gr
 from mmdemo.background import Weights, measuring
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
-from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered
+from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered, unavailable
 from mmdemo.settings import offered_models
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
@@ -191,9 +191,13 @@ def _being_measured(model: str) -> bool:
 
 
 def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:
-    """Return the models on offer as label and name; the label says what a download costs."""
+    """Return the models on offer as label and name; the label says what a download costs.
+
+    One that cannot be had is on the list, and whoever chooses it reads why.
+    """
     none = [(say(language, "model_none"), "")] if optional else []
-    return none + [(_label(spec, language), spec.name) for spec in suitable(needs)]
+    missing = [(say(language, "model_unavailable", title=name), name) for name in unavailable()]
+    return [*none, *((_label(spec, language), spec.name) for spec in suitable(needs)), *missing]
 
 
 def anything_goes() -> bool:

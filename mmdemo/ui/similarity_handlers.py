@@ -18,12 +18,11 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image, shown_by_browsers
-from mmdemo.registry import find_offered, offered
+from mmdemo.registry import find_offered
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views
-from mmdemo.ui.course import fits
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.markup import error_message
+from mmdemo.ui.markup import error_message, in_field
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.signals import OPENED, again
@@ -201,35 +200,6 @@ def rendition(uploaded: Upload | None) -> Any:
         return gr.skip()  # the comparison that the upload starts says what is wrong
 
 
-def compare_endpoint(
-    image1: Upload | None, image2: Upload | None, text: str, model: str | None
-) -> dict[str, Any]:
-    """Compare two pictures and a text: the four similarities, the matrix, and what they mean.
-
-    Args:
-        image1: the first picture.
-        image2: the second picture.
-        text: the text.
-        model: a name from `/models`.
-
-    Returns:
-        `Comparison.to_dict()`.
-    """
-    try:
-        if image1 is None or image2 is None:
-            raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
-        first = _open(image1, "image1_label", "en")
-        second = _open(image2, "image2_label", "en")
-        return compare(loaded(model, "en"), first, second, text).to_dict()
-    except MMDemoError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-
-
-def models_endpoint() -> list[dict[str, Any]]:
-    """List the models: what each can do, its size, languages, and whether it is on this machine."""
-    return [spec.to_dict() for spec in offered()]
-
-
 def example_samples(model: str, language: Language) -> list[list[str]]:
     """Return the ready-made comparisons as rows: two paths, a text, and what it teaches."""
     readable = _readable(model, language)
@@ -300,9 +270,7 @@ def _bytes(upload: Upload | None) -> bytes:
 
 def suit_model(model: str, language: Language) -> list[Any]:
     """Show what depends on the model: the examples' language, and the section on the course."""
-    with suppress(MMDemoError):  # the choice of the model says what is wrong
-        return [*list_examples(model, language), gr.update(visible=fits(find_offered(model)))]
-    return [gr.skip(), gr.update(visible=False)]
+    return [*list_examples(model, language), course.show(model)]
 
 
 def _open(source: Upload | None, key: str, language: Language) -> Image.Image:
@@ -313,7 +281,7 @@ def _open(source: Upload | None, key: str, language: Language) -> Image.Image:
     try:
         return open_image(source)
     except MMDemoError as error:
-        raise _AtPictureError(_in_field(error, field, language)) from error
+        raise _AtPictureError(str(in_field(error, field, language))) from error
 
 
 def _compare(
@@ -328,11 +296,7 @@ def _compare(
     try:
         return compare(encoder, first, second, text)
     except TextError as error:
-        raise MMDemoError(_in_field(error, say(language, key), language)) from error
-
-
-def _in_field(error: MMDemoError, field: str, language: Language) -> str:
-    return say(language, "in_field", field=field, message=error_message(error, language))
+        raise in_field(error, say(language, key), language) from error
 
 
 def _only_message(text: str, language: Language, *, at_pictures: bool = False) -> Results:

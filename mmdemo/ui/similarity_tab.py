@@ -16,7 +16,7 @@ from mmdemo.registry import ModelSpec, find_offered
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui import similarity_views as views
-from mmdemo.ui.events import API, LONG, QUIET, SHORT
+from mmdemo.ui.events import LONG, QUIET, SHORT
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
@@ -80,7 +80,6 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
     choice.settled.change(
         handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
     )
-    _build_endpoints(inputs)
 
 
 class Inputs(NamedTuple):
@@ -262,17 +261,3 @@ def _build_columns() -> list[Beside]:
                 ranks = gr.HTML(padding=False, elem_id=f"beside-{number}-ranks")
             columns.append(Beside(column, heading, bars, ranks))
     return columns
-
-
-def _build_endpoints(inputs: Inputs) -> None:
-    """Add `/compare` and `/models`: components that nobody sees carry the types of the API page."""
-    answer = gr.JSON(visible=False)
-    hidden = gr.Button(visible=False)
-    hidden.click(
-        handlers.compare_endpoint,
-        [inputs.image1, inputs.image2, inputs.text, inputs.model],
-        answer,
-        api_name="compare",
-        **API,
-    )
-    hidden.click(handlers.models_endpoint, None, answer, api_name="models", **API)

@@ -64,6 +64,7 @@ TEXT: dict[str, dict[Language, str]] = {
     "language_zh": {"en": "Chinese", "zh": "中文"},
     "language_multilingual": {"en": "many languages", "zh": "多语言"},
     # Getting a model
+    "model_unavailable": {"en": "{title} · cannot be had now", "zh": "{title} · 暂不可用"},
     "model_to_download": {
         "en": "{title} · {size} download · {licence}",
         "zh": "{title} · 需下载 {size} · {licence}",
@@ -772,6 +773,11 @@ ERRORS_ZH: dict[str, str] = {
     "download_failed": "下载失败，原因见日志。",
     "text_empty": "文本是空的，请至少输入一个词。",
     "labels_none": "还没有标签。请至少输入一个，用逗号或换行分隔。",
+    "labels_length": "标签共有 {length} 个字符，最多接受 {limit} 个，请删减。",
+    "templates_length": "模板共有 {length} 个字符，最多接受 {limit} 个，请删减。",
+    "prompts_many": "{labels} 个标签与 {templates} 个模板共组成 {count} 条提示，"
+    "最多接受 {limit} 条。请减少标签，或选用较小的模板集。",
+    "text_surrogate": "文字中含有半个字符（孤立的代理项），请重新输入该字符。",
     "labels_many": "共有 {count} 个标签，最多接受 {limit} 个，请删减。",
     "label_long": "第 {position} 个标签有 {length} 个字符，最多接受 {limit} 个。"
     "请缩短，或在标签之间加逗号或换行。",

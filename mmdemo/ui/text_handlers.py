@@ -48,15 +48,17 @@ class Shown:
         ranking: the scores, or None before the first.
         picked: the passage that is explained.
         why: its explanation.
+        model: as it was chosen; a directory is not found by its encoder's name.
     """
 
     ranking: Ranking | None = None
     picked: int = 0
     why: Explanation | None = None
+    model: str = ""
 
 
-Answer = tuple[Ranking, int, Explanation]
-"""What a job makes: the scores, which passage to explain first, and its explanation."""
+Answer = tuple[Ranking, int, Explanation, str]
+"""What a job makes, as in `Shown`: scores, what to explain first, why, and of which model."""
 
 
 class Results(NamedTuple):
@@ -136,7 +138,7 @@ def _work(
         picked = order(ranking.hybrid(weights))[0]
         why = _explained(encoder, ranking, picked)
         start(encoder)
-        return ranking, picked, why
+        return ranking, picked, why, model
 
     return work
 
@@ -188,7 +190,7 @@ def pick(position: int | None, language: Language, shown: Shown) -> Results:
     if ranking is None or position is None or not 0 <= position < len(ranking.passages):
         return Results()
     try:
-        why = _explained(loaded(ranking.model, language), ranking, position)
+        why = _explained(loaded(shown.model, language), ranking, position)
     except MMDemoError as error:
         return _only_message(escape(error_message(error, language)), language, shown)
     return _why(replace(shown, picked=position, why=why), language)
@@ -238,34 +240,6 @@ def fill_example(index: int) -> tuple[str, str, str]:
     return *show_example(index), again()
 
 
-def rank_endpoint(
-    query: str,
-    passages: str,
-    model: str | None,
-    dense: float,
-    sparse: float,
-    multi_vector: float,
-) -> dict[str, Any]:
-    """Rank passages for a query: dense, sparse and multi-vector scores, and their weighted sum.
-
-    Args:
-        query: what is looked for.
-        passages: parted by empty lines, or one a line without those.
-        model: a name from `/models`.
-        dense: weight of the cosine of the dense vectors.
-        sparse: weight of the lexical score.
-        multi_vector: weight of MaxSim.
-
-    Returns:
-        `Ranking.to_dict()`: the passages in the order of the weighted sum.
-    """
-    try:
-        ranking = rank_passages(loaded(model, "en"), query, split_typed(passages, whole=False))
-    except MMDemoError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    return ranking.to_dict(weights_of(dense, sparse, multi_vector))
-
-
 def split_typed(text: str, *, whole: bool) -> list[str]:
     """Return the passages of the text field, or all of it as one."""
     checked_document(text)
@@ -310,7 +284,7 @@ def _why(shown: Shown, language: Language) -> Results:
     if ranking is None or why is None:
         return Results()
     figure = views.heatmap(why)
-    spec = find_offered(ranking.model)
+    spec = find_offered(shown.model)
     return Results(
         dense=views.dense(ranking, shown.picked, background(spec), measuring(spec), language),
         sparse=views.sparse(why, shown.picked, ranking.model, language),

@@ -14,7 +14,7 @@ from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import text_handlers as handlers
-from mmdemo.ui.events import API_LONG, LONG, QUIET, SHORT
+from mmdemo.ui.events import LONG, QUIET, SHORT
 from mmdemo.ui.inputs import FilesInput
 from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
@@ -109,7 +109,6 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     document.upload(
         handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
     )
-    _build_endpoint(choice.model)
 
 
 def _wire(
@@ -243,21 +242,3 @@ def _weight(localiser: Localiser, name: Representation) -> gr.Slider:
     slider = gr.Slider(0, 1, 1, step=0.05, min_width=160, elem_id=f"text-weight-{name}")
     localiser.add(slider, label=f"rank_weight_{name}")
     return slider
-
-
-def _build_endpoint(model: gr.Dropdown) -> None:
-    """Add `/rank`: components that nobody sees carry the types of the API page."""
-    answer = gr.JSON(visible=False)
-    hidden = gr.Button(visible=False)
-    hidden.click(
-        handlers.rank_endpoint,
-        [
-            gr.Textbox(visible=False, label="query"),
-            gr.Textbox(visible=False, label="passages"),
-            model,
-            *(gr.Number(1, visible=False, label=name) for name in REPRESENTATIONS),
-        ],
-        answer,
-        api_name="rank",
-        **API_LONG,
-    )

@@ -24,9 +24,9 @@ from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
 from mmdemo.prompts import (
     LABEL_SETS,
     TEMPLATE_SETS,
-    checked_labels,
-    checked_templates,
+    checked_prompts,
     split_labels,
+    split_templates,
 )
 from mmdemo.registry import find_offered
 from mmdemo.settings import limits
@@ -34,7 +34,7 @@ from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.jobs import StoppedError
-from mmdemo.ui.markup import error_message, note_sentence
+from mmdemo.ui.markup import error_message, in_field, note_sentence
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.signals import again
@@ -45,7 +45,6 @@ from mmdemo.zero_shot import (
     Step,
     check_count,
     class_embeddings,
-    classify,
     match_chances,
     picture_vectors,
     prompt_effect,
@@ -223,10 +222,11 @@ def run(
             return
         check_count(len(uploads))
         chosen = tuple(dict.fromkeys(filter(None, models)))
+        checked, prompts = checked_prompts(labels or "", split_templates(templates or ""))
         task = Task(
             uploads=uploads,
-            labels=checked_labels(labels or ""),
-            templates=checked_templates(lines(templates)),
+            labels=checked,
+            templates=prompts,
             reject=reject,
             memory=before.memory.of(chosen, uploads),
             running=running,
@@ -469,8 +469,7 @@ def _open(upload: Upload, task: Task) -> Image.Image:
     except MMDemoError as error:
         number = task.uploads.index(upload) + 1
         field = say(task.language, "zs_picture", number=number)
-        reason = error_message(error, task.language)
-        raise MMDemoError(say(task.language, "in_field", field=field, message=reason)) from error
+        raise in_field(error, field, task.language) from error
     if upload not in task.memory.thumbnails:
         task.memory.thumbnails[upload] = thumbnail_uri(picture)
     return picture
@@ -572,34 +571,3 @@ def as_json(shown: Shown, _language: Language) -> str:
 def as_csv(shown: Shown, language: Language) -> str:
     """Return what is on the screen as CSV."""
     return views.csv_text(shown.results, shown.pictures, language)
-
-
-def classify_endpoint(
-    images: list[Upload], labels: str, templates: str, reject: bool, model: str | None
-) -> dict[str, Any]:
-    """Score pictures against candidate labels.
-
-    Args:
-        images: pictures.
-        labels: the candidates, one a line or separated by commas.
-        templates: `plain`, `openai-7`, `openai-80`, each also with `-zh`; or templates, one a line,
-            with {} where the label goes.
-        reject: whether to add "none of these". It needs the model's background set, which is
-            measured at first use; until it is there, the answer is an error that says so.
-        model: a name from `/models`, or another model that is on this machine.
-
-    Returns:
-        `Classification.to_dict()`.
-    """
-    try:
-        encoder = loaded(model, "en")
-        start(encoder)
-        if reject and encoder.activation == "softmax" and background(encoder) is None:
-            raise ModelError(
-                f"'None of these' needs the background set of {encoder.name}, which is being "
-                "measured. Ask again in a minute, or without reject."
-            )
-        chosen = templates if templates in TEMPLATE_SETS else lines(templates)
-        return classify(encoder, images, labels, chosen, reject=reject).to_dict()
-    except MMDemoError as error:
-        raise gr.Error(str(error), print_exception=False) from error

@@ -14,8 +14,8 @@ from mmdemo.examples import wrong_sets
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
-from mmdemo.ui.events import API_LONG, LONG, QUIET, SHORT
-from mmdemo.ui.inputs import FilesInput, PicturesInput
+from mmdemo.ui.events import LONG, QUIET, SHORT
+from mmdemo.ui.inputs import PicturesInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import Needs
@@ -110,7 +110,6 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
         **QUIET,
         **SHORT,
     )
-    _build_endpoint(models[0])
 
 
 def _build_inputs(
@@ -262,22 +261,3 @@ def _save_on_click(
     """Have a button make a text and hand it to the browser as a file."""
     text = gr.Textbox(visible="hidden")
     button.click(handler, given, text, **QUIET).then(None, text, None, js=save, **QUIET)
-
-
-def _build_endpoint(model: gr.Dropdown) -> None:
-    """Add `/classify`: components that nobody sees carry the types of the API page."""
-    answer = gr.JSON(visible=False)
-    hidden = gr.Button(visible=False)
-    hidden.click(
-        handlers.classify_endpoint,
-        [
-            FilesInput(visible=False, file_count="multiple", label="images"),
-            gr.Textbox(visible=False, label="labels"),
-            gr.Textbox("openai-7", visible=False, label="templates"),
-            gr.Checkbox(False, visible=False, label="reject"),
-            model,
-        ],
-        answer,
-        api_name="classify",
-        **API_LONG,
-    )

@@ -1,0 +1,165 @@
+"""A family of models that stands still until it is told to go on, and the app in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmdemo import background, registry
+from mmdemo.encoders.base import Encoder, Features
+from mmdemo.registry import ModelSpec
+from mmdemo.similarity import unit_rows
+from mmdemo.types import Token, TokenUsage
+from mmdemo.ui.app import build, serve
+
+MARK = "long"
+"""A batch whose first text holds it is what stands still."""
+
+MOST = 60  # seconds that anything may take: a test that fails ends
+
+
+class HeldEncoder(Encoder):
+    """Reads pictures and texts at once, but for texts with the mark: those wait at `gate`."""
+
+    dim = 4
+    modalities = frozenset({"text", "image", "fused"})
+    representations = frozenset({"dense", "multi_vector"})
+    fusion = "averaged"
+    languages = ("multilingual",)
+    logit_scale = 100.0
+    batch_size = 64  # a step of a classification is a batch
+    batch_tokens = 1  # and each passage of a ranking
+
+    def __init__(self, name: str, *_files: Path) -> None:
+        super().__init__()
+        self.name = name
+        self.gate = threading.Semaphore(0)
+        self.entered = threading.Semaphore(0)
+        self.batches = 0
+
+    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if MARK in texts[0]:
+            self.batches += 1
+            self.entered.release()
+            assert self.gate.acquire(timeout=MOST)
+        rows = [[len(text), *map(ord, (text + "  ")[:3])] for text in texts]
+        return unit_rows(np.array(rows, dtype=np.float32))
+
+    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+        return [np.full(4, 0.5, dtype=np.float32) for _ in images]
+
+    def tokens(self, text: str) -> list[Token]:
+        return [Token(text, 0, len(text), 1, None)]
+
+    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+        return TokenUsage(len(text), len(text))
+
+
+def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
+    """Put the family among the models, as `held`; return its one encoder."""
+    (folder / "weights").write_text("none")
+    spec = ModelSpec(
+        name="held",
+        title="Held",
+        architecture="held:HeldEncoder",
+        source="local",
+        modalities=("text", "image", "fused"),
+        representations=("dense", "multi_vector"),
+        fusion="averaged",
+        dim=4,
+        languages=("multilingual",),
+        size_mb=0.0,
+        licence="",
+        local=(folder / "weights",),
+    )
+    module = ModuleType("mmdemo.encoders.held")
+    module.HeldEncoder = HeldEncoder  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    models = MappingProxyType({**registry.MODELS, spec.name: spec})
+    monkeypatch.setattr(registry, "MODELS", models)
+    # Nothing else may run it.
+    monkeypatch.setattr(background, "_failed", {(spec.name, spec.fingerprint)})
+    encoder = registry.load_encoder(spec)
+    assert isinstance(encoder, HeldEncoder)
+    return encoder
+
+
+@contextmanager
+def serving() -> Iterator[tuple[gr.Blocks, str]]:
+    """Serve the page as visitors get it; give it, and its address."""
+    page = build()
+    address = serve(page, wait=False)
+    try:
+        yield page, address
+    finally:
+        page.close(verbose=False)
+
+
+def post(address: str, body: dict[str, Any]) -> Any:
+    """Send JSON, as a program does that was written by hand; return the JSON of the answer."""
+    # `json.dumps` writes NaN, and half of a sign as \\ud800.
+    given = json.dumps(body).encode()
+    request = urllib.request.Request(address, given, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=MOST) as answer:
+        return json.load(answer)
+
+
+def call(url: str, endpoint: str, data: list[Any]) -> str:
+    """Begin a call of an endpoint; return its event."""
+    return post(f"{url}/gradio_api/call/{endpoint}", {"data": data})["event_id"]
+
+
+def answer(url: str, endpoint: str, event: str) -> tuple[str, Any]:
+    """Wait for a call's end; return how it ended, `complete` or `error`, and with what."""
+    address = f"{url}/gradio_api/call/{endpoint}/{event}"
+    with urllib.request.urlopen(address, timeout=MOST) as stream:
+        kind, _, data = stream.read().decode().rstrip().rpartition("\nevent: ")[2].partition("\n")
+    told = json.loads(data.removeprefix("data: "))
+    return kind.removeprefix("event: "), told[0] if isinstance(told, list) else told
+
+
+def ask(url: str, endpoint: str, data: list[Any]) -> tuple[str, Any]:
+    """Call an endpoint and wait for the end."""
+    return answer(url, endpoint, call(url, endpoint, data))
+
+
+def join(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> None:
+    """Do what a page does at an event: have a handler run in its session."""
+    fn = next(fn for fn in page.fns.values() if fn.fn is handler)
+    body = {"data": data, "fn_index": fn._id, "session_hash": session}
+    post(f"{url}/gradio_api/queue/join", body)
+
+
+def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> list[Any]:
+    """Do what a page does at an event, and wait for the end; return what it shows."""
+    join(page, url, session, handler, data)
+    address = f"{url}/gradio_api/queue/data?session_hash={session}"
+    with urllib.request.urlopen(address, timeout=MOST) as stream:
+        events = [json.loads(line[5:]) for line in stream if line.startswith(b"data:")]
+    return next(one["output"]["data"] for one in events if one["msg"] == "process_completed")
+
+
+def upload(url: str, path: Path) -> dict[str, Any]:
+    """Upload a picture; return what a request says of it."""
+    mark = "x3fb2c"
+    head = (
+        f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'
+    )
+    body = head.encode() + path.read_bytes() + f"\r\n--{mark}--\r\n".encode()
+    kind = {"content-type": f"multipart/form-data; boundary={mark}"}
+    request = urllib.request.Request(f"{url}/gradio_api/upload", body, kind)
+    with urllib.request.urlopen(request, timeout=MOST) as done:
+        return {"path": json.load(done)[0], "meta": {"_type": "gradio.FileData"}}

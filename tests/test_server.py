@@ -1,0 +1,240 @@
+"""What one visitor's work costs the others: places in the queue, memory, work that nobody wants."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import urllib.error
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+import pytest
+from gradio_client import Client
+
+from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.turns import Turns
+from mmdemo.ui import api, similarity_handlers, text_handlers, zero_shot_handlers
+from mmdemo.ui.similarity_handlers import Results
+from tests.held import (
+    MARK,
+    MOST,
+    HeldEncoder,
+    answer,
+    ask,
+    call,
+    fire,
+    join,
+    offer_held,
+    post,
+    serving,
+    upload,
+)
+
+LABELS = "\n".join(f"{MARK} {number}" for number in range(1000))
+PASSAGES = "\n".join(f"{MARK} {number}" for number in range(50))
+
+
+@pytest.fixture
+def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldEncoder]:
+    encoder = offer_held(monkeypatch, tmp_path)
+    yield encoder
+    encoder.gate.release(100_000)  # nothing may wait on
+
+
+@pytest.fixture
+def served(held: HeldEncoder) -> Iterator[tuple[gr.Blocks, str]]:
+    with serving() as (page, url):
+        yield page, url
+        held.gate.release(100_000)
+
+
+def long_calls(url: str, picture: dict[str, Any]) -> list[tuple[str, str]]:
+    """Begin two classifications and two rankings that take long; return endpoint and event."""
+    classification = [[picture], LABELS, "openai-7", False, "held"]
+    ranking = ["a query", PASSAGES, "held", 1, 1, 1]
+    given = [("classify", classification), ("rank", ranking)] * 2
+    return [(endpoint, call(url, endpoint, data)) for endpoint, data in given]
+
+
+def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Compare on a page, with `mini`, and see that it gets its numbers."""
+    given = [first, second, "a bird", "", "mini", "en"]
+    shown = Results(*fire(page, url, "a-page", similarity_handlers.run, given))
+    assert "384 values" in shown.details
+
+
+def test_four_long_calls_keep_nobody_else_waiting(
+    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+) -> None:
+    page, url = served
+    first, second = (upload(url, path) for path in two_pictures)
+    events = long_calls(url, first)
+    assert held.entered.acquire(timeout=MOST)
+    kind, result = ask(url, "compare", [first, second, "a bird", "mini"])
+    assert (kind, result["model"]) == ("complete", "mini")
+    compared(page, url, first, second)
+    held.gate.release(100_000)
+    assert [answer(url, *event)[0] for event in events] == ["complete"] * 4
+
+
+def test_what_a_page_computes_long_keeps_no_comparison_waiting(
+    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+) -> None:
+    """Four visitors classify on the page; a fifth compares."""
+    page, url = served
+    first, second = (upload(url, path) for path in two_pictures)
+    gallery = [{"image": first, "caption": None}]
+    data = [gallery, LABELS, "{}", False, None, "en", None, "held", "", ""]
+    for number in range(4):
+        join(page, url, f"visitor-{number}", zero_shot_handlers.run, data)
+    assert held.entered.acquire(timeout=MOST)
+    compared(page, url, first, second)
+    kind, _ = ask(url, "compare", [first, second, "a bird", "mini"])
+    assert kind == "complete"
+
+
+def test_a_model_that_works_long_lets_a_comparison_in_between(
+    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+) -> None:
+    """One model, many prompts: between two steps of a classification, a comparison gets in."""
+    _, url = served
+    first, second = (upload(url, path) for path in two_pictures)
+    event = call(url, "classify", [[first], LABELS, "openai-7", False, "held"])
+    assert held.entered.acquire(timeout=MOST)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(ask, url, "compare", [first, second, "a bird", "held"])
+        wait_until(lambda: held._lock.waiting == 1)
+        held.gate.release()  # one batch of many
+        assert other.result(MOST)[0] == "complete"
+    assert held.batches <= 2
+    held.gate.release(100_000)
+    assert answer(url, "classify", event)[0] == "complete"
+
+
+def wait_until(true: Any) -> None:
+    """Look again and again; a test that fails ends by its own clock."""
+    end = threading.Event()
+    clock = threading.Timer(MOST, end.set)
+    clock.start()
+    while not true():
+        assert not end.is_set()
+    clock.cancel()
+
+
+def test_a_lock_is_given_to_who_has_waited() -> None:
+    turns, order = Turns(), []
+
+    def other(name: str) -> None:
+        with turns:
+            order.append(name)
+
+    others = [threading.Thread(target=other, args=(name,)) for name in ("first", "second")]
+    with turns, turns:
+        for count, thread in enumerate(others, start=1):
+            thread.start()
+            wait_until(lambda count=count: turns.waiting == count)
+    with turns:  # asked for again at once, as work of many steps does
+        order.append("again")
+    for thread in others:
+        thread.join()
+    assert order == ["first", "second", "again"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "work"), [("classify", "classify_steps"), ("rank", "rank_passages")]
+)
+def test_work_ends_when_its_caller_has_gone(
+    endpoint: str,
+    work: str,
+    held: HeldEncoder,
+    served: tuple[gr.Blocks, str],
+    two_pictures: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page, url = served
+    ended = threading.Event()
+    original = getattr(api, work)
+
+    def steps(*given: Any, **named: Any) -> Any:
+        try:
+            return (yield from original(*given, **named))
+        finally:
+            ended.set()
+
+    def whole(*given: Any, **named: Any) -> Any:
+        try:
+            return original(*given, **named)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(api, work, steps if endpoint == "classify" else whole)
+    picture = upload(url, two_pictures[0])
+    data = {
+        "classify": [[picture], LABELS, "openai-7", False, "held"],
+        "rank": ["a query", PASSAGES, "held", 1, 1, 1],
+    }
+    event = call(url, endpoint, data[endpoint])
+    assert held.entered.acquire(timeout=MOST)
+    waiting = page._queue.event_ids_to_events[event]
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port)
+    connection.request("GET", f"/gradio_api/call/{endpoint}/{event}")
+    stream = connection.getresponse()
+    assert stream.status == 200
+    assert waiting.alive
+    stream.close()
+    connection.close()
+    wait_until(lambda: not waiting.alive)
+    if endpoint == "rank":  # it does not wait for the step that runs, as a classification does
+        wait_until(lambda: event not in page._queue.event_ids_to_events)
+    held.gate.release()
+    assert ended.wait(MOST)
+    assert held.batches == 1
+    # Its place is free.
+    assert ask(url, "rank", ["a query", "one\ntwo", "held", 1, 1, 1])[0] == "complete"
+
+
+def test_nothing_goes_around_the_queue(served: tuple[gr.Blocks, str]) -> None:
+    page, url = served
+    for way in ("run", "api"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(f"{url}/gradio_api/{way}/models", {"data": []})
+        assert refused.value.code == 404
+    assert ask(url, "models", [])[0] == "complete"
+    assert Client(url, verbose=False).predict(api_name="/models")[0]["name"] == "mini"
+    assert page._queue.max_size == 1000
+    groups = {fn.concurrency_id for fn in page.fns.values() if fn.api_visibility == "public"}
+    assert groups == {"api", "api-long"}
+
+
+def memory() -> float:
+    """Return what this process holds, in megabytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_a_call_leaves_nothing_and_a_page_keeps_its_results(
+    served: tuple[gr.Blocks, str],
+) -> None:
+    page, url = served
+    given = ["a query", "one\ntwo", False, "held", 1, 1, 1, "en", None, None]
+    fire(page, url, "a-page", text_handlers.run, given)
+    with ThreadPoolExecutor(4) as pool:
+
+        def some(count: int) -> None:
+            kinds = {kind for kind, _ in pool.map(lambda _: ask(url, "models", []), range(count))}
+            assert kinds == {"complete"}
+
+        some(50)  # what the first ones need once
+        before, sessions = memory(), len(page.state_holder.session_data)
+        some(400)
+        assert memory() - before < 10
+    assert len(page.state_holder.session_data) == sessions == 1
+    columns, _ = fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, "en", None])
+    assert "one" in columns
+    assert "two" in columns
