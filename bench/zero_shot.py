@@ -11,6 +11,7 @@ best of n labels, not how a model does on pictures from elsewhere.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=1000)
     parser.add_argument("--templates", default="openai-80")
     given = parser.parse_args()
+    # More than the page takes.
+    os.environ.setdefault("MMDEMO_LIMITS_PROMPTS", str(100 * given.labels))
     encoder = load_encoder(given.model)
     _time(encoder, [f"thing number {n}" for n in range(given.labels)], given.templates)
     for templates in ("plain", "openai-7"):

@@ -258,8 +258,12 @@ def write(known: Background, model: str, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may write the same
-    half.write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
-    half.replace(path)
+    try:
+        half.write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
 
 
 def _keep(encoder: Encoder, measured: Background) -> None:
@@ -288,7 +292,7 @@ def _read(path: Path) -> Background | None:
             pairs={str(kind): int(count) for kind, count in data["pairs"].items()},
             fingerprint=str(data["fingerprint"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     rows = found.quantiles.values()
     sound = all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() for row in rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -36,6 +37,13 @@ _NOT_PICTURES: tuple[tuple[bytes, str, str], ...] = (
     (b"<html", "html", "This is a web page; save the picture itself."),
     (b"pk\x03\x04", "zip", "This is a ZIP or Office file; take the picture out of it."),
 )
+
+
+_MOST_EXIF = 20
+_MOST_SCANS = 100
+# A scan's mark, and its length, which follows from the number of its components. The mark alone is
+# met by chance in what phones append to a photo.
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 
 def as_image(source: ImageSource) -> Image.Image:
@@ -81,6 +89,8 @@ def _opened(
 ) -> Image.Image:
     bounds = bounds or limits()
     data = _read(source, bounds)
+    if _costs_without_end(data):
+        raise _damaged()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_size(picture, bounds)
@@ -95,12 +105,28 @@ def _opened(
         raise _too_many_pixels("far too many", bounds) from error
     except Exception as error:
         # Decoders of damaged files raise almost anything (OSError, SyntaxError, struct.error, ...).
-        raise PictureError(
-            "This picture is damaged or cut off and cannot be read to its end. "
-            f"Open it in a picture viewer and save it again, as {ACCEPTED}.",
-            "damaged",
-            accepted=ACCEPTED,
-        ) from error
+        raise _damaged() from error
+
+
+def _costs_without_end(data: bytes) -> bool:
+    """Say whether a file is made to keep a decoder busy, as its bytes and pixels do not tell.
+
+    Pillow takes the headers of EXIF data off one by one, and copies the rest each time: 2 MB of
+    them take 17 seconds. A scan of a JPEG goes over all its pixels even where it changes none, and
+    is 10 bytes. A camera's picture has two such headers at most, a progressive one some ten scans.
+    """
+    return data.count(b"Exif\0\0") > _MOST_EXIF or (
+        data.startswith(b"\xff\xd8") and len(_SCAN.findall(data)) > _MOST_SCANS
+    )
+
+
+def _damaged() -> PictureError:
+    return PictureError(
+        "This picture is damaged or cut off and cannot be read to its end. "
+        f"Open it in a picture viewer and save it again, as {ACCEPTED}.",
+        "damaged",
+        accepted=ACCEPTED,
+    )
 
 
 def shown_by_browsers(source: str | Path | bytes) -> bool:

@@ -487,11 +487,13 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
         return choices.get(wanted) or next(iter(choices.values()))
     if name in choices:
         return choices[name]
-    if missing := unavailable().get(name):
-        if not ask:
-            raise _again(missing)
-        _unreachable.pop(name, None)  # perhaps it can be had by now
-        return find_model(name)
+    if name in unavailable():
+        if ask:
+            _unreachable.pop(name, None)  # perhaps it can be had by now
+        found = _listed_model(name)
+        if isinstance(found, ModelSpec):
+            return found
+        raise _again(found)
     if not offered_models() and (found := _not_registered(name, owner=paths_accepted(), ask=ask)):
         return found
     known = ", ".join(choices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,13 @@ def test_importing_mmdemo_does_no_work() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_what_is_known_to_be_unsafe_is_not_installed() -> None:
+    """The floors are what is tested, and security notices: below them code runs from a config."""
+    least = {"gradio": (6, 31), "pillow": (12, 3), "transformers": (5, 3)}
+    told = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    for package, floor in least.items():
+        found = re.search(rf"^{package}>=(\d+)\.(\d+)", told, re.MULTILINE)
+        assert found
+        assert (int(found[1]), int(found[2])) >= floor

@@ -96,7 +96,10 @@ def _told(error: Exception, name: str) -> gr.Error:
     if isinstance(error, MMDemoError):
         return gr.Error(str(error), print_exception=False)
     log.error("/%s failed", name, exc_info=error)
-    return gr.Error(say("en", "unexpected"), print_exception=False)
+    return gr.Error(
+        "Something went wrong here, and the log of the server says what. Try again.",
+        print_exception=False,
+    )
 
 
 def _short(function: Callable[..., Any]) -> Callable[..., Any]:

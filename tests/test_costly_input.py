@@ -1,0 +1,105 @@
+"""Input that is small, and made to cost much: refused before anything is done with it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mmdemo import images
+from mmdemo.background import Background, cache_path, write
+from mmdemo.background import background as known_background
+from mmdemo.encoders.base import Encoder
+from mmdemo.errors import PictureError, TextError
+from mmdemo.images import open_image
+from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
+from mmdemo.ui import zero_shot_handlers
+from mmdemo.ui.text import ERRORS_ZH
+from mmdemo.ui.zero_shot_handlers import Shown
+from mmdemo.zero_shot import class_embeddings, classify
+
+
+def exif_bomb(headers: int) -> bytes:
+    """Return a PNG whose metadata begins with so many headers."""
+    file = io.BytesIO()
+    Image.new("RGB", (10, 10)).save(
+        file, "PNG", exif=b"Exif\0\0" * headers + b"MM\0*\0\0\0\x08\0\0"
+    )
+    return file.getvalue()
+
+
+def scan_bomb(scans: int) -> bytes:
+    """Return a progressive JPEG whose last scan comes so often."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+@pytest.mark.parametrize(("bomb", "count"), [(exif_bomb, 30), (scan_bomb, 150)])
+def test_a_picture_that_keeps_a_decoder_busy_is_not_opened(
+    bomb: Callable[[int], bytes], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_image(bomb(1)).mode == "RGB"
+    opened: list[Any] = []
+    monkeypatch.setattr(images.Image, "open", lambda *given, **named: opened.append(given))
+    with pytest.raises(PictureError) as refused:
+        open_image(bomb(count))
+    assert refused.value.code == "damaged"
+    assert not opened
+
+
+def test_what_is_appended_to_a_photo_is_no_scan() -> None:
+    assert open_image(scan_bomb(1) + b"\xff\xda\x12\x34" * 1000).size == (64, 64)
+
+
+def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"thing {number}" for number in range(1000)]
+    for count, templates in ((1000, "openai-7"), (250, "openai-80")):  # what the page is for
+        assert len(checked_prompts(labels[:count], templates)[0]) == count
+    for one in LABEL_SETS.values():
+        for templates in TEMPLATE_SETS:
+            checked_prompts(one.en, templates)
+    says = "1,000 labels in 80 templates are 80,000 prompts; at most 20,000"
+    picture = Image.new("RGB", (8, 8))
+    with pytest.raises(TextError, match=says) as refused:
+        classify(mini, picture, labels, "openai-80")
+    assert "80,000" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
+    with pytest.raises(TextError, match=says):
+        next(class_embeddings(mini, labels, "openai-80"))
+    # On the page, before a picture is opened.
+    monkeypatch.setattr(zero_shot_handlers, "_open", None)
+    templates = "\n".join(TEMPLATE_SETS["openai-80"].templates)
+    given: Any = (["a.png"], "\n".join(labels), templates, False, None, "en", Shown(), "mini")
+    (shown,) = zero_shot_handlers.run(*given)
+    assert says in shown[0]
+    monkeypatch.setenv("MMDEMO_LIMITS_PROMPTS", "80000")
+    assert len(checked_prompts(labels, "openai-80")[1]) == 80
+
+
+def test_a_cache_file_that_is_nested_too_deep_counts_as_none(mini: Encoder) -> None:
+    class Other:
+        name, fingerprint = "other", "0123"
+
+    path = cache_path(Other())
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    path.write_text("[" * 100_000)
+    assert known_background(Other()) is None
+
+
+def test_a_set_that_cannot_be_written_leaves_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write(Background({}, {}, "0123"), "mini", tmp_path / "mini.json")
+    assert list(tmp_path.glob("*.tmp")) == []
