@@ -89,7 +89,7 @@ def test_a_local_directory_gives_the_librarys_numbers(
     wait_for(page, expected.scores)
     assert read_scores(page) == pytest.approx(expected.scores, abs=5.1e-4)
     # Its background set is measured meanwhile, and shown without anybody asking again.
-    expect(page.locator("[data-percentile]")).to_have_count(len(PAIRS))
+    expect(page.locator("[data-percentile]")).to_have_count(2 + len(PAIRS))
     expect(page.locator("#readings")).to_contain_text("Fused here is the model's own")
     expect(page.locator("#facts")).to_contain_text("(native)")
     expect(page.locator("#facts")).to_contain_text("64 dimensions")
