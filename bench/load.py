@@ -71,10 +71,13 @@ class Caller:
     def ask(self, endpoint: str, data: list[Any]) -> float:
         """Call an endpoint; return the seconds until its answer, infinite without one."""
         start = time.perf_counter()
-        try:
-            answered = b"event: complete" in self.begin(endpoint, data).read()
-        except TimeoutError:
-            answered = False
+        answered, ended = False, False
+        stream = self.begin(endpoint, data)
+        # Heartbeats come while it waits, so that a limit on one reading would never be reached.
+        while not ended and time.perf_counter() - start < _PATIENCE:
+            line = stream.readline()
+            answered = line == b"event: complete\n"
+            ended = answered or not line
         self._open.pop().close()
         return time.perf_counter() - start if answered else float("inf")
 
