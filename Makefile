@@ -7,13 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py mmdemo training bench tests
 
-.PHONY: demo test test-weights lint types fix bench mini pictures clean
+.PHONY: demo test test-slow test-weights lint types fix bench mini pictures clean
 
 demo: $(VENV)/.installed  ## start the app; its address is printed
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed-dev $(VENV)/.browser  ## every test, in a real browser too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=10
+
+test-slow: $(VENV)/.installed-dev  ## what `make test` only samples, whole
+	$(BIN)/python -m pytest -m slow
 
 # Needs MMDEMO_PUBLISHED_PICTURES, a folder with the pictures of the published values (README).
 test-weights: $(VENV)/.installed-dev  ## published values, with weights from the model hub

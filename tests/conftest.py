@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import load_encoder
+from mmdemo import load_encoder, zero_shot
 from mmdemo.__main__ import main
 from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER, examples
@@ -24,11 +24,23 @@ TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
 
 
+SEPARATE = ("slow", "weights")
+"""Markers of tests that run only where they are asked for by name, `-m slow`."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that fetch gigabytes, unless they are asked for."""
-    if "weights" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("weights")])
-        items[:] = [item for item in items if not item.get_closest_marker("weights")]
+    """Leave out the tests that take minutes or gigabytes, unless they are asked for."""
+    left_out = [
+        item
+        for item in items
+        if any(
+            item.get_closest_marker(name) and name not in config.option.markexpr
+            for name in SEPARATE
+        )
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,6 +91,8 @@ class Done(NamedTuple):
 
 Command = Callable[..., Done]
 
+Loaded = TypeVar("Loaded", bound=Encoder)
+
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
@@ -112,6 +126,13 @@ def started_command() -> Command:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+def unused(encoder: Loaded) -> Loaded:
+    """Return an encoder that several tests share, as if it had just been loaded: empty caches."""
+    Encoder.__init__(encoder)
+    zero_shot._caches.pop(encoder, None)
+    return encoder
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
 from mmdemo.registry import find_model
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, TINY, forget
 from training import build_background
 
 KINDS = {"i2i", "t2i", "t2t", "i2it", "t2it", "it2it"}
@@ -56,17 +56,6 @@ class ColourEncoder(Encoder):
     def _image_features(self, images: Sequence[Image.Image]) -> list[np.ndarray]:
         small = [np.asarray(image.resize((3, 3)), np.float32).ravel()[:26] for image in images]
         return [row - row.mean() + 1.0 for row in small]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget(monkeypatch)
-
-
-def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nothing in memory, as in a new process."""
-    monkeypatch.setattr(background, "_known", {})
-    monkeypatch.setattr(background, "_failed", set())
 
 
 @pytest.fixture
@@ -103,6 +92,28 @@ def test_what_ships_belongs_to_the_weights_that_ship() -> None:
     assert background.shipped_path("mini").stat().st_size < 60_000
 
 
+def test_what_ships_is_what_a_sample_of_it_computes(mini: Encoder) -> None:
+    known = background.background(mini)
+    assert known is not None
+    scores = unrelated_scores(mini, lambda share: None, thorough=False)
+    again = background.measure(mini)
+    assert known.fingerprint == again.fingerprint
+    # Pairs without a fused embedding are all there; of the others, those of some texts.
+    for kind in ("i2i", "t2i", "t2t"):
+        assert known.pairs[kind] == again.pairs[kind]
+        np.testing.assert_allclose(known.quantiles[kind], again.quantiles[kind], atol=2e-4)
+    every = fused_pairs(entries())
+    assert known.pairs["i2it"] == known.pairs["t2it"] == len(every)
+    assert known.pairs["it2it"] == len(same_text_pairs(every, entries()))
+    for kind in ("i2it", "t2it", "it2it"):
+        values = known.quantiles[kind]
+        assert values[0] - 2e-4 < scores[kind].min() < scores[kind].max() < values[-1] + 2e-4
+        # Among all of the kind, the sample lies as a sample does: a fifth on every fifth.
+        fifths, _ = np.histogram(known.ranks(kind, scores[kind]), bins=5, range=(0, 100))
+        np.testing.assert_allclose(fifths / len(scores[kind]), 0.2, atol=0.1)
+
+
+@pytest.mark.slow
 def test_what_ships_is_what_its_command_computes(mini: Encoder) -> None:
     # The whole computation again: the shipped numbers come from the shipped pictures.
     shares: list[float] = []
