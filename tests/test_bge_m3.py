@@ -24,7 +24,7 @@ from mmdemo.registry import find_model
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked
 from mmdemo.types import Representation, SparseEmbedding
 from tests.bge_m3 import CONFIG, save
-from tests.conftest import TINY
+from tests.conftest import TINY, unused
 from tests.test_visualized_bge import fastest_if_exact
 
 TEXTS = [
@@ -52,9 +52,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("bge") / "tiny-m3")
 
 
-@pytest.fixture
-def encoder(folder: Path) -> BGEM3Encoder:
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> BGEM3Encoder:
     return BGEM3Encoder("tiny", folder)
+
+
+@pytest.fixture
+def encoder(loaded: BGEM3Encoder) -> BGEM3Encoder:
+    return unused(loaded)
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +176,11 @@ def test_batches_by_length() -> None:
 @pytest.mark.parametrize("kernel", ["plain", "packed", "medium"])
 def test_every_way_to_multiply_gives_these_numbers(
     kernel: Kernel,
-    encoder: BGEM3Encoder,
+    folder: Path,
     expected: dict[str, Expected],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    encoder = BGEM3Encoder("tiny", folder)  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     matrices = encoder.encode_multi_vector(TEXTS)
     # Where `medium` rounds to bfloat16, `fastest_kernel` does not name it: then this is no promise.

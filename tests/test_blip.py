@@ -20,6 +20,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.blip import BlipEncoder
 from mmdemo.errors import ModelError, TextError
 from mmdemo.registry import MODELS, find_model
+from tests.conftest import unused
 from tests.tiny_models import tiny_blip
 
 TEXTS = ["a red car", "an", "a cat in the rain"]
@@ -32,9 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_blip(tmp_path_factory.mktemp("blip") / "tiny-blip")
 
 
-@pytest.fixture
-def encoder(folder: Path) -> BlipEncoder:
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> BlipEncoder:
     return BlipEncoder("tiny", folder)
+
+
+@pytest.fixture
+def encoder(loaded: BlipEncoder) -> BlipEncoder:
+    return unused(loaded)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +9,16 @@ import pytest
 
 from mmdemo import classify, compare, load_encoder
 from mmdemo.__main__ import main
-from tests.conftest import ROOT, TINY
+from tests.conftest import TINY, Command
 
 
-def test_compare_prints_the_numbers_of_the_library(two_pictures: tuple[Path, Path]) -> None:
-    # In its own process, as a user runs it.
+def test_compare_prints_the_numbers_of_the_library(
+    two_pictures: tuple[Path, Path], started_command: Command
+) -> None:
     first, second = map(str, two_pictures)
-    command = [sys.executable, "-m", "mmdemo", "compare", first, second, "a bird", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    printed = json.loads(done.stdout)
+    done = started_command("compare", first, second, "a bird", "--json")
+    assert done.status == 0, done.err
+    printed = json.loads(done.out)
     expected = compare(load_encoder("mini"), first, second, "a bird").to_dict()
     assert printed["scores"] == pytest.approx(expected["scores"], abs=1e-5)
     assert printed["percentiles"] == pytest.approx(expected["percentiles"], abs=0.01)
@@ -86,14 +84,11 @@ def test_classify_explains_bad_input(
     assert says in capsys.readouterr().err
 
 
-def test_a_wrong_setting_stops_the_app_with_one_line() -> None:
-    environment = os.environ | {"MMDEMO_MODEL": "mimi"}
-    done = subprocess.run(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("mmdemo: There is no model 'mimi'. Did you mean 'mini'? Known: ")
-    assert done.stderr.count("\n") == 1
+def test_a_wrong_setting_stops_the_app_with_one_line(command: Command) -> None:
+    done = command("serve", MMDEMO_MODEL="mimi")
+    assert done.status == 1
+    assert done.err.startswith("mmdemo: There is no model 'mimi'. Did you mean 'mini'? Known: ")
+    assert done.err.count("\n") == 1
 
 
 def test_a_local_directory_can_be_named(

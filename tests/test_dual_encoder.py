@@ -23,6 +23,7 @@ from mmdemo.encoders.pretrained import PictureReader
 from mmdemo.errors import ModelError
 from mmdemo.local import describe, files_needed
 from mmdemo.registry import MODELS, find_model
+from tests.conftest import unused
 from tests.tiny_models import TINY_MODELS, tiny_clip, tiny_siglip
 
 KINDS = ("clip", "siglip", "align")
@@ -47,9 +48,14 @@ def folder(folders: dict[str, Path], kind: str) -> Path:
     return folders[kind]
 
 
+@pytest.fixture(scope="module")
+def loaded(folders: dict[str, Path]) -> dict[str, DualEncoder]:
+    return {kind: DualEncoder("tiny", folder) for kind, folder in folders.items()}
+
+
 @pytest.fixture
-def encoder(folder: Path) -> DualEncoder:
-    return DualEncoder("tiny", folder)
+def encoder(kind: str, loaded: dict[str, DualEncoder]) -> DualEncoder:
+    return unused(loaded[kind])
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from mmdemo.encoders.linear import (
 from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.images import to_rgb
+from tests.conftest import unused
 
 DATA = Path(__file__).parent / "data/visualized_bge"
 MANIFEST: dict[str, Any] = json.loads((DATA / "manifest.json").read_text())
@@ -48,9 +49,14 @@ def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, VisualizedBGEEncoder]:
+    return {kind: VisualizedBGEEncoder("tiny", folder) for kind, folder in FOLDERS.items()}
+
+
 @pytest.fixture
-def encoder(kind: str) -> VisualizedBGEEncoder:
-    return VisualizedBGEEncoder("tiny", FOLDERS[kind])
+def encoder(kind: str, loaded: dict[str, VisualizedBGEEncoder]) -> VisualizedBGEEncoder:
+    return unused(loaded[kind])
 
 
 @pytest.fixture
@@ -186,11 +192,12 @@ def test_the_longest_text_beside_a_picture(
 @pytest.mark.parametrize("kernel", ["plain", "packed", "medium"])
 def test_every_way_to_multiply_gives_these_numbers(
     kernel: Kernel,
-    encoder: VisualizedBGEEncoder,
+    kind: str,
     expected: dict[str, np.ndarray],
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    encoder = VisualizedBGEEncoder("tiny", FOLDERS[kind])  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     before = torch.get_float32_matmul_precision()
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
