@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Once and for all: apps that several tests visit are built before any of them begins.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # Threads that wait for each other spin: beside a browser, for six times what they compute.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "weights" in config.option.markexpr:  # those are the developer's own, and cost gigabytes
         return
     for name in list(os.environ):
