@@ -114,9 +114,9 @@ def test_a_mistyped_model_is_told_in_its_place_and_nowhere_else(
     shown = model_handlers.choose("mimi", language, needs=NEEDS)
     assert "mimi" in shown.download["value"]
     # What else a change of the model runs.
-    rows = similarity_handlers.example_samples(language, "mimi")
-    assert rows == similarity_handlers.example_samples(language, "mini")
-    assert similarity_handlers.list_examples(language, "mimi")
+    rows = similarity_handlers.example_samples("mimi", language)
+    assert rows == similarity_handlers.example_samples("mini", language)
+    assert similarity_handlers.list_examples("mimi", language)
     assert course.show("mimi") == {"visible": False, "__type__": "update"}
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
@@ -127,7 +127,9 @@ def test_a_directory_that_was_typed_is_ranked_and_explained(
     folder = bge_m3.save(tmp_path / "own-m3")
     monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
     typed = str(folder)
-    assert model_handlers.choose(typed, "en", needs=NEEDS).arrived == typed
+    assert model_handlers.choose(typed, "en", needs=NEEDS).settled == model_handlers.settled(
+        typed, here=True
+    )
     texts = "a red dog", "a red car\nthe dog"
     ranked = text_handlers.run(*texts, False, typed, 1.0, 1.0, 1.0, "en", Shown(), CurrentJob())
     last = [*ranked][-1]
@@ -136,4 +138,4 @@ def test_a_directory_that_was_typed_is_ranked_and_explained(
     assert 'data-function="hybrid"' in last.columns
     other = text_handlers.pick(1 - last.shown.picked, "en", last.shown)
     assert other.shown.picked == 1 - last.shown.picked
-    assert "the dog" in text_handlers.show_again(1, 1, 1, "zh", other.shown).columns
+    assert "the dog" in text_handlers.show_again(1, 1, 1, other.shown, "zh").columns
