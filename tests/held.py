@@ -1,4 +1,4 @@
-"""A family of models that stands still until it is told to go on, and the app in this process."""
+"""A family of models that stands still until told to go on, and requests as a page makes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -23,7 +22,6 @@ from mmdemo.encoders.base import Encoder, Features
 from mmdemo.registry import ModelSpec
 from mmdemo.similarity import unit_rows
 from mmdemo.types import Token, TokenUsage
-from mmdemo.ui.app import build, serve
 
 MARK = "long"
 """A batch whose first text holds it is what stands still."""
@@ -95,17 +93,6 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
     encoder = registry.load_encoder(spec)
     assert isinstance(encoder, HeldEncoder)
     return encoder
-
-
-@contextmanager
-def serving() -> Iterator[tuple[gr.Blocks, str]]:
-    """Serve the page as visitors get it; give it, and its address."""
-    page = build()
-    address = serve(page, wait=False)
-    try:
-        yield page, address
-    finally:
-        page.close(verbose=False)
 
 
 def post(address: str, body: dict[str, Any]) -> Any:

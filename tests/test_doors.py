@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from mmdemo.encoders.base import Encoder
 from tests.conftest import ROOT
-from tests.held import ask, serving, upload
+from tests.held import ask, upload
 
 HALF = "\ud800"
 """Half of a sign, which JSON can hold."""
@@ -22,13 +21,12 @@ OF_MODEL = "model: a name from /models, or null, was expected."
 OF_SIGNS = "The text holds half of a sign"
 
 
-@pytest.fixture(scope="module")
-def url(mini: Encoder) -> Iterator[str]:
-    with serving() as (_, address):
-        yield address
+@pytest.fixture(scope="session")
+def url(app_url: str, mini: Encoder) -> str:
+    return app_url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def picture(url: str, two_pictures: tuple[Path, Path]) -> dict[str, Any]:
     return upload(url, two_pictures[0])
 

@@ -20,6 +20,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.turns import Turns
 from mmdemo.ui import api, similarity_handlers, text_handlers, zero_shot_handlers
 from mmdemo.ui.similarity_handlers import Results
+from tests.apps import serving
 from tests.held import (
     MARK,
     MOST,
@@ -31,7 +32,6 @@ from tests.held import (
     join,
     offer_held,
     post,
-    serving,
     upload,
 )
 
@@ -47,9 +47,9 @@ def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
 
 
 @pytest.fixture
-def served(held: HeldEncoder) -> Iterator[tuple[gr.Blocks, str]]:
-    with serving() as (page, url):
-        yield page, url
+def served(held: HeldEncoder, tmp_path: Path) -> Iterator[tuple[gr.Blocks, str]]:
+    with serving(tmp_path) as app, app.visited():
+        yield app.page, app.address
         held.gate.release(100_000)
 
 
@@ -63,7 +63,7 @@ def long_calls(url: str, picture: dict[str, Any]) -> list[tuple[str, str]]:
 
 def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str, Any]) -> None:
     """Compare on a page, with `mini`, and see that it gets its numbers."""
-    given = [first, second, "a bird", "", "mini", "en"]
+    given = [first, second, "a bird", "", "mini", "en", "", ""]
     shown = Results(*fire(page, url, "a-page", similarity_handlers.run, given))
     assert "384 values" in shown.details
 
@@ -235,6 +235,6 @@ def test_a_call_leaves_nothing_and_a_page_keeps_its_results(
         some(400)
         assert memory() - before < 10
     assert len(page.state_holder.session_data) == sessions == 1
-    columns, _ = fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, "en", None])
+    columns, _ = fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, None, "en"])
     assert "one" in columns
     assert "two" in columns
