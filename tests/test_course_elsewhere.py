@@ -12,6 +12,7 @@ from mmdemo.published import COURSE, COURSE_TEXT
 from mmdemo.registry import find_model
 from mmdemo.ui import course, similarity_handlers
 from mmdemo.ui.model_views import model_size
+from mmdemo.ui.similarity_handlers import Shown
 from mmdemo.ui.text import SAMPLE_TEXTS, Language, say
 from tests.conftest import TINY
 
@@ -82,7 +83,7 @@ def test_the_line_stands_with_the_results(
     first, second = map(str, opening[:2])
     says_by_language: dict[Language, str] = {"en": "The course used", "zh": "课程使用"}
     for language, says in says_by_language.items():
-        shown = similarity_handlers.run(first, second, text, other, "mini", language)
+        shown = similarity_handlers.run(first, second, text, other, "mini", language, Shown())
         assert re.search(rf'class="mm-course-other">.*{says}.*{PUBLISHED}', shown.readings)
-    elsewhere = similarity_handlers.run(first, second, "a boat", "", "mini", "en")
+    elsewhere = similarity_handlers.run(first, second, "a boat", "", "mini", "en", Shown())
     assert "mm-course-other" not in elsewhere.readings

@@ -63,7 +63,7 @@ def long_calls(url: str, picture: dict[str, Any]) -> list[tuple[str, str]]:
 
 def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str, Any]) -> None:
     """Compare on a page, with `mini`, and see that it gets its numbers."""
-    given = [first, second, "a bird", "", "mini", "en", "", ""]
+    given = [first, second, "a bird", "", "mini", "en", None, "", ""]
     shown = Results(*fire(page, url, "a-page", similarity_handlers.run, given))
     assert "384 values" in shown.details
 

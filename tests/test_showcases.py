@@ -181,8 +181,10 @@ def test_a_comparison_that_goes_wrong_says_so_at_its_results(
         upload.write_bytes(path.read_bytes())
     red, green = map(str, uploads)
 
+    before = similarity_handlers.Shown()
+
     def said(one: str, two: str, text: str, other: str = "") -> str:
-        return str(similarity_handlers.run(one, two, text, other, "mini", language).message)
+        return str(similarity_handlers.run(one, two, text, other, "mini", language, before).message)
 
     lesson = HEARTS.lesson(language)
     for order in ((red, green), (green, red)):

@@ -26,6 +26,7 @@ from mmdemo.registry import find_model
 from mmdemo.ui import app, course, model_views, similarity_handlers
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.markup import error_message, percent_text
+from mmdemo.ui.similarity_handlers import Shown
 from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
 from tests.conftest import ROOT, TINY
 
@@ -272,7 +273,7 @@ def test_bad_input_changes_only_the_message(
 ) -> None:
     first, second, text = opening
     given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
-    given |= {"model": "mini", "language": "en"} | changed
+    given |= {"model": "mini", "language": "en", "before": Shown()} | changed
     shown = similarity_handlers.run(**given)
     # Where its cause is: at the pictures, or at the text.
     places = [shown.at_pictures, shown.message]
@@ -281,6 +282,19 @@ def test_bad_input_changes_only_the_message(
     assert "stale" in said
     assert other == ""
     assert all(update == gr.skip() for update in shown[2:])
+
+
+def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, Path, str]) -> None:
+    first, second, text = map(str, opening)
+    good = similarity_handlers.run(first, second, text, "a bird", "mini", "en", Shown())
+    bad = similarity_handlers.run(None, second, text, "a bird", "mini", "zh", good.shown)
+    assert say("zh", "need_image", which=say("zh", "image1_label")) in bad.at_pictures
+    assert say("zh", "what_i2i") in bad.readings
+    same = similarity_handlers.run(first, second, text, "a bird", "mini", "zh", bad.shown)
+    assert bad.readings == same.readings
+    assert bad.matrix1 == same.matrix1
+    again = similarity_handlers.run(None, second, text, "a bird", "mini", "zh", bad.shown)
+    assert again.readings == gr.skip()
 
 
 def test_example_texts_are_in_a_language_that_the_model_reads() -> None:

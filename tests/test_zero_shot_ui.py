@@ -178,6 +178,19 @@ def test_bad_input_changes_only_the_message(
     assert all(update == gr.skip() for update in kept)
 
 
+def test_what_stays_beside_a_message_follows_the_language() -> None:
+    *_, good = run(language="en")
+    shown = Results(*good[: len(Results._fields)]).shown
+    [bad] = run(language="zh", labels="", before=shown)
+    *_, same = run(language="zh", before=shown)
+    assert "stale" in bad[0]
+    assert say("zh", "zs_picture", number=1) in bad[len(Results._fields) + 2]
+    first, all_of = len(Results._fields), len(Results._fields) + len(Column._fields)
+    assert bad[first:all_of] == same[first:all_of]
+    [again] = run(language="zh", labels="", before=bad[len(Results._fields) - 1])
+    assert all(update == gr.skip() for update in again[first:])
+
+
 def test_many_prompts_show_progress_first() -> None:
     labels = ", ".join(f"unheard of {n}" for n in range(30))
     *steps, last = run(labels=labels, templates="\n".join(TEMPLATE_SETS["openai-7"].templates))
@@ -196,7 +209,8 @@ def test_stopping_and_superseding() -> None:
         shown = Results(*next(steps)[: len(Results._fields)]).shown
         # The same input: it goes on.
         rest = (shown, "en", "mini", "", "")
-        _, message = handlers.supersede(*given, *rest)
+        _, message, template_set = handlers.supersede(*given, *rest)
+        assert template_set == handlers.OWN
         assert message == gr.skip()  # nothing is on the screen that could be of another input
         assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
         if supersede:

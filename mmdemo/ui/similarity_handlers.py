@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,22 +31,42 @@ from mmdemo.ui.text import Language, say
 
 log = logging.getLogger(__name__)
 
+_DRAWN = 192  # pixels: twice of what the matrix shows, for dense screens
+
 
 class Results(NamedTuple):
     """What a comparison changes on the page, in the order of the output components."""
 
-    message: Any
-    at_pictures: Any
-    bars: Any
-    readings: Any
-    matrix1: Any
-    matrix1_heading: Any
-    column2: Any
-    matrix2: Any
-    matrix2_heading: Any
-    details: Any
+    message: Any = gr.skip()
+    at_pictures: Any = gr.skip()
+    bars: Any = gr.skip()
+    readings: Any = gr.skip()
+    matrix1: Any = gr.skip()
+    matrix1_heading: Any = gr.skip()
+    column2: Any = gr.skip()
+    matrix2: Any = gr.skip()
+    matrix2_heading: Any = gr.skip()
+    details: Any = gr.skip()
     timer: Any = gr.skip()
     beside: Any = gr.skip()
+    shown: Any = gr.skip()
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What is on the screen, for another language while the input has nothing new to show.
+
+    Attributes:
+        results: one comparison a text; none before the first.
+        pictures: as large as they are drawn.
+        model: as it was chosen.
+        language: that they are shown in.
+    """
+
+    results: tuple[Comparison, ...] = ()
+    pictures: tuple[Image.Image, ...] = ()
+    model: str = ""
+    language: Language = "en"
 
 
 class _AtPictureError(MMDemoError):
@@ -68,6 +89,7 @@ def run(
     other: str | None,
     model: str,
     language: Language,
+    before: Shown,
     *others: str,
 ) -> Results:
     """Compare what is on the page and return what to show.
@@ -79,52 +101,66 @@ def run(
         first = _open(image1, "image1_label", language)
         second = _open(image2, "image2_label", language)
         if not (text or "").strip():
-            return _only_message(say(language, "need_text"), language)
+            return _only_message(say(language, "need_text"), before, language)
         encoder = loaded(model, language)
         start(encoder)
         lessons = _lessons((image1, image2), (text, other), language)
-        results = [
+        results = tuple(
             _compare(encoder, first, second, given, key, language)
             for given, key in ((text, "text_label"), (other, "other_label"))
             if given and given.strip()
-        ]
+        )
     except _AtPictureError as error:
-        return _only_message(escape(str(error)), language, at_pictures=True)
+        return _only_message(escape(str(error)), before, language, at_pictures=True)
     except MMDemoError as error:
-        return _only_message(escape(error_message(error, language)), language)
+        return _only_message(escape(error_message(error, language)), before, language)
     except Exception:
         log.exception("A comparison failed")
-        return _only_message(say(language, "unexpected"), language)
-    second_text = results[1] if len(results) > 1 else None
+        return _only_message(say(language, "unexpected"), before, language)
+    shown = Shown(results, tuple(map(_small, (first, second))), model, language)
+    return _drawn(shown)._replace(
+        message=message_box("</p><p>".join([*lessons, *views.notes(results, language)])),
+        at_pictures="",
+        timer=watching(encoder),
+        beside=again() if any(others) else gr.skip(),
+    )
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """Return a copy as large as it is drawn, to be kept for the length of a visit."""
+    copy = picture.copy()
+    copy.thumbnail((_DRAWN, _DRAWN), Image.Resampling.LANCZOS)
+    return copy
+
+
+def _drawn(shown: Shown) -> Results:
+    """Return everything that shows comparisons, in their language."""
+    results, language = shown.results, shown.language
+    first, second = shown.pictures
     known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
-    return Results(
-        message=message_box(
-            "</p><p>".join([*lessons, *views.notes(results, language)]), stale=False
-        ),
-        at_pictures="",
+    drawn = Results(
         bars=views.bars(known, results, language),
         readings=views.readings(
             results,
             language,
             course.with_another_model(
-                [result.text for result in results], find_offered(model), language
+                [result.text for result in results], find_offered(shown.model), language
             ),
         ),
         matrix1=views.heatmap(known, results[0].matrix, (first, second), language, lowest),
         matrix1_heading=gr.update(
-            value=views.matrix_heading(results[0], language), visible=second_text is not None
+            value=views.matrix_heading(results[0], language), visible=len(results) > 1
         ),
-        column2=gr.update(visible=second_text is not None),
-        matrix2=(
-            views.heatmap(known, second_text.matrix, (first, second), language, lowest)
-            if second_text
-            else gr.skip()
-        ),
-        matrix2_heading=views.matrix_heading(second_text, language) if second_text else gr.skip(),
+        column2=gr.update(visible=len(results) > 1),
         details=views.details(results, language),
-        timer=watching(encoder),
-        beside=again() if any(others) else gr.skip(),
+        shown=shown,
+    )
+    if len(results) == 1:
+        return drawn
+    return drawn._replace(
+        matrix2=views.heatmap(known, results[1].matrix, (first, second), language, lowest),
+        matrix2_heading=views.matrix_heading(results[1], language),
     )
 
 
@@ -299,8 +335,13 @@ def _compare(
         raise in_field(error, say(language, key), language) from error
 
 
-def _only_message(text: str, language: Language, *, at_pictures: bool = False) -> Results:
+def _only_message(
+    text: str, before: Shown, language: Language, *, at_pictures: bool = False
+) -> Results:
     """Return a message where its cause is; the results stay, and are marked as of another input."""
-    shown = message_box(f"{text} {say(language, 'stale')}", stale=True)
-    places = ("", shown) if at_pictures else (shown, "")
-    return Results(*places, *[gr.skip()] * (len(Results._fields) - 2))
+    kept = Results()
+    if before.results and before.language != language:
+        kept = _drawn(replace(before, language=language))
+    box = message_box(f"{text} {say(language, 'stale')}", stale=True)
+    message, beside_it = ("", box) if at_pictures else (box, "")
+    return kept._replace(message=message, at_pictures=beside_it)

@@ -54,13 +54,15 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
                 localiser, language, inputs.model, [inputs.image1, inputs.image2]
             )
     timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
-    outputs = outputs._replace(timer=timer, beside=signals.signal())
+    outputs = outputs._replace(
+        timer=timer, beside=signals.signal(), shown=gr.State(handlers.Shown())
+    )
     compared = [inputs.image1, inputs.image2, inputs.text, inputs.other]
     beside = [other.model for other in others]
     given = signals.gathered(opened, [*compared, language, choice.settled, measured])
     given.change(
         handlers.run,
-        [*inputs, language, *beside],
+        [*inputs, language, outputs.shown, *beside],
         list(outputs),
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.
         trigger_mode="always_last",

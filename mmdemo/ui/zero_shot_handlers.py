@@ -122,6 +122,8 @@ class Shown:
         models: those that have results, as they were chosen.
         results: one a model.
         pictures: as the page shows them.
+        image: whose prompts are drawn.
+        language: that it is shown in.
         running: what takes long, while it does.
         memory: of the pictures.
     """
@@ -129,6 +131,8 @@ class Shown:
     models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
+    image: int = 0
+    language: Language = "en"
     running: Running | None = None
     memory: Memory = field(default_factory=Memory)
 
@@ -193,7 +197,6 @@ class Results(NamedTuple):
     pick: Any = gr.skip()
     python: Any = gr.skip()
     timer: Any = gr.skip()
-    template_set: Any = gr.skip()
     shown: Any = gr.skip()
 
 
@@ -328,8 +331,14 @@ def _outputs(
         raise ModelError(outcomes[0].reason if outcomes else say(language, "zs_need_model"))
     names = tuple(Path(one).name if isinstance(one, str) else "" for one in task.uploads)
     pictures = Pictures(names, tuple(_thumbnail(upload, task) for upload in task.uploads))
-    shown = Shown(tuple(one.name for one in done), results, pictures, memory=task.memory)
-    image = min(picked or 0, len(names) - 1)
+    shown = Shown(
+        tuple(one.name for one in done),
+        results,
+        pictures,
+        image=min(picked or 0, len(names) - 1),
+        language=language,
+        memory=task.memory,
+    )
     sentences = _sentences(outcomes, language)
     sentences += [say(language, "zs_duplicates")] if repeated else []
     sentences = [*wrong_label_sets(language, task.labels), *sentences]
@@ -339,18 +348,20 @@ def _outputs(
         progress=gr.update(visible=False),
         stop=gr.update(visible=False),
         matrix_heading=gr.update(visible=len(names) > 1),
-        prompts_heading=_prompts_heading(image, language),
-        pick=gr.update(choices=_picture_choices(pictures), value=image, visible=len(names) > 1),
+        prompts_heading=_prompts_heading(shown.image, language),
+        pick=gr.update(
+            choices=_picture_choices(pictures), value=shown.image, visible=len(names) > 1
+        ),
         python=views.python_text(shown.models, results, pictures),
         timer=next((one for one in timers if one != gr.skip()), gr.skip()),
-        template_set=template_choice("\n".join(task.templates)),
         shown=shown,
     )
-    return _all(top, [_column(one, pictures, image, language) for one in outcomes], hide=True)
+    return _all(top, [_column(one, shown) for one in outcomes], hide=True)
 
 
-def _column(outcome: Outcome, pictures: Pictures, image: int, language: Language) -> Column:
+def _column(outcome: Outcome, shown: Shown) -> Column:
     """Return what one model's places show: its results, or why there are none."""
+    pictures, language = shown.pictures, shown.language
     title = _title(outcome.name)
     if outcome.encoder is None or outcome.result is None:
         reason = views.failed(title, outcome.reason)
@@ -361,7 +372,7 @@ def _column(outcome: Outcome, pictures: Pictures, image: int, language: Language
         heading=views.heading(title, result, background(encoder), language),
         cards=views.cards(result, pictures, language),
         matrix=views.matrix(result, pictures, language),
-        prompts=views.prompts(prompt_effect(encoder, result, image), language),
+        prompts=views.prompts(prompt_effect(encoder, result, shown.image), language),
     )
 
 
@@ -396,10 +407,24 @@ def _places(visible: bool) -> dict[str, Any]:
 
 
 def _only_message(text: str, language: Language, before: Shown) -> Outputs:
-    message = message_box(f"{text} {say(language, 'stale')}", stale=True)
+    """Say what is wrong; the results stay, and are marked as of another input."""
     hidden = gr.update(visible=False)
-    shown = replace(before, running=None) if before.running else gr.skip()
-    return _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
+    box = message_box(f"{text} {say(language, 'stale')}", stale=True)
+    top = Results(message=box, progress=hidden, stop=hidden)
+    if before.results and before.language != language:
+        shown = replace(before, running=None, language=language)
+        heading = _prompts_heading(shown.image, language)
+        return _all(top._replace(prompts_heading=heading, shown=shown), [*_columns_again(shown)])
+    return _all(top._replace(shown=replace(before, running=None)) if before.running else top)
+
+
+def _columns_again(shown: Shown) -> Iterator[Column]:
+    """Yield what is on the screen in another language; a model that has gone stays as it was."""
+    for name, result in zip(shown.models, shown.results, strict=True):
+        with suppress(MMDemoError):
+            yield _column(Outcome(name, loaded(name, shown.language), result, ""), shown)
+            continue
+        yield _NOTHING
 
 
 def stop(shown: Shown) -> None:
@@ -415,20 +440,20 @@ def supersede(
     shown: Shown,
     language: Language,
     *models: str,
-) -> tuple[str, Any]:
+) -> tuple[str, Any, str]:
     """Have what is on the page classified.
 
     What is running is ended if it is of an earlier input, so that the new one need not wait.
 
     Returns:
-        The signal for `run`; and a message for the case that it takes long, since what is on the
-        screen is of an earlier input from now on.
+        The signal for `run`; a message for the case that it takes long, since what is on the screen
+        is of an earlier input from now on; and which set the templates are.
     """
     running = shown.running
     if running is not None and running.given != (uploads, labels, templates, *models):
         running.replaced.set()
         running.stop.set()
-    return again(), _waiting(shown, language)
+    return again(), _waiting(shown, language), template_choice(templates or "")
 
 
 def _waiting(shown: Shown, language: Language) -> Any:

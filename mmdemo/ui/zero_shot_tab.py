@@ -73,7 +73,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     choices = [first, *others]
     models = [choice.model for choice in choices]
     timer, measured = model_choice.watch_background(models)
-    results = results._replace(timer=timer, template_set=template_set)
+    results = results._replace(timer=timer)
     outputs = [*results, *(component for column in columns for component in column)]
     sources = [*inputs, results.pick, language, results.shown, *models]
     tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
@@ -88,7 +88,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     given.change(
         handlers.supersede,
         [*inputs[:3], results.shown, language, *models],
-        [due, results.message],
+        [due, results.message, template_set],
         trigger_mode="multiple",
         concurrency_limit=None,
         **QUIET,
