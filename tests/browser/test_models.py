@@ -137,6 +137,8 @@ def test_without_a_network_one_sentence_and_nothing_is_lost(offline: Visit) -> N
     expect(option).to_have_text(re.compile("788 MB download · MIT"))
     option.click()
     why = page.locator("#download")
+    expect(why).to_contain_text("a download of 788 MB, once. Licence: MIT")
+    page.get_by_role("button", name="Download 788 MB").click()
     for part in (
         "127.0.0.1:9 cannot be reached",
         "mmdemo download",
@@ -174,15 +176,20 @@ def test_a_model_comes_while_others_work(
         visiting(chromium, app, size) as two,
     ):
         pick(one.page, "Tiny")
-        state = one.page.locator("#download")
+        state, press = one.page.locator("#download"), one.page.locator("#download-button")
+        expect(state).to_contain_text("a download of 1.0 MB, once")
+        assert hub.fetched == []
+        press.click()
         expect(state.get_by_role("progressbar")).to_be_visible()
         expect(state).to_contain_text(re.compile(r"B of 1\.\d MB · .+/s · \d+:\d\d left"))
         type_text(two.page, "blue whale")
         wait_for(two.page, compare(load_encoder("mini"), *opening[:2], "blue whale").scores)
-        one.page.get_by_role("button", name="Stop the download").click()
+        expect(press).to_have_text("Stop the download")
+        press.click()
         expect(state).to_contain_text("what has arrived is kept")
         hub.piece, hub.pause = 65536, 0.0
-        one.page.get_by_role("button", name="Download", exact=True).click()
+        expect(press).to_have_text(re.compile("Download"))
+        press.click()
         expected = compare(load_encoder(TINY), *opening)
         wait_for(one.page, expected.scores)
         expect(state).to_be_hidden()
@@ -213,6 +220,8 @@ def test_a_model_of_the_hub_by_its_id(
     ):
         page = visit.page
         type_model(page, "model", "t/clip")
+        expect(page.locator("#download")).to_contain_text("a download of")
+        page.locator("#download-button").click()
         expected = compare(load_encoder(folder), *opening)
         wait_for(page, expected.scores)
         expect(page.locator("#facts")).to_contain_text("(averaged)")
