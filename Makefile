@@ -12,8 +12,10 @@ SOURCES := app.py mmdemo training bench tests
 demo: $(VENV)/.installed  ## start the app; its address is printed
 	$(BIN)/python app.py
 
+# Two processes: while one waits for its browser, the other computes. Whole files go to one of them,
+# because their tests share pages, and those with a browser, which take longest, go first.
 test: $(VENV)/.installed-dev $(VENV)/.browser  ## every test, in a real browser too
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 test-slow: $(VENV)/.installed-dev  ## what `make test` only samples, whole
 	$(BIN)/python -m pytest -m slow

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -109,31 +109,45 @@ def _wait_until_idle(page: gr.Blocks) -> None:
             thread.join()
 
 
+class Started(NamedTuple):
+    """An app in a process of its own."""
+
+    address: str
+    server: subprocess.Popen[bytes]
+
+
+# `python app.py`, which hears Ctrl+C also where this process was started in the background: such a
+# process ignores it, and so would its children.
+_APP = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
 @contextmanager
-def running_app(folder: Path, *command: str, **settings: str) -> Iterator[str]:
-    """Start the app in a process of its own, as a user does, and give its address.
+def running_app(folder: Path, **settings: str) -> Iterator[Started]:
+    """Start the app in a process of its own, as a user does.
 
     Takes ten seconds: for what is about the process, or needs settings beside another app's.
 
     Args:
         folder: for its log, its own cache of the model hub, and what it measures.
-        command: what Python runs; by default `app.py`.
         settings: environment variables.
     """
     log = folder / "log.txt"
     own = {"PYTHONUNBUFFERED": "1", "GRADIO_SERVER_NAME": "127.0.0.1"} | _own_folders(folder)
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, *(command or ["app.py"])],
+            [sys.executable, "-c", _APP],
             cwd=ROOT,
             env={**os.environ, **own, **settings},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        yield _address(server, log)
+        yield Started(_address(server, log), server)
     finally:
-        # Not SIGINT: a process that was started in the background may ignore it.
         server.terminate()
         server.wait()
 

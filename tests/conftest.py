@@ -18,7 +18,7 @@ from mmdemo import load_encoder, zero_shot
 from mmdemo.__main__ import main
 from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER, examples
-from tests.apps import ROOT, App, environment, running_app, serving
+from tests.apps import ROOT, App, environment, serving
 
 TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
@@ -187,10 +187,3 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def app_url(app: App) -> str:
     """Return the address of a page with no settings, for what is no browser."""
     return app.address
-
-
-@pytest.fixture(scope="session")
-def started_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app as a user does, in its own process and without a network."""
-    with running_app(tmp_path_factory.mktemp("started"), HF_HUB_OFFLINE="1") as address:
-        yield address

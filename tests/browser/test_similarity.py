@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mmdemo import compare, load_encoder
 from mmdemo.compare import PAIRS, PairKind
 from mmdemo.examples import examples
 from mmdemo.plots import BARS_HEIGHT, HEATMAP_HEIGHT
+from tests.apps import running_app
 from tests.browser.conftest import Visit, both_sizes, visiting
 
 pytestmark = pytest.mark.browser
@@ -86,16 +88,20 @@ def test_upload_type_and_read_the_values(visit: Visit, drawn: tuple[Path, Path])
     assert [float(cell) for cell in cells] == pytest.approx(expected.matrix.ravel(), abs=5.1e-3)
 
 
-def test_no_request_leaves_the_app(chromium: Browser, started_app: str) -> None:
-    with visiting(chromium, started_app, "desktop") as visit:
-        page = visit.page
-        type_text(page, "somewhere else")
-        page.get_by_role("button", name="Vectors and timings").click()
-        expect(page.locator("#details td")).to_have_count(50)
-        own = (started_app, "data:", "blob:")
-        assert [url for url in visit.requests if not url.startswith(own)] == []
-        assert len(visit.requests) > 10
-        assert visit.errors == []
+def test_no_request_leaves_the_app(chromium: Browser, tmp_path: Path) -> None:
+    """As a user starts it: from a shell, without a network, until Ctrl+C."""
+    with running_app(tmp_path, HF_HUB_OFFLINE="1") as started:
+        with visiting(chromium, started.address, "desktop") as visit:
+            page = visit.page
+            type_text(page, "somewhere else")
+            page.get_by_role("button", name="Vectors and timings").click()
+            expect(page.locator("#details td")).to_have_count(50)
+            own = (started.address, "data:", "blob:")
+            assert [url for url in visit.requests if not url.startswith(own)] == []
+            assert len(visit.requests) > 10
+            assert visit.errors == []
+        started.server.send_signal(signal.SIGINT)
+        assert started.server.wait() == 0
 
 
 def test_a_second_text_shows_what_moved(visit: Visit, opening: tuple[Path, Path, str]) -> None:
