@@ -179,6 +179,21 @@ def test_before_the_first_comparison_everything_has_its_place(opening: tuple) ->
     assert len(frame["layout"]["images"]) == 10
 
 
+def test_what_is_awaited_is_in_the_page_s_language_until_there_are_results(
+    opening: tuple[Path, Path, str],
+) -> None:
+    for _, language in LANGUAGES:
+        message, bars, readings, matrix = similarity_handlers.awaited("mini", Shown(), language)
+        assert say(language, "loading") in message
+        assert say(language, "kind_i2i") in str(bars.to_dict())
+        assert say(language, "what_i2i") in readings
+        assert examples()[0].text(language) in readings
+        assert say(language, "label_image 1") in str(matrix.to_dict())
+    shown = similarity_handlers.run(*map(str, opening), "", "mini", "en", Shown()).shown
+    assert similarity_handlers.awaited_again("mini", shown, "zh") == [gr.skip()] * 4
+    assert similarity_handlers.awaited_again("mimi", Shown(), "zh") == [gr.skip()] * 4
+
+
 def test_details_hold_ten_values_of_each_vector(result: Comparison) -> None:
     markup = views.details([result], "en")
     rows = re.findall(r"<tr>(.*?)</tr>", markup)
@@ -323,3 +338,17 @@ def test_the_page_is_built_in_english_and_switches_to_chinese() -> None:
     updates = localiser.switch("zh")
     assert updates[0]["label"] == "文本"
     assert TEXT["tagline"]["zh"] in updates[1]["value"]
+
+
+def test_a_page_that_opens_in_its_first_language_is_sent_nothing_that_it_shows() -> None:
+    from mmdemo.ui.localise import Localiser
+
+    localiser = Localiser()
+    with gr.Blocks():
+        box, other = gr.Textbox(), gr.Textbox()
+    localiser.add(box, label="text_label")
+    localiser.add_handler(lambda text, language: [f"{text} {language}"], [box], [other])
+    localiser.add_handler(lambda language: [language], [], [box], as_built=True)
+    assert localiser.open("a", "en") == [gr.skip(), "a en", gr.skip()]
+    assert localiser.open("a", "zh")[1:] == ["a zh", "zh"]
+    assert localiser.switch("a", "en")[1:] == ["a en", "en"]

@@ -31,11 +31,13 @@ class _Handler(NamedTuple):
         function: takes the values of `inputs`, then the language; returns those of `outputs`.
         inputs: what it must know.
         outputs: what it changes.
+        as_built: whether a page that opens in the first language shows it already.
     """
 
     function: Callable[..., Sequence[Any]]
     inputs: Sequence[Component]
     outputs: Sequence[Block]
+    as_built: bool
 
 
 class Localiser:
@@ -85,6 +87,8 @@ class Localiser:
         function: Callable[..., Sequence[Any]],
         inputs: Sequence[Component],
         outputs: Sequence[Block],
+        *,
+        as_built: bool = False,
     ) -> None:
         """Have a function answer for what is no mere string.
 
@@ -92,8 +96,9 @@ class Localiser:
             function: takes the values of `inputs`, then the language; returns those of `outputs`.
             inputs: what it must know.
             outputs: what it changes.
+            as_built: whether a page that opens in the first language shows it already.
         """
-        self._handlers.append(_Handler(function, inputs, outputs))
+        self._handlers.append(_Handler(function, inputs, outputs, as_built))
 
     def switch(self, *given: Any) -> list[Any]:
         """Return an update for each of `outputs`.
@@ -117,7 +122,7 @@ class Localiser:
             strings: list[Any] = [gr.skip()] * len(self._words)
         else:
             strings = self._strings(language)
-        return strings + self._handled(values, language)
+        return strings + self._handled(values, language, opening=True)
 
     def _strings(self, language: Language) -> list[Any]:
         return [
@@ -126,12 +131,17 @@ class Localiser:
             for _, keys in self._words
         ]
 
-    def _handled(self, values: Sequence[Any], language: Language) -> list[Any]:
+    def _handled(
+        self, values: Sequence[Any], language: Language, *, opening: bool = False
+    ) -> list[Any]:
         found: list[Any] = []
         rest = list(values)
         for handler in self._handlers:
             own, rest = rest[: len(handler.inputs)], rest[len(handler.inputs) :]
-            found += handler.function(*own, language)
+            if opening and handler.as_built and language == self._first:
+                found += [gr.skip()] * len(handler.outputs)
+            else:
+                found += handler.function(*own, language)
         return found
 
 

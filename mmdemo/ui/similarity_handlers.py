@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from mmdemo.background import start
+from mmdemo.background import background, start
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError, TextError
@@ -224,6 +224,38 @@ def _beside(
         views.bars(results[0].background, results, language),
         views.beside_ranks(results, language),
     )
+
+
+def awaited(model: str, shown: Shown, language: Language) -> list[Any]:
+    """Return what stands in the place of the first results: message, bars, readings and matrix.
+
+    They are the same as the results, without numbers. Once there are results, nothing.
+    """
+    if shown.results:
+        return [gr.skip()] * 4
+    spec, opening = find_offered(model), examples()[0]
+    known, text = background(spec), opening.text(_readable(model, language))
+    first, second = map(open_image, opening.paths)
+    return [
+        message_box(say(language, "loading")),
+        views.bars(known, [], language),
+        views.awaited_readings(
+            known,
+            language,
+            text=text,
+            fusion=spec.fusion,
+            calibrated=spec.source.startswith("package:"),  # what ships is
+            course=course.with_another_model([text], spec, language),
+        ),
+        views.heatmap(known, None, (first, second), language),
+    ]
+
+
+def awaited_again(model: str, shown: Shown, language: Language) -> list[Any]:
+    """Return the same for another language; nothing for a model that cannot be had."""
+    with suppress(MMDemoError):
+        return awaited(model, shown, language)
+    return [gr.skip()] * 4
 
 
 def rendition(uploaded: Upload | None) -> Any:

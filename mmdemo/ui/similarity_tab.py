@@ -8,22 +8,17 @@ from typing import NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 
-from mmdemo.background import background
 from mmdemo.examples import Example, examples
-from mmdemo.images import open_image
 from mmdemo.published import COURSE_TEXT
-from mmdemo.registry import ModelSpec, find_offered
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
-from mmdemo.ui import similarity_views as views
 from mmdemo.ui.events import LONG, QUIET, SHORT
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_choice import ModelChoice
 from mmdemo.ui.model_handlers import Needs
 from mmdemo.ui.similarity_handlers import Beside, Results
-from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, say
+from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS
 
 NEEDS: Needs = frozenset({"text", "image", "fused"})
 """What a model must embed."""
@@ -48,14 +43,19 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
             inputs, messages, offered = _build_inputs(localiser, language, choice, opening, opened)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
-            spec = find_offered(str(inputs.model.value))
-            outputs, columns = _build_results(localiser, spec, opening, messages)
+            outputs, columns = _build_results(localiser, inputs.model, messages)
             section = course.build(
                 localiser, language, inputs.model, [inputs.image1, inputs.image2]
             )
     timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
     outputs = outputs._replace(
         timer=timer, beside=signals.signal(), shown=gr.State(handlers.Shown())
+    )
+    localiser.add_handler(
+        handlers.awaited_again,
+        [inputs.model, outputs.shown],
+        [outputs.message, outputs.bars, outputs.readings, outputs.matrix1],
+        as_built=True,
     )
     compared = [inputs.image1, inputs.image2, inputs.text, inputs.other]
     beside = [other.model for other in others]
@@ -117,7 +117,7 @@ def _build_inputs(
     localiser.add(swap, value="swap_button")
     text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
-    message = gr.HTML(message_box(say("en", "loading"), stale=False), padding=False)
+    message = gr.HTML(padding=False)
     _build_chips(localiser, SAMPLE_TEXTS, text)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
@@ -191,32 +191,16 @@ def _build_examples(
 
 
 def _build_results(
-    localiser: Localiser, model: ModelSpec, opening: Example, messages: tuple[gr.HTML, gr.HTML]
+    localiser: Localiser, model: gr.Dropdown, messages: tuple[gr.HTML, gr.HTML]
 ) -> tuple[Results, list[Beside]]:
-    known = background(model)
-    pictures = open_image(opening.paths[0]), open_image(opening.paths[1])
+    first_message, first_bars, first_readings, first_matrix = handlers.awaited(
+        str(model.value), handlers.Shown(), "en"
+    )
+    messages[0].value = first_message
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
-    bars = gr.Plot(
-        views.bars(known, [], "en"),
-        show_label=False,
-        elem_id="bars",
-        elem_classes="mm-result mm-bars",
-    )
-    readings = gr.HTML(
-        # What ships is calibrated too.
-        views.awaited_readings(
-            known,
-            "en",
-            text=opening.text_en,
-            fusion=model.fusion,
-            calibrated=model.source.startswith("package:"),
-            course=course.with_another_model([opening.text_en], model, "en"),
-        ),
-        elem_id="readings",
-        elem_classes="mm-result",
-        padding=False,
-    )
+    bars = gr.Plot(first_bars, show_label=False, elem_id="bars", elem_classes="mm-result mm-bars")
+    readings = gr.HTML(first_readings, elem_id="readings", elem_classes="mm-result", padding=False)
     columns = _build_columns()
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
@@ -224,7 +208,7 @@ def _build_results(
         with gr.Column(min_width=320):
             matrix1_heading = gr.HTML(padding=False, visible=False)
             matrix1 = gr.Plot(
-                views.heatmap(known, None, pictures, "en"),
+                first_matrix,
                 show_label=False,
                 elem_id="matrix-1",
                 elem_classes="mm-result",

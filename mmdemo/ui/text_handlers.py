@@ -166,6 +166,11 @@ def _followed(
         job.stop()
 
 
+def awaited(shown: Shown, language: Language) -> list[Any]:
+    """Return the message that stands in the place of the first results; once there are, nothing."""
+    return [gr.skip() if shown.ranking else message_box(say(language, "rank_loading"))]
+
+
 def stop(current: CurrentJob[Answer]) -> None:
     """Stop the encoding that runs; whoever follows it says so on the page."""
     current.stop()

@@ -90,6 +90,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
             _build_examples(localiser, [*fields[:2], asked])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, results = _build_results(localiser)
+    localiser.add_handler(handlers.awaited, [results.shown], [results.message], as_built=True)
     timer, measured = model_choice.watch_background([choice.model])
     results = results._replace(timer=timer)
     inputs = Inputs(*fields, choice.model, *sliders, language)
@@ -193,7 +194,7 @@ def _build_results(
     localiser: Localiser,
 ) -> tuple[tuple[gr.Slider, gr.Slider, gr.Slider], Results]:
     """Lay out the results: the weights, the columns, and below them the reasons."""
-    message = gr.HTML(message_box(say("en", "rank_loading"), stale=False), padding=False)
+    message = gr.HTML(*handlers.awaited(Shown(), "en"), padding=False)
     with gr.Row(elem_classes="mm-working"):
         progress = gr.HTML(visible=False, padding=False, elem_id="text-progress")
         stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="text-stop")

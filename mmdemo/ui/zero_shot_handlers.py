@@ -427,6 +427,11 @@ def _columns_again(shown: Shown) -> Iterator[Column]:
         yield _NOTHING
 
 
+def awaited(shown: Shown, language: Language) -> list[Any]:
+    """Return the message that stands in the place of the first results; once there are, nothing."""
+    return [gr.skip() if shown.results else message_box(say(language, "zs_loading"))]
+
+
 def stop(shown: Shown) -> None:
     """End what is running; whoever runs it says so on the page."""
     if shown.running is not None:

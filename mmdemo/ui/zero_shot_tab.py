@@ -17,9 +17,7 @@ from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui.events import LONG, QUIET, SHORT
 from mmdemo.ui.inputs import PicturesInput
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import Needs
-from mmdemo.ui.text import say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 
 NEEDS: Needs = frozenset({"text", "image"})
@@ -70,6 +68,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
             inputs, template_set = _build_inputs(localiser, language, asked)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             results, columns = _build_results(localiser, language)
+    localiser.add_handler(handlers.awaited, [results.shown], [results.message], as_built=True)
     choices = [first, *others]
     models = [choice.model for choice in choices]
     timer, measured = model_choice.watch_background(models)
@@ -186,7 +185,7 @@ def _build_chips(
 
 def _build_results(localiser: Localiser, language: gr.Radio) -> tuple[Results, list[Column]]:
     """Lay out the results: sections from top to bottom, in each the models side by side."""
-    message = gr.HTML(message_box(say("en", "zs_loading"), stale=False), padding=False)
+    message = gr.HTML(*handlers.awaited(Shown(), "en"), padding=False)
     with gr.Row(elem_classes="mm-working"):
         progress = gr.HTML(visible=False, padding=False, elem_id="zs-progress")
         stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="zs-stop")
