@@ -189,7 +189,8 @@ def test_what_is_awaited_is_in_the_page_s_language_until_there_are_results(
         assert say(language, "what_i2i") in readings
         assert examples()[0].text(language) in readings
         assert say(language, "label_image 1") in str(matrix.to_dict())
-    shown = similarity_handlers.run(*map(str, opening), "", "mini", "en", Shown()).shown
+    first, second, text = map(str, opening)
+    shown = similarity_handlers.run(first, second, text, "", "mini", "en", Shown()).shown
     assert similarity_handlers.awaited_again("mini", shown, "zh") == [gr.skip()] * 4
     assert similarity_handlers.awaited_again("mimi", Shown(), "zh") == [gr.skip()] * 4
 
