@@ -187,6 +187,10 @@ def test_what_stays_beside_a_message_follows_the_language() -> None:
     assert say("zh", "zs_picture", number=1) in bad[len(Results._fields) + 2]
     first, all_of = len(Results._fields), len(Results._fields) + len(Column._fields)
     assert bad[first:all_of] == same[first:all_of]
+    # The prompts are those of the picture that was picked meanwhile.
+    [picked] = run(language="zh", labels="", picked=1, before=shown)
+    heading = Results(*picked[: len(Results._fields)]).prompts_heading
+    assert say("zh", "zs_prompts_caption", number=2) in heading
     [again] = run(language="zh", labels="", before=bad[len(Results._fields) - 1])
     assert all(update == gr.skip() for update in again[first:])
 

@@ -79,7 +79,13 @@ def build() -> gr.Blocks:
             concurrency_limit=None,
             **QUIET,
         )
-        language.input(localiser.switch, [*localiser.inputs, language], localiser.outputs, **QUIET)
+        language.input(
+            localiser.switch,
+            [*localiser.inputs, language],
+            localiser.outputs,
+            concurrency_limit=None,
+            **QUIET,
+        )
         language.change(None, language, None, js=_SAY_LANGUAGE, **QUIET)
     return page
 

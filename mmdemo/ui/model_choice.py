@@ -71,7 +71,7 @@ def build(
             elem_classes="mm-model-download",
             padding=False,
         )
-        with gr.Row(elem_classes="mm-model-buttons"):
+        with gr.Row():
             button = gr.Button(
                 **_as_built(first.button), size="sm", elem_id=f"{prefix}download-button"
             )

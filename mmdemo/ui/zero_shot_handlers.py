@@ -221,7 +221,7 @@ def run(
     running = Running((uploads, labels, templates, *models))
     try:
         if not uploads:
-            yield _only_message(say(language, "zs_need_pictures"), language, before)
+            yield _only_message(say(language, "zs_need_pictures"), language, before, picked)
             return
         check_count(len(uploads))
         chosen = tuple(dict.fromkeys(filter(None, models)))
@@ -248,10 +248,10 @@ def run(
         shown = replace(before, running=None)
         yield _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), language, before)
+        yield _only_message(escape(error_message(error, language)), language, before, picked)
     except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
         log.exception("A classification failed")
-        yield _only_message(say(language, "unexpected"), language, before)
+        yield _only_message(say(language, "unexpected"), language, before, picked)
 
 
 def _outcome(name: str, task: Task) -> Generator[Outputs, None, Outcome]:
@@ -406,13 +406,14 @@ def _places(visible: bool) -> dict[str, Any]:
     return dict.fromkeys(("ranked", "tabled", "drawn"), gr.update(visible=visible))
 
 
-def _only_message(text: str, language: Language, before: Shown) -> Outputs:
+def _only_message(text: str, language: Language, before: Shown, picked: int | None) -> Outputs:
     """Say what is wrong; the results stay, and are marked as of another input."""
     hidden = gr.update(visible=False)
     box = message_box(f"{text} {say(language, 'stale')}", stale=True)
     top = Results(message=box, progress=hidden, stop=hidden)
     if before.results and before.language != language:
-        shown = replace(before, running=None, language=language)
+        image = min(picked or 0, len(before.pictures.names) - 1)
+        shown = replace(before, running=None, language=language, image=image)
         heading = _prompts_heading(shown.image, language)
         return _all(top._replace(prompts_heading=heading, shown=shown), [*_columns_again(shown)])
     return _all(top._replace(shown=replace(before, running=None)) if before.running else top)
@@ -524,11 +525,6 @@ def renditions(uploads: list[Upload]) -> Any:
 # Filling the inputs.
 
 
-def lines(text: str | None) -> list[str]:
-    """Return the lines of a text field."""
-    return (text or "").splitlines()
-
-
 def example_pictures() -> list[str]:
     """Return the pictures that the tab opens with."""
     return [str(FOLDER / name) for name in EXAMPLES]
@@ -567,7 +563,7 @@ def template_text(choice: str) -> Any:
 
 def template_choice(text: str) -> str:
     """Return the set that the field holds, or that it is the visitor's own."""
-    held = tuple(line.strip() for line in lines(text) if line.strip())
+    held = tuple(line.strip() for line in text.splitlines() if line.strip())
     return next((one.name for one in TEMPLATE_SETS.values() if one.templates == held), OWN)
 
 
