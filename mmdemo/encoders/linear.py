@@ -1,4 +1,4 @@
-"""Faster matrix multiplications for a network that is there: other kernels, fewer bits.
+"""Faster matrix multiplications for a network that is there: other kernels, the same numbers.
 
 Nothing here changes what another model computes: layers are replaced one by one, and the one
 setting of torch that holds for the whole process is put back after every pass.
@@ -13,10 +13,6 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
-
-from mmdemo.errors import ModelError
-
-Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
 Kernel: TypeAlias = Literal["plain", "packed", "medium"]
 """Ways to multiply float32 matrices.
@@ -118,65 +114,9 @@ class PackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(values, self._packed, self._bias, "none", [], "")
 
 
-class Int8Linear(nn.Module):
-    """A linear layer with int8 weights, one scale a row, and 8-bit inputs, one scale a vector."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        """Quantise a layer's weights: `int8 = round(w / scale)`, `scale = max|w| / 127` a row."""
-        super().__init__()
-        self._scales = layer.weight.abs().amax(1).clamp(min=1e-12) / 127.0
-        weight = torch.round(layer.weight / self._scales[:, None]).to(torch.int8)
-        self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
-        self._zeros = torch.zeros(len(weight), dtype=torch.int)
-        self._bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias
-        # Processors without these instructions add two products in 16 bits. Seven bits of input
-        # keep that from overflowing; eight would cost more exactness than they bring.
-        self._levels = 127 if torch.cpu._is_vnni_supported() else 63
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Float32 [..., columns] -> [..., rows]."""
-        levels = self._levels
-        # The kernel has one scale for all its input; with every vector at most 1, it has one each.
-        longest = torch.linalg.vector_norm(values, float("inf"), -1, keepdim=True).clamp_(min=1e-12)
-        rounded = (values * (levels / longest)).add_(levels + 1.5).to(torch.uint8)
-        sums = torch.ops.onednn.qlinear_pointwise(
-            rounded,
-            1.0 / levels,
-            levels + 1,
-            self._packed,
-            self._scales,
-            self._zeros,
-            None,  # the bias is added once the vectors have their lengths back
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
-        return torch.addcmul(self._bias, sums, longest)
-
-
 def pack(network: nn.Module) -> None:
     """Replace every linear layer of a network by a `PackedLinear`."""
-    _replace(network, PackedLinear, lambda name: True)
-
-
-def quantise(network: nn.Module, wanted: Callable[[str], bool]) -> None:
-    """Replace the linear layers whose dotted name is `wanted` by an `Int8Linear`.
-
-    Raises:
-        ModelError: torch has no such kernels for this processor.
-    """
-    if not (_onednn() and hasattr(torch.ops.onednn, "qlinear_pointwise")):
-        raise ModelError("This machine's torch cannot multiply in int8. Choose float32.")
-    _replace(network, Int8Linear, wanted)
-
-
-def _replace(
-    network: nn.Module, kind: Callable[[nn.Linear], nn.Module], wanted: Callable[[str], bool]
-) -> None:
     for name, layer in list(network.named_modules()):
-        if isinstance(layer, nn.Linear) and wanted(name):
+        if isinstance(layer, nn.Linear):
             owner, _, leaf = name.rpartition(".")
-            setattr(network.get_submodule(owner), leaf, kind(layer))
+            setattr(network.get_submodule(owner), leaf, PackedLinear(layer))

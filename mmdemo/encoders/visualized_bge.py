@@ -47,11 +47,9 @@ from mmdemo.encoders.checkpoint import (
     read_checkpoint,
     read_json,
 )
-from mmdemo.encoders.linear import Precision, quantise
 from mmdemo.encoders.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
-from mmdemo.similarity import unit_rows
 from mmdemo.sizes import check_sizes
 from mmdemo.types import TokenUsage
 
@@ -105,38 +103,19 @@ _DROPPED = (
 )
 """Official keys that have no place here, as regular expressions, each with its reason."""
 
-_EXACT_IN_INT8 = r"text\.encoder\.layer\.\d+\.output\.dense|vision\.blocks\.\d+\.mlp\.fc2"
-"""Layers that int8 leaves alone, because they read what an activation function has made uneven. On
-random weights of base-en this takes 1 - cos from 6.7e-4 to 4.7e-4; they are a third of the work."""
-
 _LONGEST_STRIP = 64
 """Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
 
-_PROBE_TEXTS = ("a photo of a dog", "The quick brown fox jumps over the lazy dog; 12 x 34 = 408!")
-
 
 class VisualizedBGEEncoder(FastPass, Encoder):
-    """Visualized-BGE base-en or m3, or a model of the same layout and other sizes.
-
-    Attributes:
-        precision: of the weights.
-        drift: the largest 1 - cosine between embeddings in this precision and in float32, measured
-            while loading on two pictures, two texts and two pairs; 0 for float32.
-    """
+    """Visualized-BGE base-en or m3, or a model of the same layout and other sizes."""
 
     modalities = frozenset({"text", "image", "fused"})
     fusion = "native"
     logit_scale = 50.0  # 1 / 0.02, the temperature that the reference was trained with
 
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        checkpoint: Path | None = None,
-        *,
-        precision: Precision = "float32",
-    ) -> None:
-        """Load the weights. In float32 their bytes are read from disk at the first `encode`.
+    def __init__(self, name: str, folder: Path, checkpoint: Path | None = None) -> None:
+        """Load the weights; their bytes are read from disk at the first `encode`.
 
         Args:
             name: the name in the registry.
@@ -145,22 +124,17 @@ class VisualizedBGEEncoder(FastPass, Encoder):
                 `img_size`, `embed_dim`, `depth` and `num_heads`.
             checkpoint: the state dict in the official layout, `.pth` or `.safetensors`; by default
                 the only one in `folder`.
-            precision: `float32` gives the reference's numbers. `int8` and `bfloat16` give up some
-                of them, see `drift`. `bfloat16` is faster only on a processor that has instructions
-                for it, and many times slower elsewhere.
 
         Raises:
             ModelError: a file is missing, of another architecture, or damaged.
         """
         super().__init__()
         self.name = name
-        self.precision = precision
         self._network = _load(folder, checkpoint or _find_checkpoint(folder))
         self._tokenizer = Tokenizer(folder, self._network.text.config)
         self.dim = self._network.text.config.hidden_size
         self.languages = self._network.family.languages
         self._longest_alone, self._longest_beside = self._network.longest_texts()
-        self.drift = 0.0 if precision == "float32" else self._reduce(precision)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; a picture's tokens take room away from it."""
@@ -188,7 +162,7 @@ class VisualizedBGEEncoder(FastPass, Encoder):
         with self._fast_pass(self._network.text.config):
             tokens = self._network.image_tokens(torch.stack([_pixels(image) for image in images]))
             # Copies, so that the cache can let go of one picture without its neighbours.
-            return [row.copy() for row in tokens.float().numpy()]
+            return [row.copy() for row in tokens.numpy()]
 
     def _picture_vectors(
         self, features: Sequence[Features], texts: Sequence[str | None]
@@ -210,30 +184,8 @@ class VisualizedBGEEncoder(FastPass, Encoder):
         vectors = np.empty((len(lengths), self.dim), dtype=np.float32)
         with self._fast_pass(self._network.text.config):
             for chosen in by_length(lengths, TOKENS_AT_ONCE):
-                vectors[chosen] = embed(chosen).float().numpy()
+                vectors[chosen] = embed(chosen).numpy()
         return vectors
-
-    def _reduce(self, precision: Precision) -> float:
-        """Give up bits for speed, and return the drift that this causes."""
-        self._kernel = "plain"  # a packed layer cannot be reduced any more
-        exact = self._probe()
-        if precision == "bfloat16":
-            self._network.to(torch.bfloat16)
-        else:
-            quantise(self._network, lambda name: not re.fullmatch(_EXACT_IN_INT8, name))
-            self._kernel = None  # for the layers that stay
-        return float(1.0 - (exact * self._probe()).sum(1).min())
-
-    def _probe(self) -> NDArray[np.float64]:
-        """Return unit vectors [6, dim] of fixed texts, pictures and pairs, past the caches."""
-        y, x = np.mgrid[0:256, 0:256]
-        smooth = np.stack([x, y, 255 - x], axis=-1).astype(np.uint8)
-        coarse = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        pictures = [self._prepare(Image.fromarray(pixels)) for pixels in (smooth, coarse)]
-        features = self._image_features(pictures)
-        alone = self._text_vectors(_PROBE_TEXTS)
-        pictured = self._picture_vectors([*features, *features], [None, None, *_PROBE_TEXTS])
-        return unit_rows(np.concatenate([alone, pictured])).astype(np.float64)
 
 
 class _Network(nn.Module):
@@ -261,7 +213,7 @@ class _Network(nn.Module):
         """Pixels [n, 3, size, size] -> what the text encoder reads of them, [n, tokens, hidden]."""
         embeddings = self.text.embeddings
         positions = embeddings.position_embeddings.weight
-        patches = self.vision(pixels.to(positions.dtype))[:, self.vision.num_prefix_tokens :]
+        patches = self.vision(pixels)[:, self.vision.num_prefix_tokens :]
         # Position 0 is that of [CLS].
         return embeddings.LayerNorm(self.projection(patches) + positions[1 : patches.shape[1] + 1])
 
@@ -280,7 +232,7 @@ class _Network(nn.Module):
         words = self.text.embeddings(
             input_ids=ids, position_ids=positions, token_type_ids=torch.zeros_like(ids)
         )
-        states = torch.cat([words[:, :1], tokens.to(words.dtype), words[:, 1:]], dim=1)
+        states = torch.cat([words[:, :1], tokens, words[:, 1:]], dim=1)
         return self._first_state(states, F.pad(mask, (count, 0), value=True))
 
     def _first_state(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
