@@ -27,8 +27,8 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders import bge_m3
-from mmdemo.encoders.batching import by_length
 from mmdemo.encoders.bge_m3 import BGEM3Encoder
+from mmdemo.encoders.parts.batching import by_length
 
 CONFIG: dict[str, Any] = {
     "model_type": "xlm-roberta",

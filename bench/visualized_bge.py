@@ -28,7 +28,7 @@ from torch import nn
 
 from mmdemo import compare
 from mmdemo.encoders import visualized_bge
-from mmdemo.encoders.linear import multiplying
+from mmdemo.encoders.parts.linear import multiplying
 from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 
 CONFIG = {

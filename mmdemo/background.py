@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.assets import ASSETS
 from mmdemo.background_pairs import recipe, unrelated_scores
 from mmdemo.progress import ShareReport
 from mmdemo.settings import cache_folder
-from mmdemo.weights import ASSETS
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.assets import ASSETS
 from mmdemo.images import open_image
 from mmdemo.progress import ShareReport
 from mmdemo.settings import Limits
 from mmdemo.similarity import unit_rows
-from mmdemo.weights import ASSETS
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder, Input

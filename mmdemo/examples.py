@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mmdemo.assets import ASSETS
 from mmdemo.prompts import LABEL_SETS
 from mmdemo.types import Verdict
-from mmdemo.weights import ASSETS
 
 FOLDER = ASSETS / "examples"
 

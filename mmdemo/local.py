@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmdemo.encoders.parts.bounds import check_sizes, size_of
 from mmdemo.errors import ModelError
-from mmdemo.sizes import check_sizes, size_of
 from mmdemo.types import Fusion, Modality, Representation
 
 CHECKPOINTS = (".safetensors", ".pth", ".bin")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from mmdemo.assets import ASSETS, files_fingerprint, missing_files, read_config
 from mmdemo.errors import MMDemoError, ModelError, did_you_mean
 from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan, typed_id
 from mmdemo.hub_models import from_cache, from_hub
@@ -19,7 +20,6 @@ from mmdemo.local import LocalModel, looks_like_path, recognise
 from mmdemo.progress import Report, print_progress
 from mmdemo.settings import chosen_model, default_model, offered_models, paths_accepted
 from mmdemo.types import Fusion, Modality, Representation
-from mmdemo.weights import ASSETS, files_fingerprint, missing_files, read_config
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder

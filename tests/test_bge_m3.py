@@ -14,11 +14,11 @@ from torch import nn
 from transformers import AutoTokenizer, XLMRobertaModel
 
 from mmdemo import MODELS, load_encoder
-from mmdemo.encoders import text_tower
 from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.batching import by_length
 from mmdemo.encoders.bge_m3 import BGEM3Encoder
-from mmdemo.encoders.linear import Kernel
+from mmdemo.encoders.parts import text_tower
+from mmdemo.encoders.parts.batching import by_length
+from mmdemo.encoders.parts.linear import Kernel
 from mmdemo.errors import ModelError, TextError
 from mmdemo.registry import find_model
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from mmdemo import compare
+from mmdemo.assets import ASSETS
 from mmdemo.compare import LABELS, PAIRS
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.types import TokenUsage
-from mmdemo.weights import ASSETS
 
 
 class PlaneEncoder(Encoder):

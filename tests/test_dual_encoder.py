@@ -19,7 +19,7 @@ from transformers import AutoModel, AutoProcessor
 
 from mmdemo import load_encoder
 from mmdemo.encoders.dual_encoder import DualEncoder
-from mmdemo.encoders.pretrained import PictureReader
+from mmdemo.encoders.parts.pretrained import PictureReader
 from mmdemo.errors import ModelError
 from mmdemo.local import describe, files_needed
 from mmdemo.registry import MODELS, find_model

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from mmdemo.assets import ASSETS
 from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.mini import Head, MiniEncoder, fused_states, views_of
 from mmdemo.errors import ModelError
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image
-from mmdemo.weights import ASSETS
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +167,12 @@ def test_views_have_the_models_size_and_a_square_has_one() -> None:
 
 
 def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmdemo import weights
+    from mmdemo import assets
 
     (tmp_path / "mini").mkdir()
-    source = weights.ASSETS / "mini/config.json"
+    source = assets.ASSETS / "mini/config.json"
     (tmp_path / "mini/config.json").write_text(source.read_text())
-    monkeypatch.setattr(weights, "ASSETS", tmp_path)
+    monkeypatch.setattr(assets, "ASSETS", tmp_path)
     with pytest.raises(ModelError, match=r"incomplete.*vision\.safetensors.*Clone"):
         MiniEncoder()
 

@@ -176,7 +176,14 @@ def test_a_page_that_others_see_tells_nothing_of_this_machine(
     assert answer(str(TINY)) == answer("tests/data") == answer("/no/such/directory")
 
 
-CHOICE = ("local", "sizes", "hub_models", "registry", "encoders/pretrained", "encoders/blip")
+CHOICE = (
+    "local",
+    "encoders/parts/bounds",
+    "hub_models",
+    "registry",
+    "encoders/parts/pretrained",
+    "encoders/blip",
+)
 
 
 @pytest.mark.parametrize("module", CHOICE)

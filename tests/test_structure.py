@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 MAY_USE = {
-    "torch": ("mmdemo/encoders", "mmdemo/weights.py", "training", "bench"),
+    "torch": ("mmdemo/encoders", "training", "bench"),
     "gradio": ("mmdemo/ui", "app.py"),
     "mmdemo.ui": ("mmdemo/ui", "app.py", "mmdemo/__main__.py"),
     "mmdemo.plots": ("mmdemo/ui",),

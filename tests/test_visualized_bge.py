@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmdemo import compare
-from mmdemo.encoders import text_tower
 from mmdemo.encoders import visualized_bge as module
-from mmdemo.encoders.checkpoint import check_filled
-from mmdemo.encoders.linear import (
+from mmdemo.encoders.parts import text_tower
+from mmdemo.encoders.parts.checkpoint import check_filled
+from mmdemo.encoders.parts.linear import (
     Kernel,
     PackedLinear,
     fastest_kernel,

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from mmdemo.weights import ASSETS, fingerprint, part_name, quantise_rows
+from mmdemo.assets import ASSETS, fingerprint
+from mmdemo.encoders.parts.packed import part_name, quantise_rows
 from training.packages import CACHE
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 from training.train_text import WORK

@@ -20,10 +20,10 @@ from urllib.parse import unquote
 
 from PIL import Image
 
+from mmdemo.assets import ASSETS
 from mmdemo.examples import FOLDER as EXAMPLES
 from mmdemo.images import open_image
 from mmdemo.settings import Limits
-from mmdemo.weights import ASSETS
 from training.packages import CACHE, unpacked
 
 BACKGROUND = ASSETS / "background/pictures"

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.encoders.batching import by_length
 from mmdemo.encoders.cache import ArrayCache, ByteCache, content_key
+from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.turns import Turns
 from mmdemo.errors import MMDemoError, ModelError, TextError, checked_signs
 from mmdemo.images import as_image, to_rgb

@@ -27,16 +27,16 @@ from PIL import Image
 from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from mmdemo.encoders import text_tower
 from mmdemo.encoders.base import Encoder, Features, Step
-from mmdemo.encoders.checkpoint import (
+from mmdemo.encoders.parts import text_tower
+from mmdemo.encoders.parts.checkpoint import (
     check_filled,
     fill,
     fill_counters,
     read_checkpoint,
     read_json,
 )
-from mmdemo.encoders.text_tower import FastPass, Tokenizer
+from mmdemo.encoders.parts.text_tower import FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.settings import limits
 from mmdemo.types import SparseEmbedding, TextEncoding, Token, TokenUsage

@@ -34,7 +34,7 @@ from PIL import Image
 from transformers import BlipConfig, BlipForImageTextRetrieval
 
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.pretrained import (
+from mmdemo.encoders.parts.pretrained import (
     PICTURES_AT_ONCE,
     PictureReader,
     TextReader,

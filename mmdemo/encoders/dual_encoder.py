@@ -35,8 +35,8 @@ from transformers import (
 )
 
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.checkpoint import read_json
-from mmdemo.encoders.pretrained import (
+from mmdemo.encoders.parts.checkpoint import read_json
+from mmdemo.encoders.parts.pretrained import (
     PictureReader,
     TextReader,
     load_network,

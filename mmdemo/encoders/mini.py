@@ -38,10 +38,11 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import BertConfig, BertModel
 
+from mmdemo.assets import package_files, read_config
 from mmdemo.encoders.base import Encoder, Step
-from mmdemo.encoders.checkpoint import check_filled, fill, fill_counters
+from mmdemo.encoders.parts.checkpoint import check_filled, fill, fill_counters
+from mmdemo.encoders.parts.packed import load_packed
 from mmdemo.types import Match, TextEncoding, Token, TokenUsage
-from mmdemo.weights import load_packed, package_files, read_config
 
 MEAN = STD = 0.5
 """Pixel statistics of this checkpoint: not ImageNet's (.625 against .582 top-1 in our tests)."""

@@ -37,20 +37,20 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
-from mmdemo.encoders import text_tower
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.batching import by_length
-from mmdemo.encoders.checkpoint import (
+from mmdemo.encoders.parts import text_tower
+from mmdemo.encoders.parts.batching import by_length
+from mmdemo.encoders.parts.bounds import check_sizes
+from mmdemo.encoders.parts.checkpoint import (
     check_filled,
     fill,
     fill_counters,
     read_checkpoint,
     read_json,
 )
-from mmdemo.encoders.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
+from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
-from mmdemo.sizes import check_sizes
 from mmdemo.types import TokenUsage
 
 

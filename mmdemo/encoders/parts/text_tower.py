@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer
 
 from mmdemo.encoders.base import Step
-from mmdemo.encoders.linear import Kernel, fastest_kernel, multiplying, pack
+from mmdemo.encoders.parts.bounds import check_sizes
+from mmdemo.encoders.parts.linear import Kernel, fastest_kernel, multiplying, pack
 from mmdemo.errors import ModelError
-from mmdemo.sizes import check_sizes
 
 TOKENS_AT_ONCE = 16_384
 """Padded tokens in one pass: the widest activation of a base model then has 200 MB."""

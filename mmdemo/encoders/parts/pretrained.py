@@ -17,10 +17,10 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer
 
 from mmdemo.encoders.base import Features
-from mmdemo.encoders.checkpoint import check_filled, fill, read_checkpoint, read_json
+from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
+from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
-from mmdemo.sizes import LARGEST_PICTURE, check_sizes
 from mmdemo.types import TokenUsage
 
 PICTURES_AT_ONCE = 8

@@ -6,15 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from mmdemo.weights import (
-    ASSETS,
-    fingerprint,
-    load_packed,
-    missing_files,
-    part_name,
-    quantise_rows,
-    read_config,
-)
+from mmdemo.encoders.parts.packed import load_packed, part_name, quantise_rows
 
 
 def test_int8_rows_come_back_within_half_a_step(tmp_path: Path) -> None:
@@ -43,17 +35,3 @@ def test_a_matrix_cut_by_rows_is_joined_in_order(tmp_path: Path) -> None:
     )
     save_file({k: v for k, v in parts.items() if k > part_name("w", 6)}, tmp_path / "b.safetensors")
     assert torch.equal(load_packed(tmp_path, "*.safetensors")["w"], whole)
-
-
-def test_the_packaged_weights_are_complete() -> None:
-    folder = ASSETS / "mini"
-    assert missing_files(folder) == []
-    assert read_config(folder)["fingerprint"] == fingerprint(folder)
-
-
-def test_a_file_cut_off_is_missed(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"files": {"a.bin": 3, "b.bin": 3}}')
-    (tmp_path / "a.bin").write_bytes(b"abc")
-    (tmp_path / "b.bin").write_bytes(b"ab")
-    assert missing_files(tmp_path) == ["b.bin"]
-    assert missing_files(tmp_path / "nowhere") == ["config.json"]

@@ -1,0 +1,1 @@
+"""What families share: weights from files, tokens, layers, batches; no family's own quirks."""
