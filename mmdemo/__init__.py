@@ -6,8 +6,9 @@
 """
 
 from mmdemo.compare import Comparison, compare
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
-from mmdemo.registry import MODELS, ModelSpec, load_encoder
+from mmdemo.registry import MODELS, load_encoder
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.zero_shot import Classification, classify
 

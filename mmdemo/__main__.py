@@ -12,19 +12,14 @@ from typing import Any
 
 from mmdemo.background import background, cache_path, ensure
 from mmdemo.compare import LABELS, PAIRS, TEXT_IMAGE, Comparison, Leaning, compare
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.hub import fetch
+from mmdemo.models.files import download_plan, on_this_machine
 from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
-from mmdemo.registry import (
-    ModelSpec,
-    find_model,
-    load_encoder,
-    model_rows,
-    offered,
-    unavailable,
-)
+from mmdemo.registry import find_model, load_encoder, model_rows, offered, unavailable
 from mmdemo.similarity import degrees, order
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.types import Verdict
@@ -129,7 +124,7 @@ def _download(given: argparse.Namespace) -> None:
         load_encoder(spec)  # complains where a file is missing or cut off
         sys.stdout.write(f"{spec.name} is on this machine and complete; nothing to download.\n")
         return
-    wanted = None if spec.on_this_machine else spec.download_plan()
+    wanted = None if on_this_machine(spec) else download_plan(spec)
     if wanted is None or not wanted.files:
         sys.stdout.write(f"{spec.name} is on this machine already; nothing to download.\n")
         return
@@ -205,7 +200,7 @@ def _serve(given: argparse.Namespace) -> None:
 
 
 def _model_line(spec: ModelSpec) -> str:
-    where = "on this machine" if spec.on_this_machine else "not downloaded"
+    where = "on this machine" if on_this_machine(spec) else "not downloaded"
     able = ", ".join(spec.modalities)
     languages = ", ".join(spec.languages)
     return (

@@ -7,9 +7,8 @@ other (`background_pairs.py`). Sets of some models ship with the app
 (`training/build_background.py` writes them); those of other weights are measured on the user's
 machine once, and kept in its cache.
 
-A set belongs to weights, not to a name: whatever has a `name` and a `fingerprint`, an `Encoder` or
-a `ModelSpec`, can be asked for. Without a fingerprint, as for an encoder that a program made by
-hand, nothing is kept.
+A set belongs to weights, not to a name: an `Encoder` can be asked for, or a `ModelSpec`, whose
+files tell. Without a fingerprint, as for an encoder that a program made by hand, nothing is kept.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ from numpy.typing import NDArray
 
 from mmdemo.assets import ASSETS
 from mmdemo.background_pairs import recipe, unrelated_scores
+from mmdemo.encoders.spec import ModelSpec
+from mmdemo.models.files import fingerprint
 from mmdemo.progress import ShareReport
 from mmdemo.settings import cache_folder
 
@@ -46,7 +47,7 @@ _FINER = {"t2i": 1001}
 
 
 class Weights(Protocol):
-    """What a background set belongs to: an encoder, or the description of one."""
+    """What a background set belongs to: weights that are loaded, as an encoder has them."""
 
     @property
     def name(self) -> str:
@@ -93,16 +94,16 @@ class Background:
         return float(np.interp(percent, np.linspace(0.0, 100.0, len(quantiles)), quantiles))
 
 
-def background(weights: Weights) -> Background | None:
+def background(weights: Weights | ModelSpec) -> Background | None:
     """Return the background set that ships, is in the cache or was measured; else None.
 
     Cheap enough for every request.
     """
-    key = _key(weights)
-    if key not in _known and weights.fingerprint:
-        for path in (shipped_path(weights.name), cache_path(weights)):
+    key = name, own = _key(weights)
+    if key not in _known and own:
+        for path in (shipped_path(name), cache_path(weights)):
             found = path and _read(path)
-            if found and found.fingerprint == weights.fingerprint:
+            if found and found.fingerprint == own:
                 return _known.setdefault(key, found)
     return _known.get(key)
 
@@ -200,7 +201,7 @@ def start(encoder: Encoder) -> None:
     threading.Thread(target=_run, args=(encoder,), name="background set", daemon=True).start()
 
 
-def measuring(weights: Weights) -> float | None:
+def measuring(weights: Weights | ModelSpec) -> float | None:
     """Return the share of a model's measurement that is done, 0 to 1; None where none runs."""
     return _shares.get(_key(weights))
 
@@ -216,7 +217,9 @@ def _run(encoder: Encoder) -> None:
         _shares.pop(key, None)
 
 
-def _key(weights: Weights) -> tuple[str, str]:
+def _key(weights: Weights | ModelSpec) -> tuple[str, str]:
+    if isinstance(weights, ModelSpec):
+        return weights.name, fingerprint(weights)
     return weights.name, weights.fingerprint
 
 
@@ -228,15 +231,16 @@ def shipped_path(name: str) -> Path:
     return ASSETS / "background" / f"{_file_name(name)}.json"
 
 
-def cache_path(weights: Weights) -> Path | None:
+def cache_path(weights: Weights | ModelSpec) -> Path | None:
     """Return where the set of these weights is kept, or would be; None without a cache folder.
 
     Other weights, and other pictures or texts, never find it: the file is named after them.
     """
     folder = cache_folder()
-    digest = hashlib.sha256(f"{weights.name}\0{weights.fingerprint}\0{recipe()}".encode())
-    name = f"{_file_name(weights.name)}-{digest.hexdigest()[:16]}.json"
-    return folder and folder / "background" / name
+    name, own = _key(weights)
+    digest = hashlib.sha256(f"{name}\0{own}\0{recipe()}".encode())
+    file = f"{_file_name(name)}-{digest.hexdigest()[:16]}.json"
+    return folder and folder / "background" / file
 
 
 def _file_name(model: str) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mmdemo.encoders.spec import HubFiles
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.progress import Meter, Report, size_text
 
@@ -81,21 +82,6 @@ def hub_place() -> HubPlace:
         cache=Path(folder("HF_HUB_CACHE", older)),
         offline=offline.upper() in ("1", "ON", "YES", "TRUE"),
     )
-
-
-@dataclass(frozen=True)
-class HubFiles:
-    """Files of one repository.
-
-    Attributes:
-        repo: `owner/name`.
-        names: the files that are needed, and no others.
-        anonymous: whether the hub is asked without the credentials of this machine's owner.
-    """
-
-    repo: str
-    names: tuple[str, ...]
-    anonymous: bool = False
 
 
 @dataclass(frozen=True)

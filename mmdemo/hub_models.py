@@ -9,37 +9,21 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
-from mmdemo.hub import HubFiles, cached, confirm_public, fetch, listing, plan, snapshot
-from mmdemo.local import ACCEPTED, CHECKPOINTS, LocalModel, files_needed, recognise
+from mmdemo.hub import cached, confirm_public, fetch, listing, plan, snapshot
+from mmdemo.local import ACCEPTED, CHECKPOINTS, files_needed, recognise
 
 _CONFIG = "config.json"
 _CONFIG_BYTES = 1_000_000  # real ones have some thousand
 _MOST_FILES = 1000
 
 
-@dataclass(frozen=True)
-class HubModel:
-    """A repository that was recognised.
-
-    Attributes:
-        found: which architecture it is; its paths mean nothing.
-        hub: the files that are needed, as `ModelSpec.hub`.
-        size: their bytes.
-        licence: as the repository names it; empty where that is not known.
-    """
-
-    found: LocalModel
-    hub: tuple[HubFiles, ...]
-    size: int
-    licence: str
-
-
-def from_cache(repo: str) -> HubModel | None:
+def from_cache(repo: str) -> ModelSpec | None:
     """Describe a model that is complete in the hub's cache, without a network; else None."""
     folder = snapshot(repo)
     if folder is None:
@@ -52,7 +36,7 @@ def from_cache(repo: str) -> HubModel | None:
     return model if _complete(model) else None
 
 
-def from_hub(repo: str, *, anonymous: bool = False) -> HubModel:
+def from_hub(repo: str, *, anonymous: bool = False) -> ModelSpec:
     """Ask the hub for a repository's files and its `config.json`, and describe it.
 
     Args:
@@ -90,7 +74,7 @@ def from_hub(repo: str, *, anonymous: bool = False) -> HubModel:
     return replace(model, hub=tuple(replace(group, anonymous=anonymous) for group in model.hub))
 
 
-def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> HubModel:
+def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> ModelSpec:
     """Recognise a repository.
 
     Args:
@@ -103,7 +87,7 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
         ModelError: it holds no model of an architecture that is known here.
     """
     found = recognise(folder)
-    own = tuple(path.name for path in found.files[1:])
+    own = tuple(path.name for path in found.local[1:])
     # A checkpoint of its own comes instead of the weights that lie beside it.
     names = [name for name in sizes if not own or not _is_weights(name)]
     hub = (HubFiles(repo, files_needed(names)), *(HubFiles(repo, (name,)) for name in own))
@@ -114,7 +98,9 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
             "hub_no_weights",
             name=repo,
         )
-    return HubModel(found, hub, sum(sizes[name] for name in _names(hub)), licence)
+    size = sum(sizes[name] for name in _names(hub))
+    # Its paths mean nothing: the folder may be one that goes away.
+    return replace(found, local=(), hub=hub, size_mb=round(size / 1e6, 1), licence=licence)
 
 
 def _is_weights(name: str) -> bool:
@@ -125,12 +111,12 @@ def _names(hub: Iterable[HubFiles]) -> list[str]:
     return [name for group in hub for name in group.names]
 
 
-def _complete(model: HubModel) -> bool:
+def _complete(model: ModelSpec) -> bool:
     """Say whether nothing is missing: a download may have stopped, or fetched a part on purpose."""
     names = _names(model.hub)
     if not any(re.fullmatch(r"tokenizer\.json|vocab\.\w+|.*\.model", name) for name in names):
         return False
-    transformers = len(model.hub) == 1 and "image" in model.found.modalities
+    transformers = len(model.hub) == 1 and "image" in model.modalities
     if transformers and not {"preprocessor_config.json", "processor_config.json"} & set(names):
         return False
     parts = [found for name in names if (found := re.search(r"-\d+-of-(\d+)\.", name))]

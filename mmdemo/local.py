@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmdemo.encoders.parts.bounds import check_sizes, size_of
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
-from mmdemo.types import Fusion, Modality, Representation
+from mmdemo.types import Fusion
 
 CHECKPOINTS = (".safetensors", ".pth", ".bin")
 """Endings of a file with weights, the better one first: safetensors cannot hold code."""
@@ -32,51 +33,6 @@ ACCEPTED = (
 )
 
 
-@dataclass(frozen=True)
-class LocalModel:
-    """A model that was recognised.
-
-    Attributes:
-        architecture: `module:class` below `mmdemo.encoders`.
-        modalities: what it embeds.
-        fusion: how its fused embedding comes about.
-        dim: length of a vector.
-        languages: ISO 639-1 codes, or `("multilingual",)`.
-        files: what the encoder is called with, after its name: the folder, then further files.
-        representations: what it makes of a text.
-    """
-
-    architecture: str
-    modalities: tuple[Modality, ...]
-    fusion: Fusion
-    dim: int
-    languages: tuple[str, ...]
-    files: tuple[Path, ...]
-    representations: tuple[Representation, ...] = ("dense",)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What `config.json` says of a model that transformers saves.
-
-    Attributes:
-        architecture: `module:class` below `mmdemo.encoders`.
-        fusion: how its fused embedding comes about.
-        dim: length of a vector.
-        languages: ISO 639-1 codes, or `("multilingual",)`.
-    """
-
-    architecture: str
-    fusion: Fusion
-    dim: int
-    languages: tuple[str, ...]
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """Return what it embeds: all of them do texts, pictures and both."""
-        return ("text", "image", "fused")
-
-
 def looks_like_path(name: str) -> bool:
     """Say whether somebody who typed this meant a file or a directory, not a model's name."""
     try:
@@ -85,7 +41,7 @@ def looks_like_path(name: str) -> bool:
         return False
 
 
-def recognise(path: Path) -> LocalModel:
+def recognise(path: Path) -> ModelSpec:
     """Say what a directory, or the directory around a checkpoint, holds.
 
     Args:
@@ -140,19 +96,19 @@ _VISUALIZED_BGE_LANGUAGES = {"bert": ("en",), "xlm-roberta": ("multilingual",)}
 
 def _visualized_bge(
     folder: Path, config: Mapping[str, Any], checkpoint: Path | None
-) -> LocalModel | None:
+) -> ModelSpec | None:
     """Recognise Visualized-BGE: a BERT or XLM-R configuration beside its own checkpoint."""
     languages = _VISUALIZED_BGE_LANGUAGES.get(str(config.get("model_type")))
     checkpoint = checkpoint or _only_checkpoint(folder, "Visualized_*")
     if languages is None or checkpoint is None:
         return None
-    return LocalModel(
+    return ModelSpec(
         architecture="visualized_bge:VisualizedBGEEncoder",
         modalities=("text", "image", "fused"),
         fusion="native",
         dim=size_of(config, "hidden_size", 768),
         languages=languages,
-        files=(folder, checkpoint),
+        local=(folder, checkpoint),
     )
 
 
@@ -160,7 +116,7 @@ _BGE_M3_HEADS = ("sparse_linear.pt", "colbert_linear.pt")
 _BGE_M3_TOWER = ("model.safetensors", "pytorch_model.bin")
 
 
-def _bge_m3(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) -> LocalModel | None:
+def _bge_m3(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) -> ModelSpec | None:
     """Recognise BGE-M3: an XLM-R with its weights and the files of its two heads."""
     present = all((folder / name).is_file() for name in _BGE_M3_HEADS)
     tower = any((folder / name).is_file() for name in _BGE_M3_TOWER)
@@ -170,13 +126,13 @@ def _bge_m3(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) ->
         return None
     if any(path.name not in _BGE_M3_TOWER for path in other):
         return None
-    return LocalModel(
+    return ModelSpec(
         architecture="bge_m3:BGEM3Encoder",
         modalities=("text",),
         fusion="none",
         dim=size_of(config, "hidden_size", 768),
         languages=("multilingual",),
-        files=(folder,),
+        local=(folder,),
         representations=("dense", "sparse", "multi_vector"),
     )
 
@@ -213,20 +169,20 @@ def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _clip(config: Mapping[str, Any]) -> Description:
+def _clip(config: Mapping[str, Any]) -> ModelSpec:
     languages = languages_of(size_of(_part(config, "text_config"), "vocab_size", 49_408))
     dim = size_of(config, "projection_dim", 512)
-    return Description(_DUAL_ENCODER, "averaged", dim, languages)
+    return _of_both(_DUAL_ENCODER, "averaged", dim, languages)
 
 
-def _siglip(config: Mapping[str, Any]) -> Description:
+def _siglip(config: Mapping[str, Any]) -> ModelSpec:
     text = _part(config, "text_config")
     dim = size_of(text, "projection_size", size_of(text, "hidden_size", 768))
     languages = languages_of(size_of(text, "vocab_size", 32_000))
-    return Description(_DUAL_ENCODER, "averaged", dim, languages)
+    return _of_both(_DUAL_ENCODER, "averaged", dim, languages)
 
 
-def _siglip_of_any_resolution(config: Mapping[str, Any]) -> Description:
+def _siglip_of_any_resolution(config: Mapping[str, Any]) -> ModelSpec:
     raise ModelError(
         "This SigLIP 2 is of the kind that reads pictures of any shape (NaFlex), which cannot be "
         "shown here. Take one of fixed resolution, such as google/siglip2-base-patch16-224.",
@@ -234,13 +190,13 @@ def _siglip_of_any_resolution(config: Mapping[str, Any]) -> Description:
     )
 
 
-def _align(config: Mapping[str, Any]) -> Description:
+def _align(config: Mapping[str, Any]) -> ModelSpec:
     languages = languages_of(size_of(_part(config, "text_config"), "vocab_size", 30_522))
     dim = size_of(config, "projection_dim", 640)
-    return Description(_DUAL_ENCODER, "averaged", dim, languages)
+    return _of_both(_DUAL_ENCODER, "averaged", dim, languages)
 
 
-def _blip(config: Mapping[str, Any]) -> Description:
+def _blip(config: Mapping[str, Any]) -> ModelSpec:
     named = config.get("architectures") or [_BLIP_RETRIEVAL]
     kinds = list(map(str, named)) if isinstance(named, list) else [str(named)]
     if _BLIP_RETRIEVAL not in kinds:
@@ -252,13 +208,23 @@ def _blip(config: Mapping[str, Any]) -> Description:
             kind=kind,
         )
     dim = size_of(config, "image_text_hidden_size", 256)
-    return Description("blip:BlipEncoder", "native", dim, ("en",))
+    return _of_both("blip:BlipEncoder", "native", dim, ("en",))
+
+
+def _of_both(architecture: str, fusion: Fusion, dim: int, languages: tuple[str, ...]) -> ModelSpec:
+    return ModelSpec(
+        architecture=architecture,
+        modalities=("text", "image", "fused"),
+        fusion=fusion,
+        dim=dim,
+        languages=languages,
+    )
 
 
 _DUAL_ENCODER = "dual_encoder:DualEncoder"
 _BLIP_RETRIEVAL = "BlipForImageTextRetrieval"
 
-_DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], Description]] = {
+_DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], ModelSpec]] = {
     "clip": _clip,
     "siglip": _siglip,
     "siglip2": _siglip_of_any_resolution,
@@ -268,7 +234,7 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], Description]] = {
 """By `model_type` of `config.json`, which leaves out what is transformers' own default."""
 
 
-def describe(config: Mapping[str, Any]) -> Description | None:
+def describe(config: Mapping[str, Any]) -> ModelSpec | None:
     """Say what a model is that transformers saved, or None for any other.
 
     Args:
@@ -322,19 +288,12 @@ def files_needed(names: Iterable[str]) -> tuple[str, ...]:
 
 def _of_transformers(
     folder: Path, config: Mapping[str, Any], checkpoint: Path | None
-) -> LocalModel | None:
+) -> ModelSpec | None:
     """Recognise CLIP, SigLIP, ALIGN and BLIP, as `save_pretrained` writes them."""
     found = describe(config)
     if found is None:
         return None
-    return LocalModel(
-        architecture=found.architecture,
-        modalities=found.modalities,
-        fusion=found.fusion,
-        dim=found.dim,
-        languages=found.languages,
-        files=(folder, checkpoint) if checkpoint else (folder,),
-    )
+    return replace(found, local=(folder, checkpoint) if checkpoint else (folder,))
 
 
 _RECOGNISERS = (_bge_m3, _visualized_bge, _of_transformers)

@@ -6,98 +6,24 @@ import importlib
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mmdemo.assets import ASSETS, files_fingerprint, missing_files, read_config
+from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import MMDemoError, ModelError, did_you_mean
-from mmdemo.hub import HubFiles, Plan, cached, fetch, fingerprint, is_hub_id, plan, typed_id
+from mmdemo.hub import is_hub_id, typed_id
 from mmdemo.hub_models import from_cache, from_hub
-from mmdemo.local import LocalModel, looks_like_path, recognise
+from mmdemo.local import looks_like_path, recognise
+from mmdemo.models.files import all_files, files, fingerprint, on_this_machine
 from mmdemo.progress import Report, print_progress
 from mmdemo.settings import chosen_model, default_model, offered_models, paths_accepted
-from mmdemo.types import Fusion, Modality, Representation
 
 if TYPE_CHECKING:
     from mmdemo.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What is known about a model without loading it.
-
-    Attributes:
-        name: what people type.
-        title: what people read.
-        architecture: `module:class` below `mmdemo.encoders`; called with the name, then with the
-            folder and the further files of `hub` or `local`, where there are any.
-        source: where the weights come from: `package:mini` is a folder below `assets/`, `hub:…` a
-            repository of the hub, `local` this machine.
-        modalities: what it embeds.
-        fusion: how its fused embedding comes about.
-        dim: length of a vector.
-        languages: ISO 639-1 codes, or `("multilingual",)`.
-        size_mb: weights on disk, in megabytes of 10^6 bytes.
-        licence: SPDX expression of the weights; empty where it is not known.
-        representations: what a text can become.
-        hub: files of the hub; those of the first repository make up the folder.
-        local: the folder and further files on this machine.
-    """
-
-    name: str
-    title: str
-    architecture: str
-    source: str
-    modalities: tuple[Modality, ...]
-    fusion: Fusion
-    dim: int
-    languages: tuple[str, ...]
-    size_mb: float
-    licence: str
-    representations: tuple[Representation, ...] = ("dense",)
-    hub: tuple[HubFiles, ...] = ()
-    local: tuple[Path, ...] = ()
-
-    @property
-    def on_this_machine(self) -> bool:
-        """True where the weights are complete on this machine, so that no network is needed."""
-        if self.hub:
-            return cached(self.hub) is not None
-        if self.local:
-            return all(path.exists() for path in self.local)
-        return not missing_files(ASSETS / self.source.removeprefix("package:"))
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells these weights from others, 16 hex digits; empty where they are not here."""
-        try:
-            if self.hub:
-                return fingerprint(self.hub)
-            if self.local:
-                return files_fingerprint(_all_files(self.local))
-            return str(read_config(ASSETS / self.source.removeprefix("package:"))["fingerprint"])
-        except (OSError, ValueError, KeyError):
-            return ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON: the fields, and `on_this_machine`; no paths of this machine."""
-        told = [field.name for field in fields(self) if field.name not in ("hub", "local")]
-        return {name: getattr(self, name) for name in told} | {
-            "on_this_machine": self.on_this_machine
-        }
-
-    def download_plan(self) -> Plan:
-        """Ask the hub what is still to be fetched, and how large it is.
-
-        Raises:
-            DownloadError: the hub cannot be reached, or does not have a file.
-        """
-        return plan(self.name, self.hub)
 
 
 _VISUALIZED_BGE = "visualized_bge:VisualizedBGEEncoder"
@@ -332,8 +258,7 @@ def describe_hub(repo: str, *, ask: bool = True, anonymous: bool = False) -> Mod
             "hub_model_not_here",
             name=repo,
         )
-    spec = _described(model.found, model.size, name=repo, title=repo, source=f"hub:{repo}")
-    spec = replace(spec, licence=model.licence, hub=model.hub)
+    spec = replace(model, name=repo, title=repo, source=f"hub:{repo}")
     return _of_hub.setdefault((repo, anonymous), spec)
 
 
@@ -360,8 +285,8 @@ def _local_model(path: Path) -> ModelSpec:
     """Describe a directory or a checkpoint on this machine."""
     try:
         found = recognise(path)
-        folder = found.files[0]
-        size = sum(file.stat().st_size for file in _all_files(found.files[1:] or [folder]))
+        folder = found.local[0]
+        size = sum(file.stat().st_size for file in all_files(found.local[1:] or [folder]))
     except (OSError, RuntimeError) as error:  # no permission; too long; no such user in ~name
         raise ModelError(
             f"'{path.name[:80]}' cannot be read. Check the path and its permissions.",
@@ -369,24 +294,12 @@ def _local_model(path: Path) -> ModelSpec:
             name=path.name[:80],
         ) from error
     # Not named after the directory alone: that may be the name of another model.
-    spec = _described(found, size, name=f"local:{folder.name}", title=folder.name, source="local")
-    return replace(spec, local=found.files)
-
-
-def _described(found: LocalModel, size: int, *, name: str, title: str, source: str) -> ModelSpec:
-    """Return the description of a model that was recognised; its licence is not known."""
-    return ModelSpec(
-        name=name,
-        title=title,
-        architecture=found.architecture,
-        source=source,
-        modalities=found.modalities,
-        fusion=found.fusion,
-        dim=found.dim,
-        languages=found.languages,
+    return replace(
+        found,
+        name=f"local:{folder.name}",
+        title=folder.name,
+        source="local",
         size_mb=round(size / 1e6, 1),
-        licence="",
-        representations=found.representations,
     )
 
 
@@ -427,12 +340,18 @@ def unavailable() -> dict[str, MMDemoError]:
 def model_rows() -> list[dict[str, Any]]:
     """Return plain JSON of the models on offer; of those that cannot be had, the name and why."""
     return [
-        *(spec.to_dict() for spec in offered()),
+        *(model_row(spec) for spec in offered()),
         *(
             {"name": name, "on_this_machine": False, "error": str(error)}
             for name, error in unavailable().items()
         ),
     ]
+
+
+def model_row(spec: ModelSpec) -> dict[str, Any]:
+    """Return plain JSON: the fields, and `on_this_machine`; no paths of this machine."""
+    told = [field.name for field in fields(spec) if field.name not in ("hub", "local")]
+    return {name: getattr(spec, name) for name in told} | {"on_this_machine": on_this_machine(spec)}
 
 
 def _listed() -> dict[str, ModelSpec | MMDemoError]:
@@ -526,18 +445,18 @@ def load_encoder(
     True
     """
     spec = model if isinstance(model, ModelSpec) else find_model(model)
-    files = _files(spec, progress)
+    paths = files(spec, progress)
     # By resolved path: a directory reached by two ways is one model.
-    key = (spec.name, *(str(path.resolve()) for path in files))
+    key = (spec.name, *(str(path.resolve()) for path in paths))
     with _locks_lock:
         lock = _locks[key]
     with lock:
         if key not in _loaded:
-            _loaded[key] = _made(spec, files)
+            _loaded[key] = _made(spec, paths)
         return _loaded[key]
 
 
-def _made(spec: ModelSpec, files: tuple[Path, ...]) -> Encoder:
+def _made(spec: ModelSpec, paths: tuple[Path, ...]) -> Encoder:
     """Make the encoder of a model from its files.
 
     Raises:
@@ -550,7 +469,7 @@ def _made(spec: ModelSpec, files: tuple[Path, ...]) -> Encoder:
             encoder_class = getattr(
                 importlib.import_module(f"mmdemo.encoders.{module}"), class_name
             )
-        encoder = encoder_class(spec.name, *files)
+        encoder = encoder_class(spec.name, *paths)
     except MMDemoError:
         raise
     except Exception as error:
@@ -561,31 +480,5 @@ def _made(spec: ModelSpec, files: tuple[Path, ...]) -> Encoder:
             "load_failed",
             name=spec.name,
         ) from error
-    encoder.fingerprint = spec.fingerprint
+    encoder.fingerprint = fingerprint(spec)
     return encoder
-
-
-def _all_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and those that directly are in a folder."""
-    for path in paths:
-        if path.is_dir():
-            yield from (file for file in path.iterdir() if file.is_file())
-        else:
-            yield path
-
-
-def _files(spec: ModelSpec, progress: Report) -> tuple[Path, ...]:
-    """Return the folder and the files that an encoder is made from, fetched where need be."""
-    if not spec.hub:
-        return spec.local
-    if (found := cached(spec.hub)) is None:
-        fetch(spec.download_plan(), progress)
-        found = cached(spec.hub)
-    if found is None:
-        raise ModelError(
-            f"The hub's cache does not hold the files of {spec.name} although they were fetched. "
-            "Delete its folder in the cache and download them again.",
-            "cache_incomplete",
-            name=spec.name,
-        )
-    return found

@@ -19,7 +19,8 @@ from PIL import Image
 
 from mmdemo import background, registry
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.registry import ModelSpec
+from mmdemo.encoders.spec import ModelSpec
+from mmdemo.models.files import fingerprint
 from mmdemo.similarity import unit_rows
 from mmdemo.types import Token, TokenUsage
 
@@ -89,7 +90,7 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
     models = MappingProxyType({**registry.MODELS, spec.name: spec})
     monkeypatch.setattr(registry, "MODELS", models)
     # Nothing else may run it.
-    monkeypatch.setattr(background, "_failed", {(spec.name, spec.fingerprint)})
+    monkeypatch.setattr(background, "_failed", {(spec.name, fingerprint(spec))})
     encoder = registry.load_encoder(spec)
     assert isinstance(encoder, HeldEncoder)
     return encoder

@@ -20,7 +20,7 @@ from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.linear import Kernel
 from mmdemo.errors import ModelError, TextError
-from mmdemo.registry import find_model
+from mmdemo.registry import find_model, model_row
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked
 from mmdemo.types import Representation, SparseEmbedding
 from tests.bge_m3 import CONFIG, save
@@ -340,7 +340,7 @@ def test_a_directory_is_recognised(folder: Path, tmp_path: Path) -> None:
     spec = find_model(folder)
     assert (spec.name, spec.modalities, spec.fusion) == ("local:tiny-m3", ("text",), "none")
     assert spec.representations == ("dense", "sparse", "multi_vector")
-    assert json.loads(json.dumps(spec.to_dict()))["representations"][1] == "sparse"
+    assert json.loads(json.dumps(model_row(spec)))["representations"][1] == "sparse"
     encoder = load_encoder(folder)
     assert (encoder.name, encoder.dim) == (spec.name, 48)
     other = save(tmp_path / "as-transformers-saves", safetensors=True)

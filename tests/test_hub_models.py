@@ -13,7 +13,8 @@ from transformers import CLIPModel
 from mmdemo import compare, load_encoder, registry
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.hub import hub_place, is_hub_id, typed_id
-from mmdemo.registry import find_model, find_offered
+from mmdemo.models.files import on_this_machine
+from mmdemo.registry import find_model, find_offered, model_row
 from tests.apps import environment
 from tests.conftest import TINY, Command, forget
 from tests.hub_server import COMMIT, Hub, serve
@@ -110,7 +111,7 @@ def test_a_model_is_used_by_its_id(
 def test_a_description_fetches_no_weights(hub: Hub) -> None:
     spec = find_model(CLIP)
     assert find_model(CLIP) is spec
-    told = json.loads(json.dumps(spec.to_dict() | {"files": spec.hub[0].names}))
+    told = json.loads(json.dumps(model_row(spec) | {"files": spec.hub[0].names}))
     assert (told["name"], told["title"], told["source"]) == (CLIP, CLIP, f"hub:{CLIP}")
     assert (told["fusion"], told["dim"], told["licence"]) == ("averaged", 24, "mit")
     assert told["on_this_machine"] is False
@@ -186,7 +187,7 @@ def test_visitors_may_name_ids_where_models_are_not_pinned(hub: Hub, anew: Anew)
         told = refusal(find_offered, CLIP)
         assert told.startswith(f"ModelError: {CLIP} is not on this machine. Choose it on the")
         assert find_offered(CLIP, ask=True).name == CLIP
-        assert find_offered(CLIP).on_this_machine is False
+        assert on_this_machine(find_offered(CLIP)) is False
 
     for address in ("0.0.0.0", "127.0.0.1"):
         anew(use, GRADIO_SERVER_NAME=address)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from mmdemo import MODELS, load_encoder
+from mmdemo.encoders.spec import HubFiles
 from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
-from mmdemo.hub import HubFiles
+from mmdemo.models.files import on_this_machine
 from mmdemo.progress import Progress
-from mmdemo.registry import find_model, find_offered, offered
+from mmdemo.registry import find_model, find_offered, model_row, offered
 from mmdemo.types import Embeddings
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import ERRORS_ZH
@@ -44,7 +45,7 @@ def test_a_directory_is_recognised(folder: Path, languages: tuple[str, ...]) -> 
     assert (encoder.name, encoder.dim) == (spec.name, 64)
     assert encoder.languages == spec.languages
     assert encoder.modalities == set(spec.modalities)
-    assert spec.on_this_machine
+    assert on_this_machine(spec)
 
 
 def test_one_object_however_it_is_reached(tmp_path: Path) -> None:
@@ -180,6 +181,7 @@ CHOICE = (
     "local",
     "encoders/parts/bounds",
     "hub_models",
+    "models/files",
     "registry",
     "encoders/parts/pretrained",
     "encoders/blip",
@@ -241,7 +243,7 @@ def test_two_directories_of_one_name_are_refused(
 
 
 def test_a_description_tells_no_paths() -> None:
-    told = json.dumps(find_model(TINY).to_dict())
+    told = json.dumps(model_row(find_model(TINY)))
     assert str(TINY) not in told
     assert "pth" not in told
     assert '"source": "local"' in told
@@ -274,5 +276,5 @@ def from_the_hub(settings: dict[str, str]) -> tuple[bool, Embeddings]:
     with environment(settings):
         encoder = load_encoder(spec, progress=seen.append)
         assert load_encoder(spec) is encoder
-        assert spec.on_this_machine
+        assert on_this_machine(spec)
     return len(seen) > 1, encoder.encode("a red car")[0]

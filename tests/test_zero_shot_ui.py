@@ -169,7 +169,7 @@ def test_a_run_shows_everything() -> None:
 def test_bad_input_changes_only_the_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, Any], says: str
 ) -> None:
-    monkeypatch.setattr("mmdemo.registry.cached", lambda files: None)
+    monkeypatch.setattr("mmdemo.models.files.cached", lambda files: None)
     [shown] = run(**changed)
     top = Results(*shown[: len(Results._fields)])
     assert says in top.message

@@ -12,6 +12,7 @@ import gradio as gr
 
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
+from mmdemo.models.files import on_this_machine
 from mmdemo.registry import find_offered, load_encoder
 from mmdemo.settings import limits, paths_accepted
 from mmdemo.ui import api, downloads, sessions, similarity_tab, text_tab, zero_shot_tab
@@ -155,9 +156,9 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
 def _warm_up() -> None:
     try:
         spec = find_offered()
-        if not spec.on_this_machine:
+        if not on_this_machine(spec):
             downloads.start(spec).wait()  # not `load_encoder`'s own, so that the page shows it
-            if not spec.on_this_machine:
+            if not on_this_machine(spec):
                 return  # the page says why
         load_encoder(spec).encode("a first text")
     except MMDemoError as error:

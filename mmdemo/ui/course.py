@@ -10,10 +10,12 @@ from typing import Any
 
 import gradio as gr
 
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
 from mmdemo.images import open_unchanged
+from mmdemo.models.files import on_this_machine
 from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
-from mmdemo.registry import MODELS, ModelSpec, find_offered, load_encoder, offered
+from mmdemo.registry import MODELS, find_offered, load_encoder, offered
 from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser
@@ -82,11 +84,11 @@ def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language
     if fits(spec) or not any(text.strip().casefold() in _EXERCISE for text in texts):
         return ""
     its = MODELS[COURSE[0].model]
-    choice = min(filter(fits, offered()), key=lambda one: not one.on_this_machine, default=None)
+    choice = min(filter(fits, offered()), key=lambda one: not on_this_machine(one), default=None)
     if choice is None:
         key = "course_elsewhere"
     else:
-        key = "course_choose" if choice.on_this_machine else "course_download"
+        key = "course_choose" if on_this_machine(choice) else "course_download"
     said = joined(
         language,
         sentence(
@@ -113,7 +115,7 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
         spec = find_offered(model)
         if image1 is None or image2 is None:
             return _message(say(language, "course_pictures"))
-        if not spec.on_this_machine:
+        if not on_this_machine(spec):
             return _message(say(language, "not_here", title=escape(spec.title)))
         opened = map(open_unchanged, (image1, image2))
         pictures = dict(zip(COURSE_PICTURES, opened, strict=True))

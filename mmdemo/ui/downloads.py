@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import DownloadError, MMDemoError
 from mmdemo.hub import fetch
+from mmdemo.models.files import download_plan
 from mmdemo.progress import Progress
-from mmdemo.registry import ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Download:
 
     def _run(self) -> None:
         try:
-            fetch(self._spec.download_plan(), self._report, self._stop)
+            fetch(download_plan(self._spec), self._report, self._stop)
         except MMDemoError as error:
             self.error = error
         except Exception:  # nobody else would learn of it: this is a thread of its own

@@ -9,8 +9,10 @@ import gradio as gr
 
 from mmdemo.background import Weights, measuring
 from mmdemo.encoders.base import Encoder
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError
-from mmdemo.registry import ModelSpec, find_offered, load_encoder, offered, unavailable
+from mmdemo.models.files import on_this_machine
+from mmdemo.registry import find_offered, load_encoder, offered, unavailable
 from mmdemo.settings import offered_models
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
@@ -56,7 +58,7 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     running = downloads.latest(spec)
     if running is not None and running.running:
         running.stop()
-    elif not spec.on_this_machine:
+    elif not on_this_machine(spec):
         downloads.start(spec)
     return show(model, language, needs=needs, optional=optional)
 
@@ -89,7 +91,7 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
     except MMDemoError as error:
         return _refused(model, error, language, needs, optional)
     facts = gr.update(value=model_views.facts(spec, language), visible=True)
-    if spec.on_this_machine:
+    if on_this_machine(spec):
         idle = gr.update(active=False)
         return Shown(listed, facts, hidden, hidden, hidden, idle, settled(model, here=True))
     download = downloads.latest(spec)
@@ -163,12 +165,12 @@ def loaded(model: str | None, language: Language) -> Encoder:
         ModelError: the model is not on offer, or not on this machine yet.
     """
     spec = find_offered(model)
-    if not spec.on_this_machine:
+    if not on_this_machine(spec):
         raise ModelError(say(language, "not_here", title=spec.title))
     return load_encoder(spec)
 
 
-def watching(weights: Weights) -> Any:
+def watching(weights: Weights | ModelSpec) -> Any:
     """Return an update of the timer that waits for a background set: on where one is measured."""
     return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
@@ -218,7 +220,7 @@ def first_choice(needs: Needs) -> str:
 
 
 def _label(spec: ModelSpec, language: Language) -> str:
-    if spec.on_this_machine:
+    if on_this_machine(spec):
         return spec.title
     return say(
         language,

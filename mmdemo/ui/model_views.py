@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
+from mmdemo.models.files import on_this_machine
 from mmdemo.progress import Progress, clock, size_text
-from mmdemo.registry import ModelSpec
 from mmdemo.types import Modality
 from mmdemo.ui.downloads import Download
 from mmdemo.ui.markup import error_message
@@ -26,7 +27,7 @@ def facts(spec: ModelSpec, language: Language) -> str:
         else f"<li>✗ {label}</li>"
         for modality, label, how in able
     ]
-    where = "on_machine" if spec.on_this_machine else "not_on_machine"
+    where = "on_machine" if on_this_machine(spec) else "not_on_machine"
     plain = (
         say(language, "dimensions", dim=spec.dim),
         model_size(spec),

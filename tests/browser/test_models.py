@@ -11,10 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder, registry
 from mmdemo.compare import PAIRS
-from mmdemo.hub import HubFiles
+from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.images import open_unchanged
 from mmdemo.published import COURSE, COURSE_PICTURES, reproduce
-from mmdemo.registry import ModelSpec
 from tests.apps import App, serving
 from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.browser.test_similarity import read_scores, type_text, upload, wait_for

@@ -12,9 +12,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import load_encoder
 from mmdemo.background import Background, cache_path, write
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.examples import ranking_examples
+from mmdemo.models.files import fingerprint
 from mmdemo.passages import split_document
-from mmdemo.registry import ModelSpec, find_model
+from mmdemo.registry import find_model
 from mmdemo.similarity import order
 from mmdemo.text_retrieval import Ranking, explain, rank_passages
 from tests.apps import App, environment, serving
@@ -54,7 +56,9 @@ def _keep_a_set(spec: ModelSpec) -> None:
     path = cache_path(spec)
     assert path is not None
     write(
-        Background({"t2t": np.linspace(0, 1, 201)}, {"t2t": 200}, spec.fingerprint), spec.name, path
+        Background({"t2t": np.linspace(0, 1, 201)}, {"t2t": 200}, fingerprint(spec)),
+        spec.name,
+        path,
     )
 
 
