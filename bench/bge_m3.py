@@ -27,7 +27,7 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders import bge_m3
-from mmdemo.encoders.bge_m3 import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3Encoder
 from mmdemo.encoders.parts.batching import by_length
 
 CONFIG: dict[str, Any] = {
@@ -56,7 +56,7 @@ LENGTHS = (12, 18, 25, 31, 44, 60, 75, 90, 14, 22, 28, 37, 52, 66, 83, 110, 160,
 _PEAK = """
 import sys, time
 from pathlib import Path
-from mmdemo.encoders.bge_m3 import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3Encoder
 status = lambda: dict(line.split(":", 1) for line in open("/proc/self/status"))
 peak = lambda: status()["VmHWM"].split()[0]
 encoder = BGEM3Encoder("bench", Path(sys.argv[1]))

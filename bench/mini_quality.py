@@ -26,7 +26,7 @@ from bench import mini_sets
 from bench.mini_sections import Scores, Section, Sets, Value, scored
 from bench.mini_sets import Labelled
 from bench.mini_variants import look, variants
-from mmdemo.encoders.mini import MiniEncoder
+from mmdemo.encoders.mini.model import MiniEncoder
 from training.packages import CACHE
 from training.train_text import WORK, taught_names
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from timm.data.imagenet_info import ImageNetInfo
 from torch.nn import functional as F
 
-from mmdemo.encoders.mini import Head, MiniEncoder, VisionOutput, text_states, views_of
+from mmdemo.encoders.mini.model import Head, MiniEncoder, VisionOutput, text_states, views_of
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 
 FIRST_VERSION_FUSION = (0.6, 0.4)

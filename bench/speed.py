@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from mmdemo import compare
-from mmdemo.encoders.mini import MiniEncoder
+from mmdemo.encoders.mini.model import MiniEncoder
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 

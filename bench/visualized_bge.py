@@ -27,9 +27,9 @@ from PIL import Image
 from torch import nn
 
 from mmdemo import compare
-from mmdemo.encoders import visualized_bge
 from mmdemo.encoders.parts.linear import multiplying
-from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge import model
+from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
 
 CONFIG = {
     "model_type": "bert",
@@ -53,7 +53,7 @@ _LOAD = """
 import sys, time
 from pathlib import Path
 import torch
-from mmdemo.encoders import visualized_bge as module
+from mmdemo.encoders.visualized_bge import model as module
 folder = Path(sys.argv[1])
 start = time.perf_counter()
 if sys.argv[2] == "ours":
@@ -91,9 +91,9 @@ def main() -> None:
 def _make(folder: Path) -> None:
     """Write random weights of the official sizes in the official layout."""
     torch.manual_seed(0)
-    network = visualized_bge._Network(CONFIG, {"timm_model": "eva02_base_patch16_clip_224"})
+    network = model._Network(CONFIG, {"timm_model": "eva02_base_patch16_clip_224"})
     names = network.state_dict()
-    state = {visualized_bge._renamed(name, back=True): value for name, value in names.items()}
+    state = {model._renamed(name, back=True): value for name, value in names.items()}
     folder.mkdir(exist_ok=True)
     torch.save(state, folder / "Visualized_random.pth")
     (folder / "config.json").write_text(json.dumps(CONFIG))
@@ -180,7 +180,7 @@ def _reference(encoder: VisualizedBGEEncoder, picture: Image.Image | None, text:
     if picture is None:
         states = network.text.embeddings(input_ids=ids)
     else:
-        tokens = network.image_tokens(visualized_bge._pixels(encoder._prepare(picture))[None])
+        tokens = network.image_tokens(model._pixels(encoder._prepare(picture))[None])
         positions = torch.arange(ids.shape[1])[None] + tokens.shape[1]
         positions[:, 0] = 0
         words = network.text.embeddings(input_ids=ids, position_ids=positions)

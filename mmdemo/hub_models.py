@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmdemo.encoders.parts.file_names import CHECKPOINTS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
 from mmdemo.hub import cached, confirm_public, fetch, listing, plan, snapshot
-from mmdemo.local import ACCEPTED, CHECKPOINTS, files_needed, recognise
+from mmdemo.local import ACCEPTED, files_needed, recognise
 
 _CONFIG = "config.json"
 _CONFIG_BYTES = 1_000_000  # real ones have some thousand

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mmdemo.encoders.spec import HubFiles, ModelSpec
+from mmdemo.encoders import bge_m3, blip, dual_encoder, mini, visualized_bge
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError, did_you_mean
 from mmdemo.hub import is_hub_id, typed_id
 from mmdemo.hub_models import from_cache, from_hub
@@ -26,165 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-_VISUALIZED_BGE = "visualized_bge:VisualizedBGEEncoder"
-# Configuration and tokenizer: the checkpoint holds the text encoder's weights too.
-_TEXT_ENCODER = ("config.json", "tokenizer.json", "tokenizer_config.json")
-
-_DUAL_ENCODER = "dual_encoder:DualEncoder"
-# What transformers saves of a model, without its weights. A repository may hold those in several
-# formats; safetensors are taken where they are certain to be there.
-_SETTINGS = ("config.json", "preprocessor_config.json", "tokenizer_config.json")
-
 _SPECS = (
-    ModelSpec(
-        name="mini",
-        title="mini (embedded)",
-        architecture="mini:MiniEncoder",
-        source="package:mini",
-        modalities=("text", "image", "fused"),
-        fusion="native",
-        dim=384,
-        languages=("en", "zh"),
-        size_mb=49.8,
-        licence="Apache-2.0",
-        representations=("dense", "multi_vector"),
-    ),
-    ModelSpec(
-        name="visualized-bge-base-en",
-        title="Visualized-BGE base-en",
-        architecture=_VISUALIZED_BGE,
-        source="hub:BAAI/bge-visualized",
-        modalities=("text", "image", "fused"),
-        fusion="native",
-        dim=768,
-        languages=("en",),
-        size_mb=788,
-        licence="MIT",
-        hub=(
-            HubFiles("BAAI/bge-base-en-v1.5", _TEXT_ENCODER),
-            HubFiles("BAAI/bge-visualized", ("Visualized_base_en_v1.5.pth",)),
-        ),
-    ),
-    ModelSpec(
-        name="visualized-bge-m3",
-        title="Visualized-BGE m3",
-        architecture=_VISUALIZED_BGE,
-        source="hub:BAAI/bge-visualized",
-        modalities=("text", "image", "fused"),
-        fusion="native",
-        dim=1024,
-        languages=("multilingual",),
-        size_mb=3510,
-        licence="MIT",
-        hub=(
-            HubFiles("BAAI/bge-m3", _TEXT_ENCODER),
-            HubFiles("BAAI/bge-visualized", ("Visualized_m3.pth",)),
-        ),
-    ),
-    ModelSpec(
-        name="clip-vit-b32",
-        title="CLIP ViT-B/32",
-        architecture=_DUAL_ENCODER,
-        source="hub:openai/clip-vit-base-patch32",
-        modalities=("text", "image", "fused"),
-        fusion="averaged",
-        dim=512,
-        languages=("en",),
-        size_mb=605,
-        licence="MIT",
-        hub=(
-            HubFiles(
-                "openai/clip-vit-base-patch32",
-                (*_SETTINGS, "tokenizer.json", "pytorch_model.bin"),
-            ),
-        ),
-    ),
-    ModelSpec(
-        name="clip-vit-l14",
-        title="CLIP ViT-L/14",
-        architecture=_DUAL_ENCODER,
-        source="hub:openai/clip-vit-large-patch14",
-        modalities=("text", "image", "fused"),
-        fusion="averaged",
-        dim=768,
-        languages=("en",),
-        size_mb=1711,
-        licence="MIT",
-        hub=(
-            HubFiles(
-                "openai/clip-vit-large-patch14",
-                (*_SETTINGS, "tokenizer.json", "model.safetensors"),
-            ),
-        ),
-    ),
-    ModelSpec(
-        name="siglip2-base",
-        title="SigLIP 2 base",
-        architecture=_DUAL_ENCODER,
-        source="hub:google/siglip2-base-patch16-224",
-        modalities=("text", "image", "fused"),
-        fusion="averaged",
-        dim=768,
-        languages=("multilingual",),
-        size_mb=1535,
-        licence="Apache-2.0",
-        hub=(
-            HubFiles(
-                "google/siglip2-base-patch16-224",
-                (*_SETTINGS, "tokenizer.json", "model.safetensors"),
-            ),
-        ),
-    ),
-    ModelSpec(
-        name="blip-itm-base",
-        title="BLIP retrieval base",
-        architecture="blip:BlipEncoder",
-        source="hub:Salesforce/blip-itm-base-coco",
-        modalities=("text", "image", "fused"),
-        fusion="native",
-        dim=256,
-        languages=("en",),
-        size_mb=896,
-        licence="BSD-3-Clause",
-        hub=(
-            HubFiles(
-                "Salesforce/blip-itm-base-coco",
-                (*_SETTINGS, "tokenizer.json", "pytorch_model.bin"),
-            ),
-        ),
-    ),
-    ModelSpec(
-        name="align-base",
-        title="ALIGN base",
-        architecture=_DUAL_ENCODER,
-        source="hub:kakaobrain/align-base",
-        modalities=("text", "image", "fused"),
-        fusion="averaged",
-        dim=640,
-        languages=("en",),
-        size_mb=690,
-        licence="",
-        hub=(HubFiles("kakaobrain/align-base", (*_SETTINGS, "vocab.txt", "pytorch_model.bin")),),
-    ),
-    ModelSpec(
-        name="bge-m3",
-        title="BGE-M3",
-        architecture="bge_m3:BGEM3Encoder",
-        source="hub:BAAI/bge-m3",
-        modalities=("text",),
-        fusion="none",
-        dim=1024,
-        languages=("multilingual",),
-        size_mb=2290,
-        licence="MIT",
-        representations=("dense", "sparse", "multi_vector"),
-        hub=(
-            HubFiles(
-                "BAAI/bge-m3",
-                (*_TEXT_ENCODER, "pytorch_model.bin", "sparse_linear.pt", "colbert_linear.pt"),
-            ),
-        ),
-    ),
+    *mini.SPECS,
+    *visualized_bge.SPECS,
+    *dual_encoder.SPECS,
+    *blip.SPECS,
+    *bge_m3.SPECS,
 )
 
 MODELS: MappingProxyType[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, XLMRobertaModel
 
 from mmdemo import MODELS, load_encoder
 from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.bge_m3 import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3Encoder
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.linear import Kernel

@@ -15,9 +15,9 @@ from PIL import Image
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
 from mmdemo import load_encoder
-from mmdemo.encoders import blip as module
 from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.blip import BlipEncoder
+from mmdemo.encoders.blip import model as module
+from mmdemo.encoders.blip.model import BlipEncoder
 from mmdemo.errors import ModelError, TextError
 from mmdemo.registry import MODELS, find_model
 from tests.conftest import unused

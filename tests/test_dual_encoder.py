@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoProcessor
 
 from mmdemo import load_encoder
-from mmdemo.encoders.dual_encoder import DualEncoder
+from mmdemo.encoders.dual_encoder import recognise
+from mmdemo.encoders.dual_encoder.model import DualEncoder
 from mmdemo.encoders.parts.pretrained import PictureReader
 from mmdemo.errors import ModelError
-from mmdemo.local import describe, files_needed
+from mmdemo.local import files_needed
 from mmdemo.registry import MODELS, find_model
 from tests.conftest import unused
 from tests.tiny_models import TINY_MODELS, tiny_clip, tiny_siglip
@@ -204,7 +205,8 @@ def test_siglip_pads_as_its_tokenizer_says(side: str, names: list[str], tmp_path
 
 def test_languages_by_the_vocabulary() -> None:
     def languages(kind: str, tokens: int) -> tuple[str, ...]:
-        found = describe({"model_type": kind, "text_config": {"vocab_size": tokens}})
+        config = {"model_type": kind, "text_config": {"vocab_size": tokens}}
+        found = recognise(Path(), config, None)
         assert found is not None
         return found.languages
 

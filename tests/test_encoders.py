@@ -12,7 +12,7 @@ from PIL import Image
 from mmdemo import MODELS, MMDemoError, load_encoder
 from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.cache import ArrayCache, content_key
-from mmdemo.encoders.mini import MiniEncoder
+from mmdemo.encoders.mini.model import MiniEncoder
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.images import open_image
 from mmdemo.models.files import on_this_machine
@@ -158,7 +158,7 @@ def test_many_threads_get_one_encoder() -> None:
 
 
 def test_many_threads_load_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mmdemo.encoders.mini as module
+    import mmdemo.encoders.mini.model as module
     from mmdemo import registry
 
     loads = []

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mmdemo.assets import ASSETS
 from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.mini import Head, MiniEncoder, fused_states, views_of
+from mmdemo.encoders.mini.model import Head, MiniEncoder, fused_states, views_of
 from mmdemo.errors import ModelError
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image

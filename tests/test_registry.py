@@ -13,7 +13,7 @@ import pytest
 
 from mmdemo import MODELS, load_encoder
 from mmdemo.encoders.spec import HubFiles
-from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.models.files import on_this_machine
 from mmdemo.progress import Progress
@@ -184,7 +184,10 @@ CHOICE = (
     "models/files",
     "registry",
     "encoders/parts/pretrained",
-    "encoders/blip",
+    "encoders/visualized_bge/__init__",
+    "encoders/dual_encoder/__init__",
+    "encoders/blip/__init__",
+    "encoders/blip/model",
 )
 
 

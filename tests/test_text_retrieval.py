@@ -17,7 +17,7 @@ from mmdemo import load_encoder
 from mmdemo.__main__ import main
 from mmdemo.background import background
 from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.bge_m3 import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3Encoder
 from mmdemo.errors import ModelError, TextError
 from mmdemo.examples import ranking_examples
 from mmdemo.passages import open_document, read_document, split_document, typed_passages

@@ -18,7 +18,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmdemo import compare
-from mmdemo.encoders import visualized_bge as module
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.checkpoint import check_filled
 from mmdemo.encoders.parts.linear import (
@@ -28,7 +27,8 @@ from mmdemo.encoders.parts.linear import (
     multiplying,
     pack,
 )
-from mmdemo.encoders.visualized_bge import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge import model as module
+from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.images import to_rgb
 from tests.conftest import unused

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
-from mmdemo.encoders.mini import Head, views_of
+from mmdemo.encoders.mini.model import Head, views_of
 from mmdemo.images import to_rgb
 from training.calibration_photos import calibration_pictures
 from training.captioned import emoji

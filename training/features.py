@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from mmdemo.encoders.mini import VisionOutput, whole_view
+from mmdemo.encoders.mini.model import VisionOutput, whole_view
 from training.captioned import Captioned, training_pictures
 from training.packages import CACHE
 from training.render import COLOURS, on_ground, raster, tinted

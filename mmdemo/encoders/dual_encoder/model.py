@@ -35,6 +35,7 @@ from transformers import (
 )
 
 from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.dual_encoder import languages_of
 from mmdemo.encoders.parts.checkpoint import read_json
 from mmdemo.encoders.parts.pretrained import (
     PictureReader,
@@ -42,7 +43,6 @@ from mmdemo.encoders.parts.pretrained import (
     load_network,
 )
 from mmdemo.errors import ModelError
-from mmdemo.local import languages_of
 from mmdemo.types import Activation, TokenUsage
 
 

@@ -49,6 +49,7 @@ from mmdemo.encoders.parts.checkpoint import (
     read_json,
 )
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
+from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.types import TokenUsage
@@ -65,13 +66,13 @@ class _Family(NamedTuple):
 
 
 _FAMILIES = {
-    "bert": _Family(BertConfig, BertModel, "eva02_base_patch16_clip_224", False, ("en",)),
+    "bert": _Family(BertConfig, BertModel, "eva02_base_patch16_clip_224", False, LANGUAGES["bert"]),
     "xlm-roberta": _Family(
         XLMRobertaConfig,
         XLMRobertaModel,
         "eva02_large_patch14_clip_224",
         True,
-        ("multilingual",),
+        LANGUAGES["xlm-roberta"],
     ),
 }
 
@@ -271,8 +272,8 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     """Build the network without memory and fill it from the checkpoint."""
     config = read_json(folder, "config.json")
     vision: dict[str, Any] = {"timm_model": _family(config).vision}
-    if (folder / "vision_config.json").is_file():
-        vision = read_json(folder, "vision_config.json")
+    if (folder / VISION_CONFIG).is_file():
+        vision = read_json(folder, VISION_CONFIG)
     with torch.device("meta"):
         network = _Network(config, vision)
     # Any number type is accepted; float32, as published, is not copied.

@@ -28,6 +28,7 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders.base import Encoder, Features, Step
+from mmdemo.encoders.bge_m3 import MULTI_VECTOR_HEAD, SPARSE_HEAD, TOWER_WEIGHTS
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.checkpoint import (
     check_filled,
@@ -40,10 +41,6 @@ from mmdemo.encoders.parts.text_tower import FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.settings import limits
 from mmdemo.types import SparseEmbedding, TextEncoding, Token, TokenUsage
-
-SPARSE_HEAD, MULTI_VECTOR_HEAD = "sparse_linear.pt", "colbert_linear.pt"
-
-_TOWER_FILES = ("model.safetensors", "pytorch_model.bin")
 
 _DROPPED = (
     (r"pooler\..+", "an embedding is the first state itself, the pooler is never called"),
@@ -213,7 +210,7 @@ def _ours(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _tower_file(folder: Path) -> Path:
-    for name in _TOWER_FILES:
+    for name in TOWER_WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise ModelError(f"'{folder.name}' has no weights: {' or '.join(_TOWER_FILES)}.")
+    raise ModelError(f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.")
