@@ -8,7 +8,8 @@
 from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
-from mmdemo.registry import MODELS, load_encoder
+from mmdemo.models.catalogue import MODELS
+from mmdemo.models.pool import load_encoder
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.zero_shot import Classification, classify
 

@@ -14,12 +14,13 @@ from mmdemo.background import background, cache_path, ensure
 from mmdemo.compare import LABELS, PAIRS, TEXT_IMAGE, Comparison, Leaning, compare
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, SettingError
-from mmdemo.hub import fetch
 from mmdemo.models.files import download_plan, on_this_machine
+from mmdemo.models.find import find_model, model_rows, offered, unavailable
+from mmdemo.models.hub.download import fetch
+from mmdemo.models.pool import load_encoder
 from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
-from mmdemo.registry import find_model, load_encoder, model_rows, offered, unavailable
 from mmdemo.similarity import degrees, order
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.types import Verdict

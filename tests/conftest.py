@@ -77,7 +77,7 @@ def _as_in_a_new_process(
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in memory of the hub's answers and of what was measured."""
-    monkeypatch.setattr("mmdemo.registry._of_hub", {})
+    monkeypatch.setattr("mmdemo.models.find._of_hub", {})
     monkeypatch.setattr("mmdemo.ui.downloads._downloads", {})
     monkeypatch.setattr("mmdemo.background._known", {})
     monkeypatch.setattr("mmdemo.background._failed", set())

@@ -17,9 +17,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo import background, registry
+from mmdemo import background
 from mmdemo.encoders.base import Encoder, Features
 from mmdemo.encoders.spec import ModelSpec
+from mmdemo.models import find, pool
 from mmdemo.models.files import fingerprint
 from mmdemo.similarity import unit_rows
 from mmdemo.types import Token, TokenUsage
@@ -87,11 +88,11 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
     module = ModuleType("mmdemo.encoders.held")
     module.HeldEncoder = HeldEncoder  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    models = MappingProxyType({**registry.MODELS, spec.name: spec})
-    monkeypatch.setattr(registry, "MODELS", models)
+    models = MappingProxyType({**find.MODELS, spec.name: spec})
+    monkeypatch.setattr(find, "MODELS", models)
     # Nothing else may run it.
     monkeypatch.setattr(background, "_failed", {(spec.name, fingerprint(spec))})
-    encoder = registry.load_encoder(spec)
+    encoder = pool.load_encoder(spec)
     assert isinstance(encoder, HeldEncoder)
     return encoder
 

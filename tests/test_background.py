@@ -27,7 +27,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
 from mmdemo.models.files import fingerprint
-from mmdemo.registry import find_model
+from mmdemo.models.find import find_model
 from tests.conftest import ROOT, TINY, forget
 from training import build_background
 

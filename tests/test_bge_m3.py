@@ -20,7 +20,7 @@ from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.linear import Kernel
 from mmdemo.errors import ModelError, TextError
-from mmdemo.registry import find_model, model_row
+from mmdemo.models.find import find_model, model_row
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked
 from mmdemo.types import Representation, SparseEmbedding
 from tests.bge_m3 import CONFIG, save

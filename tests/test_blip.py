@@ -19,7 +19,8 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.blip import model as module
 from mmdemo.encoders.blip.model import BlipEncoder
 from mmdemo.errors import ModelError, TextError
-from mmdemo.registry import MODELS, find_model
+from mmdemo.models.catalogue import MODELS
+from mmdemo.models.find import find_model
 from tests.conftest import unused
 from tests.tiny_models import tiny_blip
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmdemo import MODELS
+from mmdemo.models.find import find_model
 from mmdemo.published import COURSE, COURSE_TEXT
-from mmdemo.registry import find_model
 from mmdemo.ui import course, similarity_handlers
 from mmdemo.ui.model_views import model_size
 from mmdemo.ui.similarity_handlers import Shown

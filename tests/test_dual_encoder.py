@@ -22,8 +22,9 @@ from mmdemo.encoders.dual_encoder import recognise
 from mmdemo.encoders.dual_encoder.model import DualEncoder
 from mmdemo.encoders.parts.pretrained import PictureReader
 from mmdemo.errors import ModelError
-from mmdemo.local import files_needed
-from mmdemo.registry import MODELS, find_model
+from mmdemo.models.catalogue import MODELS
+from mmdemo.models.find import find_model
+from mmdemo.models.hub.describe import files_needed
 from tests.conftest import unused
 from tests.tiny_models import TINY_MODELS, tiny_clip, tiny_siglip
 

@@ -159,10 +159,10 @@ def test_many_threads_get_one_encoder() -> None:
 
 def test_many_threads_load_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import mmdemo.encoders.mini.model as module
-    from mmdemo import registry
+    from mmdemo.models import pool
 
     loads = []
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(pool, "_loaded", {})
     original = module._load_vision_tower
     monkeypatch.setattr(module, "_load_vision_tower", lambda *a: loads.append(1) or original(*a))
     threads = [threading.Thread(target=load_encoder, args=("mini",)) for _ in range(16)]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mmdemo.hub import HubPlace, Plan, RemoteFile, hub_place
+from mmdemo.models.hub.cache import Plan, RemoteFile
+from mmdemo.models.hub.place import HubPlace, hub_place
 from mmdemo.progress import Meter, Progress, clock, size_text
 from tests.conftest import ROOT, Command
 from tests.hub_server import Hub, serve
@@ -117,7 +118,7 @@ def test_a_server_without_ranges_sends_the_file_again(hub: Hub, command: Command
 def test_a_connection_that_breaks_for_good_is_explained(
     hub: Hub, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmdemo.hub._ATTEMPTS", 0)
+    monkeypatch.setattr("mmdemo.models.hub.download._ATTEMPTS", 0)
     hub.break_after = [1_000_000] + [0] * 9
     done = command("download", NAME)
     assert done.status == 1
@@ -129,7 +130,7 @@ def test_a_connection_that_breaks_for_good_is_explained(
 def test_damage_is_noticed(hub: Hub, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.break_after = [1_000_000] + [0] * 9
     with monkeypatch.context() as once:
-        once.setattr("mmdemo.hub._ATTEMPTS", 0)
+        once.setattr("mmdemo.models.hub.download._ATTEMPTS", 0)
         command("download", NAME)
     (file,) = hub_place().cache.glob("models--*visualized/blobs/*.incomplete")
     file.write_bytes(b"x" + file.read_bytes()[1:])

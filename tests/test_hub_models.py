@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from transformers import CLIPModel
 
-from mmdemo import compare, load_encoder, registry
+from mmdemo import compare, load_encoder
 from mmdemo.errors import DownloadError, MMDemoError
-from mmdemo.hub import hub_place, is_hub_id, typed_id
+from mmdemo.models import pool
 from mmdemo.models.files import on_this_machine
-from mmdemo.registry import find_model, find_offered, model_row
+from mmdemo.models.find import find_model, find_offered, model_row
+from mmdemo.models.hub.place import hub_place, is_hub_id, typed_id
 from tests.apps import environment
 from tests.conftest import TINY, Command, forget
 from tests.hub_server import COMMIT, Hub, serve
@@ -58,8 +59,8 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def call(function: Callable[..., Any], *given: Any, **settings: str) -> Any:
         forget(monkeypatch)
-        ours = {key: known for key, known in registry._loaded.items() if key[0] == "mini"}
-        monkeypatch.setattr(registry, "_loaded", ours)  # nothing of the hub's
+        ours = {key: known for key, known in pool._loaded.items() if key[0] == "mini"}
+        monkeypatch.setattr(pool, "_loaded", ours)  # nothing of the hub's
         with environment(settings):
             return function(*given)
 

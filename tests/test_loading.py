@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mmdemo import registry
 from mmdemo.errors import ModelError
-from mmdemo.registry import load_encoder
+from mmdemo.models import pool
+from mmdemo.models.pool import load_encoder
 from tests import bge_m3
 from tests.conftest import ROOT, TINY
 from tests.tiny_models import tiny_blip, tiny_clip
@@ -64,7 +64,7 @@ def test_what_nobody_foresaw_is_told_without_a_path(
     def broken(name: str) -> None:
         raise ImportError(f"cannot import name 'BertConfig' from 'transformers' ({ROOT}/secret)")
 
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(pool, "_loaded", {})
     monkeypatch.setattr(importlib, "import_module", broken)
     with pytest.raises(ModelError, match="mini could not be loaded") as caught:
         load_encoder("mini")

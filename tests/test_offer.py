@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mmdemo import registry
 from mmdemo.__main__ import main
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import DownloadError, ModelError, SettingError
-from mmdemo.registry import find_offered, model_rows, offered, unavailable
+from mmdemo.models import find
+from mmdemo.models.find import find_offered, model_rows, offered, unavailable
 from mmdemo.ui import course, model_handlers, similarity_handlers, text_handlers
 from mmdemo.ui.app import build, launch
 from mmdemo.ui.jobs import CurrentJob
@@ -41,9 +41,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             status=0,
         )
 
-    monkeypatch.setattr(registry, "_unreachable", {})
-    monkeypatch.setattr(registry, "from_hub", no_answer)
-    monkeypatch.setattr(registry, "from_cache", lambda repo: None)
+    monkeypatch.setattr(find, "_unreachable", {})
+    monkeypatch.setattr(find, "from_hub", no_answer)
+    monkeypatch.setattr(find, "from_cache", lambda repo: None)
     return asked
 
 
@@ -77,8 +77,8 @@ def test_choosing_it_asks_again(asked: list[str], monkeypatch: pytest.MonkeyPatc
     shown = model_handlers.choose(GONE, "en", needs=NEEDS)
     assert "The hub does not answer" in shown.download["value"]
     assert asked == [GONE, GONE]
-    there = replace(registry.MODELS["mini"], name=GONE)
-    monkeypatch.setattr(registry, "describe_hub", lambda repo, **_: there)
+    there = replace(find.MODELS["mini"], name=GONE)
+    monkeypatch.setattr(find, "describe_hub", lambda repo, **_: there)
     assert find_offered(GONE, ask=True).name == GONE
     assert [spec.name for spec in offered()] == ["mini", GONE]
     assert unavailable() == {}

@@ -19,10 +19,10 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
+from mmdemo.models.find import find_model
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
 from mmdemo.progress import Progress
 from mmdemo.published import COURSE, COURSE_TEXT
-from mmdemo.registry import find_model
 from mmdemo.ui import app, course, model_views, similarity_handlers
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.markup import error_message, percent_text

@@ -13,8 +13,8 @@ import argparse
 import sys
 
 from mmdemo.background import measure, shipped_path, write
+from mmdemo.models.pool import load_encoder
 from mmdemo.progress import print_share
-from mmdemo.registry import load_encoder
 
 
 def main() -> None:

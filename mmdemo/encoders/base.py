@@ -70,7 +70,7 @@ class Encoder(ABC):
     """Turns items into unit vectors in one space. Safe to use from many threads.
 
     Attributes:
-        name: the name in the registry.
+        name: the name in the catalogue.
         dim: length of a vector.
         modalities: what can be embedded.
         representations: what a text can become; all models make one dense vector of it.

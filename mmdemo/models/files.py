@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mmdemo import hub
 from mmdemo.assets import ASSETS, files_fingerprint, missing_files, read_config
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
-from mmdemo.hub import Plan, cached, fetch, plan
+from mmdemo.models.hub import cache
+from mmdemo.models.hub.ask import plan
+from mmdemo.models.hub.cache import Plan, cached
+from mmdemo.models.hub.download import fetch
 from mmdemo.progress import Report
 
 
@@ -26,7 +28,7 @@ def fingerprint(spec: ModelSpec) -> str:
     """Return what tells the weights from others, 16 hex digits; empty where they are not here."""
     try:
         if spec.hub:
-            return hub.fingerprint(spec.hub)
+            return cache.fingerprint(spec.hub)
         if spec.local:
             return files_fingerprint(all_files(spec.local))
         return str(read_config(_shipped(spec))["fingerprint"])

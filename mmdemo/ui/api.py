@@ -20,8 +20,8 @@ from mmdemo.compare import compare
 from mmdemo.errors import MMDemoError, ModelError, checked_signs
 from mmdemo.examples import examples
 from mmdemo.images import open_image
+from mmdemo.models.find import model_rows
 from mmdemo.prompts import TEMPLATE_SETS, split_templates
-from mmdemo.registry import model_rows
 from mmdemo.text_retrieval import rank_passages
 from mmdemo.types import REPRESENTATIONS
 from mmdemo.ui import model_handlers, similarity_tab, text_tab, zero_shot_tab

@@ -13,7 +13,8 @@ import gradio as gr
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
 from mmdemo.models.files import on_this_machine
-from mmdemo.registry import find_offered, load_encoder
+from mmdemo.models.find import find_offered
+from mmdemo.models.pool import load_encoder
 from mmdemo.settings import limits, paths_accepted
 from mmdemo.ui import api, downloads, sessions, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET

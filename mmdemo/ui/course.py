@@ -13,9 +13,11 @@ import gradio as gr
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
 from mmdemo.images import open_unchanged
+from mmdemo.models.catalogue import MODELS
 from mmdemo.models.files import on_this_machine
+from mmdemo.models.find import find_offered, offered
+from mmdemo.models.pool import load_encoder
 from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
-from mmdemo.registry import MODELS, find_offered, load_encoder, offered
 from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser

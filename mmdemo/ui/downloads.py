@@ -7,8 +7,8 @@ import threading
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import DownloadError, MMDemoError
-from mmdemo.hub import fetch
 from mmdemo.models.files import download_plan
+from mmdemo.models.hub.download import fetch
 from mmdemo.progress import Progress
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.models.files import on_this_machine
-from mmdemo.registry import find_offered, load_encoder, offered, unavailable
+from mmdemo.models.find import find_offered, offered, unavailable
+from mmdemo.models.pool import load_encoder
 from mmdemo.settings import offered_models
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views

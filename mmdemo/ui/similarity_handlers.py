@@ -19,7 +19,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image, shown_by_browsers
-from mmdemo.registry import find_offered
+from mmdemo.models.find import find_offered
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.inputs import Upload

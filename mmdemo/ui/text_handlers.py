@@ -16,6 +16,7 @@ from mmdemo.background import background, measuring, start
 from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import ranking_examples
+from mmdemo.models.find import find_offered
 from mmdemo.passages import (
     checked_document,
     open_document,
@@ -23,7 +24,6 @@ from mmdemo.passages import (
     split_document,
     typed_passages,
 )
-from mmdemo.registry import find_offered
 from mmdemo.similarity import order
 from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, rank_passages
 from mmdemo.ui import text_views as views

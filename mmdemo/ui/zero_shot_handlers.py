@@ -21,6 +21,7 @@ from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
+from mmdemo.models.find import find_offered
 from mmdemo.prompts import (
     LABEL_SETS,
     TEMPLATE_SETS,
@@ -28,7 +29,6 @@ from mmdemo.prompts import (
     split_labels,
     split_templates,
 )
-from mmdemo.registry import find_offered
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mmdemo import compare, load_encoder, registry
+from mmdemo import compare, load_encoder
 from mmdemo.compare import PAIRS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.images import open_unchanged
+from mmdemo.models import find
 from mmdemo.published import COURSE, COURSE_PICTURES, reproduce
 from tests.apps import App, serving
 from tests.browser.conftest import Visit, both_sizes, visiting
@@ -166,7 +167,7 @@ def test_a_model_comes_while_others_work(
     opening: tuple[Path, Path, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, "tiny": TINY_OF_THE_HUB})
+    monkeypatch.setattr(find, "MODELS", {**find.MODELS, "tiny": TINY_OF_THE_HUB})
     settings = {"MMDEMO_MODELS": "mini,tiny", "HF_ENDPOINT": hub.address}
     hub.piece, hub.pause = 512, 0.05  # minutes: it is stopped before
     with (

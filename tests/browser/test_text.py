@@ -15,8 +15,8 @@ from mmdemo.background import Background, cache_path, write
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.examples import ranking_examples
 from mmdemo.models.files import fingerprint
+from mmdemo.models.find import find_model
 from mmdemo.passages import split_document
-from mmdemo.registry import find_model
 from mmdemo.similarity import order
 from mmdemo.text_retrieval import Ranking, explain, rank_passages
 from tests.apps import App, environment, serving

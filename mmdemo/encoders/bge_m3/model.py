@@ -63,7 +63,7 @@ class BGEM3Encoder(FastPass, Encoder):
         """Load the weights; their bytes are read from disk at the first text.
 
         Args:
-            name: the name in the registry.
+            name: the name in the catalogue.
             folder: has `config.json`, tokenizer files, `pytorch_model.bin` or `model.safetensors`,
                 `sparse_linear.pt` and `colbert_linear.pt`, as BAAI/bge-m3 has them.
 

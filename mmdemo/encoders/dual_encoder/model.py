@@ -95,7 +95,7 @@ class DualEncoder(Encoder):
         """Load the weights; their bytes are read from disk at the first `encode`.
 
         Args:
-            name: the name in the registry.
+            name: the name in the catalogue.
             folder: as transformers' `save_pretrained` writes it for the model and its processor.
             checkpoint: the weights; by default those of the folder.
 

@@ -73,7 +73,7 @@ class MiniEncoder(Encoder):
         """Load the weights.
 
         Args:
-            name: the name in the registry.
+            name: the name in the catalogue.
             path: folder with `config.json`, tokenizer and safetensors; by default the packaged one.
 
         Raises:

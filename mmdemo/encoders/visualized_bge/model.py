@@ -119,7 +119,7 @@ class VisualizedBGEEncoder(FastPass, Encoder):
         """Load the weights; their bytes are read from disk at the first `encode`.
 
         Args:
-            name: the name in the registry.
+            name: the name in the catalogue.
             folder: has `config.json` and tokenizer files of the text encoder, and where the vision
                 tower's sizes are not the official ones, `vision_config.json` with `timm_model`,
                 `img_size`, `embed_dim`, `depth` and `num_heads`.

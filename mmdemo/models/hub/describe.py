@@ -1,7 +1,7 @@
 """A repository of the hub that nobody has described: which architecture, and which of its files.
 
 Nothing of it is run. `config.json` and the names of the files say what it is, by the same functions
-that recognise a directory of this machine (`local.py`).
+that recognise a directory of this machine (`models/local.py`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,36 @@ from tempfile import TemporaryDirectory
 from mmdemo.encoders.parts.file_names import CHECKPOINTS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
-from mmdemo.hub import cached, confirm_public, fetch, listing, plan, snapshot
-from mmdemo.local import ACCEPTED, files_needed, recognise
+from mmdemo.models.catalogue import FILES_OF_FAMILIES
+from mmdemo.models.hub.ask import confirm_public, listing, plan
+from mmdemo.models.hub.cache import cached, snapshot
+from mmdemo.models.hub.download import fetch
+from mmdemo.models.local import ACCEPTED, recognise
 
 _CONFIG = "config.json"
 _CONFIG_BYTES = 1_000_000  # real ones have some thousand
 _MOST_FILES = 1000
+
+_SMALL_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    *FILES_OF_FAMILIES,
+)
+_WEIGHT_FILES = (
+    r"model\.safetensors",
+    r"model\.safetensors\.index\.json|model-\d+-of-\d+\.safetensors",
+    r"pytorch_model\.bin",
+)
 
 
 def from_cache(repo: str) -> ModelSpec | None:
@@ -73,6 +97,21 @@ def from_hub(repo: str, *, anonymous: bool = False) -> ModelSpec:
             shutil.copyfile(found[0] / _CONFIG, folder / _CONFIG)
         model = _described(repo, folder, told.sizes, told.licence)
     return replace(model, hub=tuple(replace(group, anonymous=anonymous) for group in model.hub))
+
+
+def files_needed(names: Iterable[str]) -> tuple[str, ...]:
+    """Choose the files that a model saved by transformers is loaded from.
+
+    Args:
+        names: all files there are, in the folder or the repository.
+
+    Returns:
+        Configurations, the tokenizer's files, and the weights in one format.
+    """
+    there = sorted(names)
+    weights = ([n for n in there if re.fullmatch(pattern, n)] for pattern in _WEIGHT_FILES)
+    small = [name for name in _SMALL_FILES if name in there]
+    return (*small, *next(filter(None, weights), []))
 
 
 def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> ModelSpec:

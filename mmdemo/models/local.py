@@ -1,23 +1,20 @@
 """What a directory on this machine holds: which architecture, in which files.
 
 An architecture is recognised by a function of its family, from the directory's `config.json` and
-the names of its files; nothing is loaded. It does as well for a repository of the hub, of which
-`files_needed` then says what to fetch.
+the names of its files; nothing is loaded. It does as well for a repository of the hub.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mmdemo.encoders import bge_m3, blip, dual_encoder, visualized_bge
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.file_names import CHECKPOINTS
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
+from mmdemo.models.catalogue import RECOGNISERS
 
 ACCEPTED = (
     "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 or "
@@ -59,7 +56,7 @@ def recognise(path: Path) -> ModelSpec:
     folder = checkpoint.parent if checkpoint else path
     config = _config(folder)
     check_sizes(config)
-    for recogniser in _RECOGNISERS:
+    for recogniser in RECOGNISERS:
         if found := recogniser(folder, config, checkpoint):
             return found
     kind = str(config.get("model_type", "no type"))[:40]
@@ -84,44 +81,3 @@ def _config(folder: Path) -> dict[str, Any]:
             name=folder.name,
         )
     return config
-
-
-_SMALL_FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    visualized_bge.VISION_CONFIG,
-    *bge_m3.HEADS,
-)
-_WEIGHT_FILES = (
-    r"model\.safetensors",
-    r"model\.safetensors\.index\.json|model-\d+-of-\d+\.safetensors",
-    r"pytorch_model\.bin",
-)
-
-
-def files_needed(names: Iterable[str]) -> tuple[str, ...]:
-    """Choose the files that a model saved by transformers is loaded from.
-
-    Args:
-        names: all files there are, in the folder or the repository.
-
-    Returns:
-        Configurations, the tokenizer's files, and the weights in one format.
-    """
-    there = sorted(names)
-    weights = ([n for n in there if re.fullmatch(pattern, n)] for pattern in _WEIGHT_FILES)
-    small = [name for name in _SMALL_FILES if name in there]
-    return (*small, *next(filter(None, weights), []))
-
-
-_RECOGNISERS = (bge_m3.recognise, visualized_bge.recognise, dual_encoder.recognise, blip.recognise)

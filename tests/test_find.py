@@ -16,8 +16,8 @@ from mmdemo.encoders.spec import HubFiles
 from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
 from mmdemo.errors import ModelError
 from mmdemo.models.files import on_this_machine
+from mmdemo.models.find import find_model, find_offered, model_row, offered
 from mmdemo.progress import Progress
-from mmdemo.registry import find_model, find_offered, model_row, offered
 from mmdemo.types import Embeddings
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import ERRORS_ZH
@@ -178,11 +178,12 @@ def test_a_page_that_others_see_tells_nothing_of_this_machine(
 
 
 CHOICE = (
-    "local",
-    "encoders/parts/bounds",
-    "hub_models",
     "models/files",
-    "registry",
+    "models/find",
+    "models/local",
+    "models/pool",
+    "models/hub/describe",
+    "encoders/parts/bounds",
     "encoders/parts/pretrained",
     "encoders/visualized_bge/__init__",
     "encoders/dual_encoder/__init__",
