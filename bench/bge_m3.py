@@ -27,7 +27,7 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders import bge_m3
-from mmdemo.encoders.bge_m3.model import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.encoders.parts.batching import by_length
 
 CONFIG: dict[str, Any] = {
@@ -56,10 +56,10 @@ LENGTHS = (12, 18, 25, 31, 44, 60, 75, 90, 14, 22, 28, 37, 52, 66, 83, 110, 160,
 _PEAK = """
 import sys, time
 from pathlib import Path
-from mmdemo.encoders.bge_m3.model import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3
 status = lambda: dict(line.split(":", 1) for line in open("/proc/self/status"))
 peak = lambda: status()["VmHWM"].split()[0]
-encoder = BGEM3Encoder("bench", Path(sys.argv[1]))
+encoder = BGEM3("bench", Path(sys.argv[1]))
 loaded = peak()
 text = " ".join(["whale"] * (int(sys.argv[2]) - 2))
 start = time.perf_counter()
@@ -85,7 +85,7 @@ def main() -> None:
         if given.only != "batches":
             memory(folder, given.tokens)
         if given.only != "memory":
-            batches(BGEM3Encoder("bench", folder), given.rounds)
+            batches(BGEM3("bench", folder), given.rounds)
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -137,7 +137,7 @@ def memory(folder: Path, lengths: Sequence[int]) -> None:
         sys.stdout.flush()
 
 
-def batches(encoder: BGEM3Encoder, rounds: int) -> None:
+def batches(encoder: BGEM3, rounds: int) -> None:
     """Print how long passages take in batches by length, as they come, and one by one."""
     ways = {
         "batches by length": lambda texts: list(encoder.read_texts(texts)),
@@ -167,7 +167,7 @@ def _passages(seed: str) -> Iterator[str]:
         yield " ".join(random.choice(WORDS, length - 2))
 
 
-def _padded(encoder: BGEM3Encoder, texts: Sequence[str]) -> None:
+def _padded(encoder: BGEM3, texts: Sequence[str]) -> None:
     for chosen in by_length(LENGTHS, encoder.batch_tokens):
         encoder._text_encodings([texts[position] for position in chosen], lambda share: None)
 

@@ -26,7 +26,7 @@ from bench import mini_sets
 from bench.mini_sections import Scores, Section, Sets, Value, scored
 from bench.mini_sets import Labelled
 from bench.mini_variants import look, variants
-from mmdemo.encoders.mini.model import MiniEncoder
+from mmdemo.encoders.mini.model import Mini
 from training.packages import CACHE
 from training.train_text import WORK, taught_names
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK, help="where training left its heads")
     parser.add_argument("--json", type=Path, help="also write unrounded values here")
     given = parser.parse_args()
-    encoder = MiniEncoder()
+    encoder = Mini()
     timing = speed(encoder, mini_sets.photos(given.cache))
     sets = load_sets(encoder, given.cache)
     models = variants(encoder, given.work)
@@ -65,7 +65,7 @@ def main() -> None:
         write(given.json, sections, photos)
 
 
-def load_sets(encoder: MiniEncoder, cache: Path) -> Sets:
+def load_sets(encoder: Mini, cache: Path) -> Sets:
     """Read the pictures, and run each through the vision tower once."""
     photos = [mini_sets.photos(cache), mini_sets.cut_outs(cache)]
     emoji = [mini_sets.unseen_concepts(cache), *mini_sets.unseen_styles(cache)]
@@ -76,7 +76,7 @@ def load_sets(encoder: MiniEncoder, cache: Path) -> Sets:
     return Sets(photos, emoji, composed, seen)
 
 
-def speed(encoder: MiniEncoder, data: Labelled) -> Section:
+def speed(encoder: Mini, data: Labelled) -> Section:
     """Time single items, none of which the encoder has seen. Run it before anything else."""
     pictures = data.pictures[: TIMED + 1]
     image = median_ms(lambda i: encoder.encode([pictures[i]]), len(pictures))

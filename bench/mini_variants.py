@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from timm.data.imagenet_info import ImageNetInfo
 from torch.nn import functional as F
 
-from mmdemo.encoders.mini.model import Head, MiniEncoder, VisionOutput, text_states, views_of
+from mmdemo.encoders.mini.model import Head, Mini, VisionOutput, text_states, views_of
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 
 FIRST_VERSION_FUSION = (0.6, 0.4)
@@ -44,7 +44,7 @@ class Variant:
     """
 
     name: str
-    encoder: MiniEncoder
+    encoder: Mini
     head: Head
     late: tuple[float, float] | None = None
     languages: tuple[str, ...] = ("en", "zh")
@@ -86,7 +86,7 @@ class Variant:
 
 
 @torch.inference_mode()
-def look(encoder: MiniEncoder, pictures: Sequence[Image.Image]) -> Seen:
+def look(encoder: Mini, pictures: Sequence[Image.Image]) -> Seen:
     """Run pictures through the vision tower, a few at a time."""
     views = [views_of(picture, encoder.image_size) for picture in pictures]
     pixels = [view for own in views for view in own]
@@ -98,7 +98,7 @@ def look(encoder: MiniEncoder, pictures: Sequence[Image.Image]) -> Seen:
     return Seen(output, [len(own) for own in views])
 
 
-def variants(encoder: MiniEncoder, work: Path | None) -> list[Variant]:
+def variants(encoder: Mini, work: Path | None) -> list[Variant]:
     """Return the rows of the table; those that were trained for it only where `work` has them."""
     shipped = encoder.head
     found = [
@@ -148,7 +148,7 @@ def projection_head(shipped: Head) -> Head:
     return head
 
 
-def first_head(encoder: MiniEncoder) -> Head:
+def first_head(encoder: Mini) -> Head:
     """Return ConSE as the first version had it: plain means of class names, ten classes."""
     head = _copied(encoder.head)
     head.project_weight.zero_()

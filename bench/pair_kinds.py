@@ -22,9 +22,9 @@ from bench.measures import Floats, auc
 from mmdemo import load_encoder
 from mmdemo.background_pairs import PER_TEXT, PICTURES, Entry, entries
 from mmdemo.compare import TEXT_IMAGE
-from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 
 _BATCH = 16
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from mmdemo import compare
-from mmdemo.encoders.mini.model import MiniEncoder
+from mmdemo.encoders.mini.model import Mini
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 
@@ -27,13 +27,13 @@ ROUNDS = 30
 def main() -> None:
     """Print a Markdown table."""
     first, second = (open_image(path) for path in examples()[1].paths)
-    encoder = MiniEncoder()
+    encoder = Mini()
     compare(encoder, first, second, "warm-up")
     fresh = [(_marked(first, n), _marked(second, n)) for n in range(ROUNDS)]
     cold = _median(lambda n: compare(encoder, *fresh[n], f"text {n}"))
     text = _median(lambda n: compare(encoder, first, second, f"another text {n}"))
     cached = _median(lambda _: compare(encoder, first, second, "warm-up"))
-    load = _median(lambda _: MiniEncoder(), 5)
+    load = _median(lambda _: Mini(), 5)
     out = sys.stdout.write
     out(f"{torch.get_num_threads()} threads, {ROUNDS} rounds\n\n| | ms | ratio |\n|---|---|---|\n")
     for name, value in (

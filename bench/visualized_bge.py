@@ -29,7 +29,7 @@ from torch import nn
 from mmdemo import compare
 from mmdemo.encoders.parts.linear import multiplying
 from mmdemo.encoders.visualized_bge import model
-from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge.model import VisualizedBGE
 
 CONFIG = {
     "model_type": "bert",
@@ -57,7 +57,7 @@ from mmdemo.encoders.visualized_bge import model as module
 folder = Path(sys.argv[1])
 start = time.perf_counter()
 if sys.argv[2] == "ours":
-    kept = module.VisualizedBGEEncoder("bench", folder)
+    kept = module.VisualizedBGE("bench", folder)
 else:
     config = module.read_json(folder, "config.json")
     kept = module._Network(config, {"timm_model": module._family(config).vision}).eval()
@@ -123,8 +123,8 @@ def _print_loading(folder: Path) -> None:
 
 
 def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
-    plain = VisualizedBGEEncoder("plain", folder)
-    ours = VisualizedBGEEncoder("ours", folder)
+    plain = VisualizedBGE("plain", folder)
+    ours = VisualizedBGE("ours", folder)
     times: dict[str, list[float]] = {}
 
     def timed(name: str, step: Callable[..., object], *arguments: object) -> None:
@@ -161,7 +161,7 @@ def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
 
 
 def _five_calls(
-    encoder: VisualizedBGEEncoder, first: Image.Image, second: Image.Image, text: str
+    encoder: VisualizedBGE, first: Image.Image, second: Image.Image, text: str
 ) -> np.ndarray:
     """Embed as the reference does: five calls, nothing shared, every state of every layer.
 
@@ -174,7 +174,7 @@ def _five_calls(
 
 
 @torch.inference_mode()
-def _reference(encoder: VisualizedBGEEncoder, picture: Image.Image | None, text: str) -> np.ndarray:
+def _reference(encoder: VisualizedBGE, picture: Image.Image | None, text: str) -> np.ndarray:
     network, tokenizer = encoder._network, encoder._tokenizer
     ids, _ = tokenizer.padded(tokenizer.ids([text]))
     if picture is None:
@@ -203,7 +203,7 @@ _EDGE = 2048
 
 
 @torch.inference_mode()
-def _multiply(encoder: VisualizedBGEEncoder) -> None:
+def _multiply(encoder: VisualizedBGE) -> None:
     """Multiply two large matrices with the kernel that the encoder chose."""
     with multiplying(encoder._kernel or "plain"):
         torch.mm(_LEFT, _RIGHT)
@@ -213,7 +213,7 @@ _LEFT, _RIGHT = torch.randn(2, _EDGE, _EDGE)
 
 
 def _operations(
-    encoder: VisualizedBGEEncoder, first: Image.Image, second: Image.Image, text: str
+    encoder: VisualizedBGE, first: Image.Image, second: Image.Image, text: str
 ) -> float:
     """Count the multiplications and additions of a cold comparison's matrix products."""
     found: list[float] = []
@@ -223,7 +223,7 @@ def _operations(
 
 
 @contextmanager
-def _counted(encoder: VisualizedBGEEncoder, found: list[float]) -> Iterator[None]:
+def _counted(encoder: VisualizedBGE, found: list[float]) -> Iterator[None]:
     def linear(layer: Any, inputs: tuple[torch.Tensor], _: object) -> None:
         found.append(2.0 * inputs[0].numel() * layer.out_features)
 

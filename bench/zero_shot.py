@@ -21,8 +21,8 @@ from PIL import Image
 
 from mmdemo import classify, load_encoder
 from mmdemo.background_pairs import PICTURES, entries
-from mmdemo.encoders.base import Encoder
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 
 _PICTURES = 20
 _DRAWS = 20

@@ -35,7 +35,7 @@ from mmdemo.progress import ShareReport
 from mmdemo.settings import cache_folder
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,8 @@ from mmdemo.settings import Limits
 from mmdemo.similarity import unit_rows
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder, Input
+    from mmdemo.models.encoder import Encoder
+    from mmdemo.models.items import Input
 
 PICTURES = ASSETS / "background/pictures"
 PROMPT = "a photo of a {}."

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.background import Background, background, percentile_ranks, percentiles
-from mmdemo.encoders.base import checked_text
-from mmdemo.images import ImageSource, as_image
+from mmdemo.images import ImageSource, as_source
+from mmdemo.models.items import checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.similarity import cosine, degrees
 from mmdemo.types import Embeddings, Fusion, Match, Verdict
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 PairKind: TypeAlias = Literal["i2i", "i2it", "t2it", "it2it"]
 
@@ -153,7 +153,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
     """
     text = checked_text(text)
     start = time.perf_counter()
-    first, second = as_image(image1), as_image(image2)
+    first, second = as_source(image1), as_source(image2)
     timings = {"open": (time.perf_counter() - start) * 1000.0}
     fused = [{"image": first, "text": text}, {"image": second, "text": text}]
     vectors = encoder.encode([text, first, second, *fused], timings=timings)  # [5, dim]

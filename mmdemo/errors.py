@@ -51,6 +51,10 @@ class SettingError(MMDemoError):
     """An environment variable with a value that makes no sense."""
 
 
+class StoppedError(MMDemoError):
+    """Work that ended because nobody wants its result any more."""
+
+
 def checked_signs(text: str) -> str:
     """Return a text if it is made of signs alone: half of one can be neither read nor sent on.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 
 @dataclass(frozen=True)

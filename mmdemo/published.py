@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from PIL import Image
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 TOLERANCE = 0.0005
 """Largest difference that counts as the same: ten times what four decimals round away."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,30 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
+def memory_mb() -> int:
+    """Return `MMDEMO_MEMORY`: most megabytes (10^6 bytes) of weights and caches; 0 where not set.
+
+    Raises:
+        SettingError: it is no whole number of at least 1.
+    """
+    return _positive("MMDEMO_MEMORY", 0)
+
+
+def chosen_device() -> str:
+    """Return `MMDEMO_DEVICE`, as torch names devices; empty where it is not set.
+
+    Raises:
+        SettingError: it names none that models run on here.
+    """
+    chosen = os.environ.get("MMDEMO_DEVICE", "").strip().lower()
+    if chosen and not re.fullmatch(r"cpu|cuda(:\d+)?", chosen):
+        raise SettingError(
+            f"MMDEMO_DEVICE is '{chosen[:40]}'; it takes cpu, cuda, or a numbered one such as "
+            "cuda:1. Without it, models run on cuda where torch finds it."
+        )
+    return chosen
+
+
 def cache_folder() -> Path | None:
     """Return `MMDEMO_CACHE`, or `~/.cache/mmdemo`; None for a user without a home directory."""
     chosen = os.environ.get("MMDEMO_CACHE", "").strip()
@@ -129,6 +154,7 @@ def _positive(variable: str, fallback: int) -> int:
         return fallback
     if not value.isdecimal() or int(value) < 1:
         raise SettingError(
-            f"{variable} is '{value}'; it takes a whole number of at least 1, such as {fallback}."
+            f"{variable} is '{value}'; it takes a whole number of at least 1, such as "
+            f"{fallback or 2000}."
         )
     return int(value)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.background import background, percentile_ranks
-from mmdemo.encoders.base import checked_text
 from mmdemo.errors import TextError
+from mmdemo.models.items import checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.passages import checked_document
 from mmdemo.settings import limits
@@ -24,7 +24,7 @@ from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order, stacked
 from mmdemo.types import REPRESENTATIONS, Representation, TextEncoding, Token, TokenUsage
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 Scores: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[Representation, float]

@@ -10,8 +10,6 @@ of its own.
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,18 +21,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import background, ensure, percentile_ranks
-from mmdemo.encoders.base import Timings, clock
-from mmdemo.encoders.cache import ByteCache, content_key
 from mmdemo.errors import PictureError
-from mmdemo.images import ImageSource, as_image
+from mmdemo.images import ImageSource, Picture, as_source
+from mmdemo.models.store import text_digest
 from mmdemo.notes import Note, temperature_notes, text_notes
 from mmdemo.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, order, unit_rows
+from mmdemo.timings import Timings, timed
 from mmdemo.types import Activation, Embeddings
 
 if TYPE_CHECKING:
-    from mmdemo.encoders.base import Encoder
+    from mmdemo.models.encoder import Encoder
 
 T = TypeVar("T")
 
@@ -43,7 +41,6 @@ Templates: TypeAlias = Sequence[str] | str
 
 _PROMPTS_AT_ONCE = 64  # between two looks at whether to go on
 _PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once
-_CACHE_BYTES = 192 * 2**20  # for each encoder; 1,000 labels x 80 templates x 768 have 123 MB
 _MATCHED_PAIRS = 200  # up to which a matching head sees every picture with every label
 _MATCHED_LABELS = 10  # of each picture, where there are more
 
@@ -57,7 +54,7 @@ Step: TypeAlias = tuple[str, int, int]
 
 @dataclass(eq=False)
 class ClassEmbeddings:
-    """Labels as vectors; the labels themselves are not in here, because the cache keeps it.
+    """Labels as vectors; the labels themselves are not in here, because the store keeps it.
 
     Attributes:
         vectors: float32 [n, dim], unit rows, each the mean over the templates.
@@ -262,14 +259,14 @@ def classify_steps(
     timings: Timings = {}
     opened = (_open(source, position) for position, source in enumerate(sources, start=1))
     # A matching head wants them again.
-    with clock(timings, "image"):
+    with timed(timings, "image"):
         pictures = list(opened) if encoder.has_matching_head else []
         vectors = yield from picture_vectors(encoder, pictures or opened, len(sources))
-    with clock(timings, "classes"):
+    with timed(timings, "classes"):
         classes = yield from class_embeddings(encoder, checked, prompts)
     matching = None
     if encoder.has_matching_head:
-        with clock(timings, "matching"):
+        with timed(timings, "matching"):
             cosines = cosine(vectors, classes.vectors)
             matching = yield from match_chances(encoder, pictures, checked, cosines)
     timings["total"] = sum(timings.values())
@@ -305,13 +302,13 @@ def class_embeddings(
     checked, prompts = checked_prompts(labels, templates)
     encoder.require("image")
     key = _key(checked, prompts)
-    classes = _cached(encoder, key)
+    classes: ClassEmbeddings | None = encoder.kept("classes", key)
     if classes is None:
         shape = len(checked), len(prompts), encoder.dim
         vectors = np.empty((shape[0], shape[2]), dtype=np.float32)
         notes = tuple(_notes(encoder, checked, prompts))
         classes = ClassEmbeddings(vectors, np.empty(shape, dtype=np.float16), notes)
-        _keep(encoder, key, classes)
+        encoder.keep("classes", key, classes)
     at_once = max(1, _PROMPTS_AT_ONCE // len(prompts))
     while not classes.complete:
         start = classes.done
@@ -327,7 +324,7 @@ def class_embeddings(
 
 
 def picture_vectors(
-    encoder: Encoder, pictures: Iterable[Image.Image], count: int
+    encoder: Encoder, pictures: Iterable[Image.Image | Picture], count: int
 ) -> Generator[Step, None, Embeddings]:
     """Embed pictures, a few at a time; they are taken one after the other, and let go.
 
@@ -353,7 +350,7 @@ def picture_vectors(
 
 def match_chances(
     encoder: Encoder,
-    pictures: Iterable[Image.Image],
+    pictures: Iterable[Image.Image | Picture],
     labels: Labels,
     cosines: NDArray[np.float32],
 ) -> Generator[Step, None, NDArray[np.float32]]:
@@ -460,7 +457,7 @@ def _prompts_of(
     encoder: Encoder, result: Classification, labels: Sequence[int]
 ) -> NDArray[np.float32]:
     """Return the unit vectors of some labels' prompts, [k, t, dim]; embedded again if need be."""
-    classes = _cached(encoder, _key(result.labels, result.templates))
+    classes = encoder.kept("classes", _key(result.labels, result.templates))
     if classes is not None and classes.complete:
         return classes.by_template[labels].astype(np.float32)
     prompts = [fill(template, result.labels[i]) for i in labels for template in result.templates]
@@ -470,25 +467,9 @@ def _prompts_of(
 # Class embeddings.
 
 
-_caches: weakref.WeakKeyDictionary[Encoder, ByteCache[ClassEmbeddings]] = (
-    weakref.WeakKeyDictionary()
-)
-_caches_lock = threading.Lock()
-
-
-def _cached(encoder: Encoder, key: bytes) -> ClassEmbeddings | None:
-    with _caches_lock:
-        return _caches.setdefault(encoder, ByteCache(_CACHE_BYTES)).get(key)
-
-
-def _keep(encoder: Encoder, key: bytes, classes: ClassEmbeddings) -> None:
-    with _caches_lock:
-        _caches.setdefault(encoder, ByteCache(_CACHE_BYTES)).put(key, classes)
-
-
 def _key(labels: tuple[str, ...], templates: tuple[str, ...]) -> bytes:
     # `repr` quotes each text, so no list of labels can pass for another.
-    return content_key(repr((labels, templates)), None)
+    return text_digest(repr((labels, templates)))
 
 
 # Scores.
@@ -560,7 +541,7 @@ def check_count(pictures: int) -> None:
 
 
 def _listed(images: Iterable[ImageSource] | ImageSource) -> list[ImageSource]:
-    if isinstance(images, str | bytes | Path | Image.Image):
+    if isinstance(images, str | bytes | Path | Image.Image | Picture):
         return [images]
     if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
         raise PictureError(
@@ -570,9 +551,9 @@ def _listed(images: Iterable[ImageSource] | ImageSource) -> list[ImageSource]:
     return list(images)
 
 
-def _open(image: ImageSource, position: int) -> Image.Image:
+def _open(image: ImageSource, position: int) -> Image.Image | Picture:
     try:
-        return as_image(image)
+        return as_source(image)
     except PictureError as error:
         message = f"Picture {position}: {error}"
         raise PictureError(message, error.code, **error.values) from error

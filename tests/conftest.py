@@ -8,16 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import load_encoder, zero_shot
+from mmdemo import load_encoder
 from mmdemo.__main__ import main
-from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER, examples
+from mmdemo.models.encoder import Encoder
 from tests.apps import ROOT, App, environment, serving
 
 TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
@@ -93,8 +93,6 @@ class Done(NamedTuple):
 
 Command = Callable[..., Done]
 
-Loaded = TypeVar("Loaded", bound=Encoder)
-
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
@@ -130,10 +128,9 @@ def started_command() -> Command:
     return run
 
 
-def unused(encoder: Loaded) -> Loaded:
-    """Return an encoder that several tests share, as if it had just been loaded: empty caches."""
-    Encoder.__init__(encoder)
-    zero_shot._caches.pop(encoder, None)
+def unused(encoder: Encoder) -> Encoder:
+    """Return an encoder that several tests share, as if it had just been loaded: nothing kept."""
+    encoder.forget()
     return encoder
 
 

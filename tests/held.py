@@ -15,24 +15,30 @@ import gradio as gr
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmdemo import background
-from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.base import Features, Model, Tokens
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.models import find, pool
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import fingerprint
 from mmdemo.similarity import unit_rows
 from mmdemo.types import Token, TokenUsage
+from tests.waiting import MOST
 
 MARK = "long"
 """A batch whose first text holds it is what stands still."""
 
-MOST = 60  # seconds that anything may take: a test that fails ends
 
+class HeldModel(Model):
+    """Reads pictures and texts at once, but for texts with the mark: those wait at `gate`.
 
-class HeldEncoder(Encoder):
-    """Reads pictures and texts at once, but for texts with the mark: those wait at `gate`."""
+    Attributes:
+        gate: each release lets one batch go on.
+        entered: released by each batch that waits.
+        batches: how many have waited.
+        encoder: what the app has of it.
+    """
 
     dim = 4
     modalities = frozenset({"text", "image", "fused"})
@@ -40,26 +46,28 @@ class HeldEncoder(Encoder):
     fusion = "averaged"
     languages = ("multilingual",)
     logit_scale = 100.0
-    batch_size = 64  # a step of a classification is a batch
-    batch_tokens = 1  # and each passage of a ranking
+    batch_tokens = 1  # each prompt and each passage is a batch
+    encoder: Encoder
 
     def __init__(self, name: str, *_files: Path) -> None:
-        super().__init__()
         self.name = name
         self.gate = threading.Semaphore(0)
         self.entered = threading.Semaphore(0)
         self.batches = 0
 
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if MARK in texts[0]:
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        return [list(map(ord, text)) for text in texts]
+
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        if MARK in "".join(map(chr, texts[0])):
             self.batches += 1
             self.entered.release()
             assert self.gate.acquire(timeout=MOST)
-        rows = [[len(text), *map(ord, (text + "  ")[:3])] for text in texts]
+        rows = [[len(text), *text, 32, 32, 32][:4] for text in texts]
         return unit_rows(np.array(rows, dtype=np.float32))
 
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
-        return [np.full(4, 0.5, dtype=np.float32) for _ in images]
+    def image_features(self, pictures: Sequence[Any]) -> list[Features]:
+        return [np.full(4, 0.5, dtype=np.float32) for _ in pictures]
 
     def tokens(self, text: str) -> list[Token]:
         return [Token(text, 0, len(text), 1, None)]
@@ -68,13 +76,13 @@ class HeldEncoder(Encoder):
         return TokenUsage(len(text), len(text))
 
 
-def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
-    """Put the family among the models, as `held`; return its one encoder."""
+def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:
+    """Put the family among the models, as `held`; return its one model."""
     (folder / "weights").write_text("none")
     spec = ModelSpec(
         name="held",
         title="Held",
-        architecture="held:HeldEncoder",
+        architecture="held:HeldModel",
         source="local",
         modalities=("text", "image", "fused"),
         representations=("dense", "multi_vector"),
@@ -86,15 +94,17 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldEncoder:
         local=(folder / "weights",),
     )
     module = ModuleType("mmdemo.encoders.held")
-    module.HeldEncoder = HeldEncoder  # pyright: ignore[reportAttributeAccessIssue]
+    module.HeldModel = HeldModel  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     models = MappingProxyType({**find.MODELS, spec.name: spec})
     monkeypatch.setattr(find, "MODELS", models)
     # Nothing else may run it.
     monkeypatch.setattr(background, "_failed", {(spec.name, fingerprint(spec))})
     encoder = pool.load_encoder(spec)
-    assert isinstance(encoder, HeldEncoder)
-    return encoder
+    with encoder._source.lease() as model:
+        assert isinstance(model, HeldModel)
+        model.encoder = encoder
+        return model
 
 
 def post(address: str, body: dict[str, Any]) -> Any:

@@ -23,9 +23,9 @@ from mmdemo.background_pairs import (
     unrelated_scores,
 )
 from mmdemo.compare import PAIRS
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import fingerprint
 from mmdemo.models.find import find_model
 from tests.conftest import ROOT, TINY, forget

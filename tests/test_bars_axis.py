@@ -13,7 +13,7 @@ import pytest
 from mmdemo import MODELS, compare
 from mmdemo.background import Background, background
 from mmdemo.compare import PICTURES, Comparison, PairKind
-from mmdemo.encoders.base import Encoder
+from mmdemo.models.encoder import Encoder
 from mmdemo.plots import LOWEST, Bar, similarity_bars
 from mmdemo.ui import similarity_views as views
 

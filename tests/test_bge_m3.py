@@ -14,12 +14,12 @@ from torch import nn
 from transformers import AutoTokenizer, XLMRobertaModel
 
 from mmdemo import MODELS, load_encoder
-from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.bge_m3.model import BGEM3Encoder
+from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.linear import Kernel
 from mmdemo.errors import ModelError, TextError
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_model, model_row
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked
 from mmdemo.types import Representation, SparseEmbedding
@@ -53,12 +53,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path) -> BGEM3Encoder:
-    return BGEM3Encoder("tiny", folder)
+def loaded(folder: Path) -> BGEM3:
+    return BGEM3("tiny", folder)
 
 
 @pytest.fixture
-def encoder(loaded: BGEM3Encoder) -> BGEM3Encoder:
+def encoder(loaded: BGEM3) -> BGEM3:
     return unused(loaded)
 
 
@@ -92,10 +92,10 @@ def plainly(folder: Path, text: str) -> Expected:
 
 
 def test_together_alone_and_as_the_reference_does(
-    folder: Path, encoder: BGEM3Encoder, expected: dict[str, Expected]
+    folder: Path, encoder: BGEM3, expected: dict[str, Expected]
 ) -> None:
     together = dict(encoder.read_texts(TEXTS))
-    alone = BGEM3Encoder("alone", folder)
+    alone = BGEM3("alone", folder)
     for position, text in enumerate(TEXTS):
         ((_, single),) = alone.read_texts([text])
         for found in (together[position], single):
@@ -110,7 +110,7 @@ def test_together_alone_and_as_the_reference_does(
     assert expected["</s> <s>"].weights.keys() <= {23}  # the space between them
 
 
-def test_what_encode_returns(encoder: BGEM3Encoder, expected: dict[str, Expected]) -> None:
+def test_what_encode_returns(encoder: BGEM3, expected: dict[str, Expected]) -> None:
     texts = [text for text in TEXTS if text.strip()]
     vectors = encoder.encode(texts)
     assert (vectors.shape, vectors.dtype) == ((len(texts), 48), np.float32)
@@ -130,7 +130,7 @@ def test_what_encode_returns(encoder: BGEM3Encoder, expected: dict[str, Expected
     assert encoder.encode_sparse([]) == []
 
 
-def test_one_pass_gives_all_three(encoder: BGEM3Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_pass_gives_all_three(encoder: BGEM3, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
     original = encoder._text_encodings
     monkeypatch.setattr(
@@ -146,7 +146,7 @@ def test_one_pass_gives_all_three(encoder: BGEM3Encoder, monkeypatch: pytest.Mon
 
 
 def test_texts_of_a_batch_are_of_similar_length(
-    encoder: BGEM3Encoder, monkeypatch: pytest.MonkeyPatch
+    encoder: BGEM3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[list[int]] = []
     original = encoder._text_encodings
@@ -156,7 +156,7 @@ def test_texts_of_a_batch_are_of_similar_length(
         return original(texts, step)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(encoder, "_text_encodings", watched)
-    monkeypatch.setattr(BGEM3Encoder, "batch_tokens", 150)
+    monkeypatch.setattr(BGEM3, "batch_tokens", 150)
     texts = [" ".join(["a", "car", "red"][i % 3] for i in range(n)) for n in (40, 1, 39, 2, 41)]
     order = [position for position, _ in encoder.read_texts(texts)]
     assert order == [1, 3, 2, 0, 4]
@@ -180,7 +180,7 @@ def test_every_way_to_multiply_gives_these_numbers(
     expected: dict[str, Expected],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    encoder = BGEM3Encoder("tiny", folder)  # of its own: layers are replaced
+    encoder = BGEM3("tiny", folder)  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     matrices = encoder.encode_multi_vector(TEXTS)
     # Where `medium` rounds to bfloat16, `fastest_kernel` does not name it: then this is no promise.
@@ -189,7 +189,7 @@ def test_every_way_to_multiply_gives_these_numbers(
             np.testing.assert_allclose(matrix, expected[text].matrix, **CLOSE)
 
 
-def test_progress_and_an_end_on_request(encoder: BGEM3Encoder) -> None:
+def test_progress_and_an_end_on_request(encoder: BGEM3) -> None:
     told: list[float] = []
     list(encoder.read_texts(["the dog"], step=told.append))
     assert told == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])  # three layers
@@ -209,7 +209,7 @@ def test_progress_and_an_end_on_request(encoder: BGEM3Encoder) -> None:
     assert len(told) == 4
 
 
-def test_tokens_and_their_rows(encoder: BGEM3Encoder) -> None:
+def test_tokens_and_their_rows(encoder: BGEM3) -> None:
     text = "a red car"
     tokens = encoder.tokens(text)
     assert [token.text for token in tokens] == ["<s>", "▁a", "▁red", "▁car", "</s>"]
@@ -230,7 +230,7 @@ def test_tokens_and_their_rows(encoder: BGEM3Encoder) -> None:
 
 
 def test_pictures_and_long_texts_are_refused(
-    encoder: BGEM3Encoder, gradient: object, monkeypatch: pytest.MonkeyPatch
+    encoder: BGEM3, gradient: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError, match="cannot embed the modality 'image'; it embeds: text"):
         encoder.encode(gradient)  # pyright: ignore[reportArgumentType]
@@ -330,8 +330,8 @@ def test_hybrid_is_a_weighted_mean() -> None:
 def test_what_is_registered() -> None:
     spec = MODELS["bge-m3"]
     assert (spec.modalities, spec.fusion, spec.dim) == (("text",), "none", 1024)
-    assert set(spec.representations) == BGEM3Encoder.representations
-    assert spec.modalities == tuple(BGEM3Encoder.modalities)
+    assert set(spec.representations) == BGEM3.representations
+    assert spec.modalities == tuple(BGEM3.modalities)
     assert {"sparse_linear.pt", "colbert_linear.pt", "pytorch_model.bin"} <= set(spec.hub[0].names)
     assert set(MODELS["mini"].representations) == load_encoder("mini").representations
 
@@ -357,14 +357,14 @@ def test_names_of_other_ways_to_save(folder: Path, tmp_path: Path) -> None:
     state["roberta.embeddings.position_ids"] = torch.arange(66)[None]
     torch.save(state, other / "pytorch_model.bin")
     here, there = (
-        BGEM3Encoder("a", folder).encode("a car"),
-        BGEM3Encoder("b", other).encode("a car"),
+        BGEM3("a", folder).encode("a car"),
+        BGEM3("b", other).encode("a car"),
     )
     np.testing.assert_allclose(here, there, **CLOSE)
 
 
 def test_the_norms_epsilon_comes_from_the_configuration(tmp_path: Path) -> None:
-    encoder = BGEM3Encoder("a", save(tmp_path / "a", layer_norm_eps=0.25))
+    encoder = BGEM3("a", save(tmp_path / "a", layer_norm_eps=0.25))
     assert encoder._network.text.embeddings.LayerNorm.eps == 0.25
     assert CONFIG["layer_norm_eps"] == 1e-5
 
@@ -377,7 +377,7 @@ class _Code:
 def test_what_is_wrong_with_the_files_is_said(tmp_path: Path) -> None:
     def refused() -> str:
         with pytest.raises(ModelError) as caught:
-            BGEM3Encoder("broken", broken)
+            BGEM3("broken", broken)
         assert str(tmp_path) not in str(caught.value)
         return str(caught.value)
 

@@ -15,11 +15,11 @@ from PIL import Image
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
 from mmdemo import load_encoder
-from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.blip import model as module
-from mmdemo.encoders.blip.model import BlipEncoder
+from mmdemo.encoders.blip.model import Blip
 from mmdemo.errors import ModelError, TextError
 from mmdemo.models.catalogue import MODELS
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_model
 from tests.conftest import unused
 from tests.tiny_models import tiny_blip
@@ -35,12 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path) -> BlipEncoder:
-    return BlipEncoder("tiny", folder)
+def loaded(folder: Path) -> Blip:
+    return Blip("tiny", folder)
 
 
 @pytest.fixture
-def encoder(loaded: BlipEncoder) -> BlipEncoder:
+def encoder(loaded: Blip) -> Blip:
     return unused(loaded)
 
 
@@ -74,7 +74,7 @@ def test_contrastive_cosines(
 
 
 def test_matching_head(
-    encoder: BlipEncoder, model: Any, processor: Any, pictures: list[Image.Image]
+    encoder: Blip, model: Any, processor: Any, pictures: list[Image.Image]
 ) -> None:
     chances = encoder.match_probabilities(pictures, TEXTS)
     assert (chances.shape, chances.dtype) == ((2, 3), np.float32)
@@ -88,7 +88,7 @@ def test_matching_head(
 
 
 def test_fused_is_the_image_grounded_state(
-    encoder: BlipEncoder, model: Any, processor: Any, pictures: list[Image.Image]
+    encoder: Blip, model: Any, processor: Any, pictures: list[Image.Image]
 ) -> None:
     pairs = [(0, 0), (0, 1), (1, 2)]
     fused = encoder.encode([{"image": pictures[i], "text": TEXTS[j]} for i, j in pairs])
@@ -101,7 +101,7 @@ def test_fused_is_the_image_grounded_state(
     assert encoder.fusion == "native"
 
 
-def test_the_batch_makes_no_difference(encoder: BlipEncoder, pictures: list[Image.Image]) -> None:
+def test_the_batch_makes_no_difference(encoder: Blip, pictures: list[Image.Image]) -> None:
     pair = {"image": pictures[1], "text": TEXTS[0]}
     items = [*pictures, pair, *TEXTS, {"image": pictures[0], "text": LONG}, LONG]
     alone = [encoder.encode(item)[0] for item in items]
@@ -111,36 +111,36 @@ def test_the_batch_makes_no_difference(encoder: BlipEncoder, pictures: list[Imag
 
 
 def test_matching_in_many_passes(
-    encoder: BlipEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    encoder: Blip, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [*TEXTS, LONG, "a cat"]
     whole = encoder.match_probabilities(pictures, texts)
     monkeypatch.setattr(module, "_TEXTS_AT_ONCE", 2)
     monkeypatch.setattr(module, "PICTURES_AT_ONCE", 1)
-    monkeypatch.setattr(BlipEncoder, "batch_size", 1)
+    monkeypatch.setattr(Blip, "batch_size", 1)
     np.testing.assert_allclose(encoder.match_probabilities(pictures, texts), whole, **CLOSE)
     alone = [[encoder.match_probabilities([p], [t])[0, 0] for t in texts] for p in pictures]
     np.testing.assert_allclose(alone, whole, **CLOSE)
 
 
 def test_a_picture_is_seen_once(
-    encoder: BlipEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    encoder: Blip, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    original = BlipEncoder._image_features
+    original = Blip._image_features
 
-    def counting(self: BlipEncoder, images: list[Image.Image]) -> Any:
+    def counting(self: Blip, images: list[Image.Image]) -> Any:
         seen.append(len(images))
         return original(self, images)
 
-    monkeypatch.setattr(BlipEncoder, "_image_features", counting)
+    monkeypatch.setattr(Blip, "_image_features", counting)
     encoder.match_probabilities([*pictures, pictures[0].copy()], TEXTS)
     encoder.encode([*pictures, {"image": pictures[0], "text": TEXTS[0]}])
     assert sum(seen) == 2
 
 
 def test_what_the_matching_head_refuses(
-    encoder: BlipEncoder, pictures: list[Image.Image], mini: Encoder
+    encoder: Blip, pictures: list[Image.Image], mini: Encoder
 ) -> None:
     assert encoder.has_matching_head
     assert encoder.match_probabilities([], TEXTS).shape == (0, 3)
@@ -152,7 +152,7 @@ def test_what_the_matching_head_refuses(
         mini.match_probabilities(pictures, TEXTS)
 
 
-def test_a_long_text_is_cut_and_keeps_its_end(encoder: BlipEncoder, processor: Any) -> None:
+def test_a_long_text_is_cut_and_keeps_its_end(encoder: Blip, processor: Any) -> None:
     for with_image in (False, True):
         usage = encoder.token_usage(LONG, with_image=with_image)
         assert (usage.used, usage.truncated) == (24, True)

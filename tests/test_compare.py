@@ -11,8 +11,8 @@ from PIL import Image
 from mmdemo import compare
 from mmdemo.assets import ASSETS
 from mmdemo.compare import LABELS, PAIRS
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import ModelError, PictureError, TextError
+from mmdemo.models.encoder import Encoder
 from mmdemo.types import TokenUsage
 
 

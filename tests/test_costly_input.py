@@ -13,9 +13,9 @@ from PIL import Image
 from mmdemo import images
 from mmdemo.background import Background, cache_path, write
 from mmdemo.background import background as known_background
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import PictureError, TextError
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
 from mmdemo.ui import zero_shot_handlers
 from mmdemo.ui.text import ERRORS_ZH

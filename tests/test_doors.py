@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmdemo.encoders.base import Encoder
+from mmdemo.models.encoder import Encoder
 from tests.conftest import ROOT
 from tests.held import ask, upload
 

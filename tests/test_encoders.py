@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmdemo.encoders.cache import ArrayCache, content_key
 from PIL import Image
 
 from mmdemo import MODELS, MMDemoError, load_encoder
-from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.cache import ArrayCache, content_key
-from mmdemo.encoders.mini.model import MiniEncoder
+from mmdemo.encoders.mini.model import Mini
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import on_this_machine
 from mmdemo.types import Item, Modality
 
@@ -42,14 +42,14 @@ def test_shape_type_and_unit_rows(mini: Encoder, items: list) -> None:
 
 
 def test_order_is_kept(items: list) -> None:
-    encoder = MiniEncoder()
-    backwards = MiniEncoder().encode(items[::-1])
+    encoder = Mini()
+    backwards = Mini().encode(items[::-1])
     np.testing.assert_allclose(encoder.encode(items), backwards[::-1], atol=1e-5)
 
 
 def test_batch_equals_single(items: list) -> None:
     # Two encoders, so that neither finds the other's work in its cache.
-    batch, single = MiniEncoder(), MiniEncoder()
+    batch, single = Mini(), Mini()
     rows = np.concatenate([single.encode([item]) for item in items])
     np.testing.assert_allclose(batch.encode(items), rows, atol=1e-5)
 
@@ -94,7 +94,7 @@ def test_what_the_page_shows_and_what_a_program_gives_agree(mini: Encoder) -> No
 
 @pytest.mark.parametrize("able", [{"text"}, {"text", "image"}, {"image"}])
 def test_a_wrong_modality_says_what_is_accepted(able: set[Modality]) -> None:
-    encoder = MiniEncoder()
+    encoder = Mini()
     encoder.modalities = frozenset(able)  # pyright: ignore[reportAttributeAccessIssue]
     wrong = {"text": "words", "image": Image.new("RGB", (8, 8))} if "text" in able else "words"
     with pytest.raises(ModelError, match=f"it embeds: {', '.join(sorted(able))}"):
@@ -126,7 +126,7 @@ def test_bad_items_are_explained(
 def test_the_vision_tower_runs_once_a_picture(
     two_pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = MiniEncoder()
+    encoder = Mini()
     seen: list[int] = []
     original = encoder._image_features
     monkeypatch.setattr(
@@ -174,9 +174,9 @@ def test_many_threads_load_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_many_threads_get_the_right_vectors() -> None:
-    encoder = MiniEncoder()
+    encoder = Mini()
     texts = [f"thing {n}" for n in range(16)]
-    expected = MiniEncoder().encode(texts)
+    expected = Mini().encode(texts)
     rows: dict[int, np.ndarray] = {}
     threads = [
         threading.Thread(target=lambda n=n: rows.update({n: encoder.encode(texts[n])[0]}))

@@ -13,7 +13,7 @@ import pytest
 
 from mmdemo import MODELS, load_encoder
 from mmdemo.encoders.spec import HubFiles
-from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge.model import VisualizedBGE
 from mmdemo.errors import ModelError
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_model, find_offered, model_row, offered
@@ -122,7 +122,7 @@ def test_visualized_bge_builds_nothing_huge(file: str, entry: str, tmp_path: Pat
     config = json.loads((tmp_path / file).read_text())
     (tmp_path / file).write_text(json.dumps(config | {entry: 20_000}))
     with pytest.raises(ModelError, match=f"asks for more .* {entry} is 20000"):
-        VisualizedBGEEncoder("huge", tmp_path)
+        VisualizedBGE("huge", tmp_path)
 
 
 def test_the_page_offers_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

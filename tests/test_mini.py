@@ -13,21 +13,19 @@ from PIL import Image
 from torch.nn import functional as F
 
 from mmdemo.assets import ASSETS
-from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.mini.model import Head, MiniEncoder, fused_states, views_of
+from mmdemo.encoders.mini.model import Head, Mini, fused_states, views_of
 from mmdemo.errors import ModelError
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 
 
 @pytest.fixture(scope="module")
-def model() -> MiniEncoder:
-    return MiniEncoder()
+def model() -> Mini:
+    return Mini()
 
 
-def test_the_image_embedding_against_a_plain_computation(
-    model: MiniEncoder, two_pictures: tuple
-) -> None:
+def test_the_image_embedding_against_a_plain_computation(model: Mini, two_pictures: tuple) -> None:
     picture, head = open_image(two_pictures[0]), model.head
     with torch.inference_mode():
         seen = model.vision_tower(torch.stack(views_of(picture, 224)))
@@ -42,7 +40,7 @@ def test_the_image_embedding_against_a_plain_computation(
     np.testing.assert_allclose(model.encode([picture])[0], expected, atol=1e-5)
 
 
-def test_image_tokens_stand_after_the_first_token(model: MiniEncoder) -> None:
+def test_image_tokens_stand_after_the_first_token(model: Mini) -> None:
     """The same, put together by hand: [CLS], patches by rows, the whole, then the text."""
     tower: Any = model.text_tower
     head = model.head
@@ -65,13 +63,13 @@ def test_image_tokens_stand_after_the_first_token(model: MiniEncoder) -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_padding_changes_nothing(model: MiniEncoder, gradient: Image.Image) -> None:
+def test_padding_changes_nothing(model: Mini, gradient: Image.Image) -> None:
     pairs = [{"image": gradient, "text": text} for text in ("a dog", "in " + "very " * 40 + "dark")]
-    apart = np.concatenate([MiniEncoder().encode([pair]) for pair in pairs])
-    np.testing.assert_allclose(MiniEncoder().encode(pairs), apart, atol=1e-5)
+    apart = np.concatenate([Mini().encode([pair]) for pair in pairs])
+    np.testing.assert_allclose(Mini().encode(pairs), apart, atol=1e-5)
 
 
-def test_fused_is_neither_of_its_parts(model: MiniEncoder, two_pictures: tuple) -> None:
+def test_fused_is_neither_of_its_parts(model: Mini, two_pictures: tuple) -> None:
     """`i2it` and `t2it` are two numbers, not one told twice."""
     picture = two_pictures[0]
     image, text, other, fused, fused_other = model.encode(
@@ -88,7 +86,7 @@ def test_fused_is_neither_of_its_parts(model: MiniEncoder, two_pictures: tuple) 
     assert float(other @ fused_other) > float(other @ fused)
 
 
-def test_a_text_of_another_colour_finds_the_other_heart(model: MiniEncoder) -> None:
+def test_a_text_of_another_colour_finds_the_other_heart(model: Mini) -> None:
     """The exercise on stage: "this heart, but green"."""
     red, green = FOLDER / "heart-red.png", FOLDER / "heart-green.png"
     for asked in ("this heart, but green", "这颗心，但是绿色的"):
@@ -97,7 +95,7 @@ def test_a_text_of_another_colour_finds_the_other_heart(model: MiniEncoder) -> N
         assert float(fused @ images[1]) > float(fused @ images[0]), asked
 
 
-def test_drawings_and_logos_are_found_by_name(model: MiniEncoder) -> None:
+def test_drawings_and_logos_are_found_by_name(model: Mini) -> None:
     files = ["heart-red.png", "logo-tidemark.png", "lighthouse-night.png", "sailing-boat.png"]
     images = model.encode([FOLDER / file for file in files])
     english = model.encode(["a heart", "a logo of waves", "a lighthouse", "a sailing boat"])
@@ -106,7 +104,7 @@ def test_drawings_and_logos_are_found_by_name(model: MiniEncoder) -> None:
         assert (images @ texts.T).argmax(1).tolist() == [0, 1, 2, 3]
 
 
-def test_chinese_lies_where_english_lies(model: MiniEncoder) -> None:
+def test_chinese_lies_where_english_lies(model: Mini) -> None:
     pairs = {
         "狗": "dog",
         "猫": "cat",
@@ -121,7 +119,7 @@ def test_chinese_lies_where_english_lies(model: MiniEncoder) -> None:
     assert float(mixed @ model.encode("dog")[0]) > 0.5
 
 
-def test_a_chinese_word_is_one_token_wherever_it_stands(model: MiniEncoder) -> None:
+def test_a_chinese_word_is_one_token_wherever_it_stands(model: Mini) -> None:
     stored = json.loads((ASSETS / "mini/tokenizer.json").read_text(encoding="utf-8"))
     vocabulary = stored["model"]["vocab"]
     for word in ("心", "绿色", "的", "狗"):
@@ -130,12 +128,12 @@ def test_a_chinese_word_is_one_token_wherever_it_stands(model: MiniEncoder) -> N
     assert ids.tolist() == [[101, *(vocabulary[word] for word in ("绿色", "的", "心")), 102]]
 
 
-def test_english_is_untouched_by_what_was_added_for_chinese(model: MiniEncoder) -> None:
+def test_english_is_untouched_by_what_was_added_for_chinese(model: Mini) -> None:
     ids, _ = model.tokenise(["a dog in the rain"])
     assert ids.tolist() == [[101, 1037, 3899, 1999, 1996, 4542, 102]]
 
 
-def test_centring_takes_the_mean_out(model: MiniEncoder) -> None:
+def test_centring_takes_the_mean_out(model: Mini) -> None:
     mu = model.head.mu
     assert float(mu.norm()) > 0.1
     states = torch.stack([mu * 2 + torch.eye(len(mu))[0]])
@@ -174,7 +172,7 @@ def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "mini/config.json").write_text(source.read_text())
     monkeypatch.setattr(assets, "ASSETS", tmp_path)
     with pytest.raises(ModelError, match=r"incomplete.*vision\.safetensors.*Clone"):
-        MiniEncoder()
+        Mini()
 
 
 def test_what_ships_is_small() -> None:

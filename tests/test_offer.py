@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mmdemo.__main__ import main
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import DownloadError, ModelError, SettingError
 from mmdemo.models import find
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered, model_rows, offered, unavailable
 from mmdemo.ui import course, model_handlers, similarity_handlers, text_handlers
 from mmdemo.ui.app import build, launch

@@ -18,8 +18,8 @@ import pytest
 
 from mmdemo import MODELS, compare
 from mmdemo.compare import PICTURES, Comparison, PairKind, Shown
-from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER
+from mmdemo.models.encoder import Encoder
 from mmdemo.types import Verdict
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views

@@ -16,8 +16,7 @@ import gradio as gr
 import pytest
 from gradio_client import Client
 
-from mmdemo.encoders.base import Encoder
-from mmdemo.encoders.turns import Turns
+from mmdemo.models.encoder import Encoder
 from mmdemo.ui import api, similarity_handlers, text_handlers, zero_shot_handlers
 from mmdemo.ui.similarity_handlers import Results
 from tests.apps import serving
@@ -108,7 +107,7 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
     assert held.entered.acquire(timeout=MOST)
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(ask, url, "compare", [first, second, "a bird", "held"])
-        wait_until(lambda: held._lock.waiting == 1)
+        wait_until(lambda: held.encoder.waiting == 1)
         held.gate.release()  # one batch of many
         assert other.result(MOST)[0] == "complete"
     assert held.batches <= 2
@@ -116,38 +115,6 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
     assert answer(url, "classify", event)[0] == "complete"
 
 
-def wait_until(true: Any) -> None:
-    """Look again and again; a test that fails ends by its own clock."""
-    end = threading.Event()
-    clock = threading.Timer(MOST, end.set)
-    clock.start()
-    while not true():
-        assert not end.is_set()
-    clock.cancel()
-
-
-def test_a_lock_is_given_to_who_has_waited() -> None:
-    turns, order = Turns(), []
-
-    def other(name: str) -> None:
-        with turns:
-            order.append(name)
-
-    others = [threading.Thread(target=other, args=(name,)) for name in ("first", "second")]
-    with turns, turns:
-        for count, thread in enumerate(others, start=1):
-            thread.start()
-            wait_until(lambda count=count: turns.waiting == count)
-    with turns:  # asked for again at once, as work of many steps does
-        order.append("again")
-    for thread in others:
-        thread.join()
-    assert order == ["first", "second", "again"]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "work"), [("classify", "classify_steps"), ("rank", "rank_passages")]
-)
 def test_work_ends_when_its_caller_has_gone(
     endpoint: str,
     work: str,

@@ -17,7 +17,6 @@ from PIL import Image
 
 from mmdemo import Classification, classify, compare
 from mmdemo.background import background
-from mmdemo.encoders.base import Encoder
 from mmdemo.examples import (
     FOLDER,
     Example,
@@ -29,6 +28,7 @@ from mmdemo.examples import (
     samples,
     wrong_sets,
 )
+from mmdemo.models.encoder import Encoder
 from mmdemo.prompts import LABEL_SETS
 from mmdemo.published import COURSE_TEXT
 from mmdemo.ui import similarity_handlers, similarity_tab, zero_shot_handlers, zero_shot_tab

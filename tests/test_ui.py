@@ -15,10 +15,10 @@ import pytest
 from mmdemo import MODELS, compare, load_encoder
 from mmdemo.background import background
 from mmdemo.compare import PAIRS, PICTURES, Comparison
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_model
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
 from mmdemo.progress import Progress

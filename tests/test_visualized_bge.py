@@ -28,7 +28,7 @@ from mmdemo.encoders.parts.linear import (
     pack,
 )
 from mmdemo.encoders.visualized_bge import model as module
-from mmdemo.encoders.visualized_bge.model import VisualizedBGEEncoder
+from mmdemo.encoders.visualized_bge.model import VisualizedBGE
 from mmdemo.errors import ModelError
 from mmdemo.images import to_rgb
 from tests.conftest import unused
@@ -48,12 +48,12 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> dict[str, VisualizedBGEEncoder]:
-    return {kind: VisualizedBGEEncoder("tiny", folder) for kind, folder in FOLDERS.items()}
+def loaded() -> dict[str, VisualizedBGE]:
+    return {kind: VisualizedBGE("tiny", folder) for kind, folder in FOLDERS.items()}
 
 
 @pytest.fixture
-def encoder(kind: str, loaded: dict[str, VisualizedBGEEncoder]) -> VisualizedBGEEncoder:
+def encoder(kind: str, loaded: dict[str, VisualizedBGE]) -> VisualizedBGE:
     return unused(loaded[kind])
 
 
@@ -108,27 +108,27 @@ def with_texts(pictures: list[Image.Image], pairs: np.ndarray) -> list[dict[str,
 # The reference's numbers
 
 
-def test_texts(encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray]) -> None:
+def test_texts(encoder: VisualizedBGE, expected: dict[str, np.ndarray]) -> None:
     # The last text is empty, which `encode` refuses: it is there for the pictures.
     np.testing.assert_allclose(encoder.encode(TEXTS[:3]), expected["text"][:3], **CLOSE)
 
 
 def test_pictures_of_every_mode(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     assert [picture.mode for picture in pictures] == ["RGB", "RGBA", "P", "L"]
     np.testing.assert_allclose(encoder.encode(pictures), expected["image"], **CLOSE)
 
 
 def test_fused(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
     np.testing.assert_allclose(fused, expected["fused"], **CLOSE)
 
 
 def test_one_item_a_call(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = [*TEXTS[:3], *pictures, *with_texts(pictures, expected["pairs"])]
     rows = [encoder.encode(item)[0] for item in items]
@@ -137,7 +137,7 @@ def test_one_item_a_call(
 
 
 def test_the_batch_makes_no_difference(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = [*with_texts(pictures, expected["pairs"]), *pictures, *TEXTS[:3], "hedge " * 100]
     order = np.random.default_rng(0).permutation(len(items))
@@ -147,7 +147,7 @@ def test_the_batch_makes_no_difference(
 
 
 def test_batches_that_memory_would_not_hold_at_once(
-    encoder: VisualizedBGEEncoder,
+    encoder: VisualizedBGE,
     expected: dict[str, np.ndarray],
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
@@ -158,7 +158,7 @@ def test_batches_that_memory_would_not_hold_at_once(
 
 
 def test_pixels_and_tokens(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     pixels = torch.stack([module._pixels(encoder._prepare(picture)) for picture in pictures])
     np.testing.assert_allclose(pixels.numpy(), expected["pixels"], **CLOSE)
@@ -170,14 +170,14 @@ def test_pixels_and_tokens(
     np.testing.assert_allclose(tokens.numpy(), expected["image_tokens"], **CLOSE)
 
 
-def test_token_ids(encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray]) -> None:
+def test_token_ids(encoder: VisualizedBGE, expected: dict[str, np.ndarray]) -> None:
     ids, mask = encoder._tokenizer.padded(encoder._tokenizer.ids(TEXTS))
     np.testing.assert_array_equal(ids.numpy(), expected["input_ids"])
     np.testing.assert_array_equal(mask.numpy(), expected["attention_mask"])
 
 
 def test_the_longest_text_beside_a_picture(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray]
 ) -> None:
     ids = torch.from_numpy(expected["long_ids"])
     assert ids.shape[1] == encoder._network.longest_texts()[1]
@@ -195,7 +195,7 @@ def test_every_way_to_multiply_gives_these_numbers(
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    encoder = VisualizedBGEEncoder("tiny", FOLDERS[kind])  # of its own: layers are replaced
+    encoder = VisualizedBGE("tiny", FOLDERS[kind])  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     before = torch.get_float32_matmul_precision()
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
@@ -219,7 +219,7 @@ def fastest_if_exact(kernel: Kernel) -> bool:
 
 
 def test_one_comparison_is_one_batch_of_each_kind(
-    encoder: VisualizedBGEEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    encoder: VisualizedBGE, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: dict[str, list[int]] = {}
 
@@ -246,7 +246,7 @@ def test_one_comparison_is_one_batch_of_each_kind(
 
 
 def test_a_picture_is_prepared_once_a_call(
-    encoder: VisualizedBGEEncoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    encoder: VisualizedBGE, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared: list[Image.Image] = []
     original = encoder._prepare
@@ -256,14 +256,14 @@ def test_a_picture_is_prepared_once_a_call(
 
 
 def test_what_a_cached_picture_occupies_is_its_own(
-    encoder: VisualizedBGEEncoder, pictures: list[Image.Image]
+    encoder: VisualizedBGE, pictures: list[Image.Image]
 ) -> None:
     features = encoder._image_features([encoder._prepare(picture) for picture in pictures])
     assert [feature.base for feature in features] == [None] * 4
 
 
 def test_many_threads_get_the_right_vectors(
-    encoder: VisualizedBGEEncoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = with_texts(pictures, expected["pairs"])
     rows: dict[int, np.ndarray] = {}
@@ -288,7 +288,7 @@ def test_many_threads_get_the_right_vectors(
 
 @pytest.mark.parametrize("with_image", [False, True])
 def test_text_is_read_up_to_the_exact_maximum(
-    encoder: VisualizedBGEEncoder, kind: str, pictures: list[Image.Image], with_image: bool
+    encoder: VisualizedBGE, kind: str, pictures: list[Image.Image], with_image: bool
 ) -> None:
     config = read(FOLDERS[kind] / "config.json")
     longest = config["max_position_embeddings"]
@@ -312,7 +312,7 @@ def test_text_is_read_up_to_the_exact_maximum(
 
 
 def test_a_comparison_says_how_much_was_read(
-    encoder: VisualizedBGEEncoder, pictures: list[Image.Image]
+    encoder: VisualizedBGE, pictures: list[Image.Image]
 ) -> None:
     notes = compare(encoder, pictures[0], pictures[1], "cat" + " cat" * 59).notes
     longest = encoder._network.longest_texts()[1]
@@ -335,7 +335,7 @@ def test_the_official_maxima() -> None:
 # Pictures
 
 
-def test_a_path_gets_the_better_reading(encoder: VisualizedBGEEncoder, tmp_path: Path) -> None:
+def test_a_path_gets_the_better_reading(encoder: VisualizedBGE, tmp_path: Path) -> None:
     layer = Image.new("RGBA", (90, 70), (200, 30, 30, 0))
     layer.save(tmp_path / "logo.png")
     white = Image.new("RGB", (90, 70), "white")
@@ -347,13 +347,13 @@ def test_a_path_gets_the_better_reading(encoder: VisualizedBGEEncoder, tmp_path:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I", "F"])
 def test_every_mode_can_be_embedded(mode: str, pictures: list[Image.Image]) -> None:
-    encoder = VisualizedBGEEncoder("tiny", FOLDERS["bert"])
+    encoder = VisualizedBGE("tiny", FOLDERS["bert"])
     assert encoder.encode(pictures[0].convert("RGBA").convert("L").convert(mode)).shape == (1, 64)
 
 
 @pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000), (3001, 2), (5, 4_000_000)])
 def test_a_long_strip_stays_small(
-    size: tuple[int, int], encoder: VisualizedBGEEncoder, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], encoder: VisualizedBGE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels: list[int] = []
     original = Image.Image.resize
@@ -384,8 +384,8 @@ def test_a_strip_keeps_its_centre() -> None:
 
 def same_as_ever(path: Path, kind: str = "bert") -> None:
     texts = ["a red cat", "the river"]
-    wanted = VisualizedBGEEncoder("tiny", FOLDERS[kind]).encode(texts)
-    np.testing.assert_allclose(VisualizedBGEEncoder("tiny", path).encode(texts), wanted, **CLOSE)
+    wanted = VisualizedBGE("tiny", FOLDERS[kind]).encode(texts)
+    np.testing.assert_allclose(VisualizedBGE("tiny", path).encode(texts), wanted, **CLOSE)
 
 
 def test_a_prefix_of_distributed_training(folder: Folder) -> None:
@@ -403,7 +403,7 @@ def test_keys_of_older_transformers(folder: Folder) -> None:
 
 def test_half_precision_files_are_read(folder: Folder) -> None:
     path = folder(lambda state: {key: value.half() for key, value in state.items()})
-    encoder = VisualizedBGEEncoder("tiny", path)
+    encoder = VisualizedBGE("tiny", path)
     assert {weight.dtype for weight in encoder._network.parameters()} == {torch.float32}
     assert encoder.encode("a cat").shape == (1, 64)
 
@@ -437,7 +437,7 @@ def test_other_sizes_come_from_the_configuration(tmp_path: Path, pictures: list)
     (tmp_path / "vision_config.json").write_text(json.dumps(vision))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(FOLDERS["xlmr"] / name, tmp_path)
-    encoder = VisualizedBGEEncoder("other", tmp_path)
+    encoder = VisualizedBGE("other", tmp_path)
     assert (encoder.dim, encoder._network.longest_texts()) == (48, (88, 65))
     with torch.inference_mode():
         pixels = module._pixels(encoder._prepare(pictures[0]))[None]
@@ -448,14 +448,14 @@ def test_other_sizes_come_from_the_configuration(tmp_path: Path, pictures: list)
 
 
 def test_the_epsilon_of_the_norms_comes_from_the_configuration(folder: Folder) -> None:
-    encoder = VisualizedBGEEncoder("tiny", folder(layer_norm_eps=0.25))
+    encoder = VisualizedBGE("tiny", folder(layer_norm_eps=0.25))
     norms = [layer for layer in encoder._network.text.modules() if isinstance(layer, nn.LayerNorm)]
     assert {norm.eps for norm in norms} == {0.25}
-    usual = VisualizedBGEEncoder("tiny", FOLDERS["bert"])
+    usual = VisualizedBGE("tiny", FOLDERS["bert"])
     assert float(encoder.encode("a cat")[0] @ usual.encode("a cat")[0]) < 1 - 1e-3
 
 
-def test_nothing_is_left_on_meta(encoder: VisualizedBGEEncoder) -> None:
+def test_nothing_is_left_on_meta(encoder: VisualizedBGE) -> None:
     network = encoder._network
     tensors = [*network.parameters(), *network.buffers()]
     assert not any(tensor.is_meta for tensor in tensors)
@@ -482,7 +482,7 @@ def test_checkpoints_that_do_not_fit_are_explained(
     folder: Folder, change: Callable[[dict[str, torch.Tensor]], dict[str, Any]], says: str
 ) -> None:
     with pytest.raises(ModelError, match=rf"Visualized_tiny_bert\.pth.*{says}"):
-        VisualizedBGEEncoder("tiny", folder(change))
+        VisualizedBGE("tiny", folder(change))
 
 
 def test_every_dropped_key_has_a_reason() -> None:
@@ -507,7 +507,7 @@ def test_code_in_a_checkpoint_is_not_run(
     save({"weight": Malice()}, next(path.glob("*.pth")))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=r"Visualized_tiny_bert\.pth .*Fetch it again"):
-        VisualizedBGEEncoder("tiny", path)
+        VisualizedBGE("tiny", path)
     assert not (tmp_path / "was-here").exists()
 
 
@@ -516,10 +516,10 @@ def test_a_cut_off_file_is_explained(folder: Folder) -> None:
     checkpoint = next(path.glob("*.pth"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"damaged or cut off"):
-        VisualizedBGEEncoder("tiny", path)
+        VisualizedBGE("tiny", path)
     checkpoint.rename(checkpoint.with_suffix(".safetensors"))
     with pytest.raises(ModelError, match=r"damaged or cut off"):
-        VisualizedBGEEncoder("tiny", path)
+        VisualizedBGE("tiny", path)
 
 
 def test_which_checkpoint_is_said(folder: Folder) -> None:
@@ -529,14 +529,14 @@ def test_which_checkpoint_is_said(folder: Folder) -> None:
     first.rename(second)
     shutil.copy(second, first)
     with pytest.raises(ModelError, match="several checkpoints: Visualized_other"):
-        VisualizedBGEEncoder("tiny", path)
-    assert VisualizedBGEEncoder("tiny", path, second).dim == 64
+        VisualizedBGE("tiny", path)
+    assert VisualizedBGE("tiny", path, second).dim == 64
     first.unlink()
     second.unlink()
     with pytest.raises(ModelError, match="'model' has no checkpoint"):
-        VisualizedBGEEncoder("tiny", path)
+        VisualizedBGE("tiny", path)
     with pytest.raises(ModelError, match=r"Visualized_other\.pth is missing"):
-        VisualizedBGEEncoder("tiny", path, second)
+        VisualizedBGE("tiny", path, second)
 
 
 @pytest.mark.parametrize(
@@ -568,7 +568,7 @@ def test_other_files_that_do_not_fit_are_explained(
     else:
         (path / name).write_text(content)
     with pytest.raises(ModelError, match=says) as raised:
-        VisualizedBGEEncoder("tiny", path)
+        VisualizedBGE("tiny", path)
     assert str(path.parent) not in str(raised.value)
 
 
@@ -578,7 +578,7 @@ def test_a_picture_must_leave_room_for_a_text(folder: Folder) -> None:
         return state | {key: state[key][:17].clone()}
 
     with pytest.raises(ModelError, match="no room for a text"):
-        VisualizedBGEEncoder("tiny", folder(cut, max_position_embeddings=17))
+        VisualizedBGE("tiny", folder(cut, max_position_embeddings=17))
 
 
 # Other ways to multiply

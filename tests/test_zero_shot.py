@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mmdemo.encoders.cache import ArrayCache
 from PIL import Image
 
 from mmdemo import classify
 from mmdemo.background import background
 from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.cache import ArrayCache
 from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
 from mmdemo.examples import FOLDER
 from mmdemo.prompts import TEMPLATE_SETS

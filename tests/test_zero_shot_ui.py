@@ -16,8 +16,8 @@ from PIL import Image
 
 from mmdemo import Classification, classify
 from mmdemo.background import background
-from mmdemo.encoders.base import Encoder
 from mmdemo.examples import FOLDER
+from mmdemo.models.encoder import Encoder
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui import zero_shot_views as views

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 import gradio as gr
 
 from mmdemo.background import Weights, measuring
-from mmdemo.encoders.base import Encoder
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered, unavailable
 from mmdemo.models.pool import load_encoder

@@ -15,10 +15,10 @@ from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.compare import Comparison, compare
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import Example, examples
 from mmdemo.images import open_image, shown_by_browsers
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views

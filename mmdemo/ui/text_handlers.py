@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from mmdemo.background import background, measuring, start
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import ranking_examples
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.passages import (
     checked_document,

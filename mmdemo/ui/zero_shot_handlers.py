@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import background, start
-from mmdemo.encoders.base import Encoder
 from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
+from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.prompts import (
     LABEL_SETS,

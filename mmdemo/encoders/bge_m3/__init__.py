@@ -10,7 +10,7 @@ from mmdemo.encoders.parts.bounds import size_of
 from mmdemo.encoders.parts.file_names import TEXT_ENCODER
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 
-ARCHITECTURE = "bge_m3.model:BGEM3Encoder"
+ARCHITECTURE = "bge_m3.model:BGEM3"
 
 SPARSE_HEAD, MULTI_VECTOR_HEAD = HEADS = ("sparse_linear.pt", "colbert_linear.pt")
 

@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from mmdemo.encoders.base import Encoder, Features, Step
+from mmdemo.encoders.base import Model, Tell, Tokens
 from mmdemo.encoders.bge_m3 import MULTI_VECTOR_HEAD, SPARSE_HEAD, TOWER_WEIGHTS
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.checkpoint import (
@@ -39,7 +38,6 @@ from mmdemo.encoders.parts.checkpoint import (
 )
 from mmdemo.encoders.parts.text_tower import FastPass, Tokenizer
 from mmdemo.errors import ModelError
-from mmdemo.settings import limits
 from mmdemo.types import SparseEmbedding, TextEncoding, Token, TokenUsage
 
 _DROPPED = (
@@ -49,7 +47,7 @@ _DROPPED = (
 """Official keys that have no place here, as regular expressions, each with its reason."""
 
 
-class BGEM3Encoder(FastPass, Encoder):
+class BGEM3(FastPass, Model):
     """BGE-M3, or a model of the same layout and other sizes. Reads texts alone."""
 
     modalities = frozenset({"text"})
@@ -57,7 +55,8 @@ class BGEM3Encoder(FastPass, Encoder):
     fusion = "none"
     languages = ("multilingual",)
     logit_scale = 50.0  # 1 / 0.02, the temperature of its training (section 4.1 of the paper)
-    batch_size = 4096  # `read_texts` makes its own batches, by length
+    reads_documents = True
+    whole_pass = True
 
     def __init__(self, name: str, folder: Path) -> None:
         """Load the weights; their bytes are read from disk at the first text.
@@ -70,13 +69,22 @@ class BGEM3Encoder(FastPass, Encoder):
         Raises:
             ModelError: a file is missing, of another architecture, or damaged.
         """
-        super().__init__()
         self.name = name
         self._network = _load(folder)
         self._config = self._network.text.config
         self._tokenizer = Tokenizer(folder, self._config)
         self.dim = self._config.hidden_size
         self._longest = text_tower.longest_text(self._config, counts_from_pad=True)
+
+    def networks(self) -> list[nn.Module]:
+        """Return the one network."""
+        return [self._network]
+
+    multiplying = networks
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts, cut to the maximum."""
+        return self._tokenizer.ids(texts, self._longest)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read."""
@@ -90,32 +98,23 @@ class BGEM3Encoder(FastPass, Encoder):
             Token(*piece, row=index - 1 if index else None) for index, piece in enumerate(pieces)
         ]
 
-    def _longest_text(self) -> int:
-        return limits().document
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return [n, dim], of the same pass as the rest."""
+        return np.stack([one.dense for one in self.text_encodings(texts, lambda share: None)])
 
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return [n, dim]; the same pass gives the rest, which is kept for whoever asks next."""
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        for position, encoding in self.read_texts(texts):
-            vectors[position] = encoding.dense
-        return vectors
-
-    def _text_encodings(self, texts: Sequence[str], step: Step) -> list[TextEncoding]:
-        rows = self._tokenizer.ids(texts, self._longest)
+    def text_encodings(self, texts: Sequence[Tokens], tell: Tell) -> list[TextEncoding]:
+        """Return dense vectors, lexical weights and a vector a token."""
         with self._fast_pass(self._config):
-            dense, weights, matrix = self._network(*self._tokenizer.padded(rows), step)
-            return [
-                TextEncoding(
-                    dense=dense[index].numpy(),
-                    sparse=_kept(row, weights[index, : len(row)].numpy(), self._tokenizer.unused),
-                    multi_vector=matrix[index, : len(row) - 1].numpy(),
-                )
-                for index, row in enumerate(rows)
-            ]
-
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
-        # `encode` has refused pictures before.
-        raise ModelError(f"{self.name} reads texts alone.")
+            words = self._tokenizer.padded(texts, self.device)
+            dense, weights, matrix = (part.cpu().numpy() for part in self._network(*words, tell))
+        return [
+            TextEncoding(
+                dense=dense[index],
+                sparse=_kept(row, weights[index, : len(row)], self._tokenizer.unused),
+                multi_vector=matrix[index, : len(row) - 1],
+            )
+            for index, row in enumerate(texts)
+        ]
 
 
 class _Network(nn.Module):
@@ -129,21 +128,21 @@ class _Network(nn.Module):
         self.multi_vector = nn.Linear(hidden, rows)
 
     def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, step: Step
+        self, ids: torch.Tensor, mask: torch.Tensor, tell: Tell
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Run n texts.
 
         Args:
             ids: [n, length], padded on the right.
             mask: bool [n, length].
-            step: told after each layer.
+            tell: told after each layer.
 
         Returns:
             First states [n, hidden], token weights [n, length], and token vectors without the
             first token's [n, length - 1, rows]; of any length, padding not removed.
         """
         states = self.text.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
-        states = text_tower.run_layers(self.text.encoder, states, mask, step=step)
+        states = text_tower.run_layers(self.text.encoder, states, mask, step=tell)
         weights = torch.relu(self.sparse(states)).squeeze(-1)
         return states[:, 0], weights, self.multi_vector(states[:, 1:])
 

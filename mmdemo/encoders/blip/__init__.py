@@ -11,7 +11,7 @@ from mmdemo.encoders.parts.file_names import SETTINGS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
 
-ARCHITECTURE = "blip.model:BlipEncoder"
+ARCHITECTURE = "blip.model:Blip"
 _RETRIEVAL = "BlipForImageTextRetrieval"
 
 SPECS = (

@@ -33,34 +33,31 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import BlipConfig, BlipForImageTextRetrieval
 
-from mmdemo.encoders.base import Encoder, Features
-from mmdemo.encoders.parts.pretrained import (
-    PICTURES_AT_ONCE,
-    PictureReader,
-    TextReader,
-    load_network,
-    slices,
-)
+from mmdemo.encoders.base import Features, Model, Prepared, Tokens
+from mmdemo.encoders.parts.pretrained import PictureReader, TextReader, load_network
 from mmdemo.errors import ModelError
+from mmdemo.images import to_rgb
 from mmdemo.types import TokenUsage
 
-_TEXTS_AT_ONCE = 16
-"""Texts in one pass of the text encoder: at 512 tokens, attention to them has 200 MB a layer."""
+_BESIDE = 512
+"""Tokens that a text counts for which looks at a picture: its attention to that has 200 MB a layer
+for 16 texts."""
 
 _MATCH = 1
 """Which output of the matching head says that the two belong together."""
 
 
-class BlipEncoder(Encoder):
+class Blip(Model):
     """A BLIP retrieval model: contrastive cosines, image-grounded fusion and a matching head."""
 
     modalities = frozenset({"text", "image", "fused"})
     fusion = "native"
     languages = ("en",)
     has_matching_head = True
+    batch_tokens = 16 * _BESIDE
 
     def __init__(self, name: str, folder: Path, checkpoint: Path | None = None) -> None:
-        """Load the weights; their bytes are read from disk at the first `encode`.
+        """Load the weights; their bytes are read from disk at the first pass.
 
         Args:
             name: the name in the catalogue.
@@ -70,7 +67,6 @@ class BlipEncoder(Encoder):
         Raises:
             ModelError: a file is missing, of another architecture, or damaged.
         """
-        super().__init__()
         self.name = name
         self._network = load_network(BlipForImageTextRetrieval, BlipConfig, folder, checkpoint)
         config = self._network.config
@@ -87,67 +83,97 @@ class BlipEncoder(Encoder):
         self.logit_scale = math.exp(config.logit_scale_init_value)
         self.temperature_known = False
 
+    def networks(self) -> list[torch.nn.Module]:
+        """Return the network with both encoders and both heads."""
+        return [self._network]
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts; they look at a picture without making room for it."""
+        return self._texts.read(texts)
+
+    def read_picture(self, image: Image.Image) -> torch.Tensor:
+        """Return what the vision tower takes, float32 [3, size, size]."""
+        return self._pictures.read(to_rgb(image))
+
+    def length(self, item: Prepared) -> int:
+        """Return how long an item is in a batch, in tokens, or in what else takes that room."""
+        read = 1 if item.tokens is None else self._texts.length(item.tokens)
+        return read if item.features is None else max(read, _BESIDE)
+
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; it looks at a picture without making room for it."""
         return self._texts.usage(text)
 
-    def _prepare(self, image: Image.Image) -> Image.Image:
-        return self._pictures.prepare(super()._prepare(image))
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return [n, dim], of the contrastive head."""
+        return self._text_proj(self._states(texts))
 
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = [self._states(texts[chosen]) for chosen in slices(texts, _TEXTS_AT_ONCE)]
-        return self._text_proj(torch.cat(rows))
-
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+    def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return all states of the vision tower, float32 [tokens, hidden] each.
 
-        The text encoder attends to all of them. Those of a picture have 1.8 MB in the base model:
-        the cache keeps 75 pictures.
+        The text encoder attends to all of them. Those of a picture have 1.8 MB in the base model.
         """
-        tower = self._network.vision_model
-        return self._pictures.through(lambda pixels: tower(pixels).last_hidden_state, images)
-
-    def _image_vectors(self, features: Sequence[Features]) -> NDArray[np.float32]:
-        first = torch.from_numpy(np.stack([states[0] for states in features]))
         with torch.inference_mode():
-            return self._network.vision_proj(first).numpy()
+            seen = self._network.vision_model(torch.stack(list(pictures)).to(self.device))
+            return [row.copy() for row in seen.last_hidden_state.cpu().numpy()]
 
-    def _fused_vectors(
-        self, features: Sequence[Features], texts: Sequence[str]
-    ) -> NDArray[np.float32]:
-        rows = [
-            self._states(texts[chosen], torch.from_numpy(np.stack(features[chosen])))
-            for chosen in slices(texts, PICTURES_AT_ONCE)
-        ]
-        return self._text_proj(torch.cat(rows))
-
-    def _match_chances(
-        self, features: Sequence[Features], texts: Sequence[str]
-    ) -> NDArray[np.float32]:
-        return np.stack([self._chances_of(states, texts) for states in features])
-
-    def _chances_of(self, features: Features, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return [m] for one picture with m texts."""
-        # A single picture for all texts of a pass: its keys and values are computed once.
-        tokens = torch.from_numpy(features[None].copy())
-        rows = [self._states(texts[chosen], tokens) for chosen in slices(texts, _TEXTS_AT_ONCE)]
+    def image_vectors(self, features: Sequence[Features]) -> NDArray[np.float32]:
+        """Return [n, dim], of the contrastive head."""
+        first = self._tensor(np.stack([states[0] for states in features]))
         with torch.inference_mode():
-            return self._network.itm_head(torch.cat(rows)).softmax(-1)[:, _MATCH].numpy()
+            return self._network.vision_proj(first).cpu().numpy()
 
-    def _states(self, texts: Sequence[str], tokens: torch.Tensor | None = None) -> torch.Tensor:
+    def fused_vectors(
+        self,
+        features: Sequence[Features],
+        texts: Sequence[Tokens],
+        text_vectors: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Return [n, dim]: the state of a text that looks at its picture, as a text's is read."""
+        return self._text_proj(self._states(texts, self._tensor(np.stack(features))))
+
+    def match_chances(self, pairs: Sequence[Prepared]) -> list[float]:
+        """Return the chance in 0..1 that each picture and its text belong together."""
+        chances = [0.0] * len(pairs)
+        for places in _by_picture(pairs):
+            texts = [pairs[place].tokens or () for place in places]
+            # A single picture for all its texts: its keys and values are computed once.
+            tokens = self._tensor(np.stack(_features(pairs, places[:1])))
+            with torch.inference_mode():
+                told = self._network.itm_head(self._states(texts, tokens)).softmax(-1)
+            for place, chance in zip(places, told[:, _MATCH].tolist(), strict=True):
+                chances[place] = chance
+        return chances
+
+    def _tensor(self, rows: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(rows).to(self.device)
+
+    def _states(self, texts: Sequence[Tokens], seen: torch.Tensor | None = None) -> torch.Tensor:
         """Return the text encoder's first states [n, hidden].
 
         Args:
             texts: n texts.
-            tokens: the vision tower's states [n or 1, tokens, hidden], where the texts are read
-                while looking at n pictures or at one.
+            seen: the vision tower's states [n or 1, tokens, hidden], where the texts are read while
+                looking at n pictures or at one.
         """
         with torch.inference_mode():
             read = self._network.text_encoder(
-                **self._texts.read(texts), encoder_hidden_states=tokens
+                **self._texts.batch(texts, self.device), encoder_hidden_states=seen
             )
             return read.last_hidden_state[:, 0]
 
     def _text_proj(self, states: torch.Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return self._network.text_proj(states).numpy()
+            return self._network.text_proj(states).cpu().numpy()
+
+
+def _by_picture(pairs: Sequence[Prepared]) -> list[list[int]]:
+    """Return the places of the pairs of each picture."""
+    places: dict[int, list[int]] = {}
+    for place, pair in enumerate(pairs):
+        places.setdefault(id(pair.features), []).append(place)
+    return list(places.values())
+
+
+def _features(pairs: Sequence[Prepared], places: Sequence[int]) -> list[Features]:
+    return [one for place in places if (one := pairs[place].features) is not None]

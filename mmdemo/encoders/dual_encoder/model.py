@@ -34,7 +34,7 @@ from transformers import (
     SiglipModel,
 )
 
-from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.base import Features, Model, Prepared, Tokens
 from mmdemo.encoders.dual_encoder import languages_of
 from mmdemo.encoders.parts.checkpoint import read_json
 from mmdemo.encoders.parts.pretrained import (
@@ -43,6 +43,7 @@ from mmdemo.encoders.parts.pretrained import (
     load_network,
 )
 from mmdemo.errors import ModelError
+from mmdemo.images import to_rgb
 from mmdemo.types import Activation, TokenUsage
 
 
@@ -85,14 +86,14 @@ _FAMILIES = {
 }
 
 
-class DualEncoder(Encoder):
+class DualEncoder(Model):
     """A model with a text tower and a vision tower that meet only in the cosine."""
 
     modalities = frozenset({"text", "image", "fused"})
     fusion = "averaged"
 
     def __init__(self, name: str, folder: Path, checkpoint: Path | None = None) -> None:
-        """Load the weights; their bytes are read from disk at the first `encode`.
+        """Load the weights; their bytes are read from disk at the first pass.
 
         Args:
             name: the name in the catalogue.
@@ -102,7 +103,6 @@ class DualEncoder(Encoder):
         Raises:
             ModelError: a file is missing, of another architecture, or damaged.
         """
-        super().__init__()
         self.name = name
         family = _family(folder)
         self._network = load_network(family.network, family.config, folder, checkpoint)
@@ -118,21 +118,37 @@ class DualEncoder(Encoder):
         self.activation = family.activation
         self.languages = languages_of(config.text_config.vocab_size)
 
+    def networks(self) -> list[torch.nn.Module]:
+        """Return the network with both towers."""
+        return [self._network]
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts; a picture takes no room away from them."""
+        return self._texts.read(texts)
+
+    def read_picture(self, image: Image.Image) -> torch.Tensor:
+        """Return what the vision tower takes, float32 [3, height, width]."""
+        return self._pictures.read(to_rgb(image))
+
+    def length(self, item: Prepared) -> int:
+        """Return how long an item's text is in a batch; its picture is a vector already."""
+        return 1 if item.tokens is None else self._texts.length(item.tokens)
+
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; a picture takes no room away from it."""
         return self._texts.usage(text)
 
-    def _prepare(self, image: Image.Image) -> Image.Image:
-        return self._pictures.prepare(super()._prepare(image))
-
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return [n, dim]."""
         with torch.inference_mode():
-            return self._network.get_text_features(**self._texts.read(texts)).pooler_output.numpy()
+            read = self._network.get_text_features(**self._texts.batch(texts, self.device))
+            return read.pooler_output.cpu().numpy()
 
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+    def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return the vectors, float32 [dim] each: there is nothing else to keep of a picture."""
-        tower = self._network.get_image_features
-        return self._pictures.through(lambda pixels: tower(pixels).pooler_output, images)
+        with torch.inference_mode():
+            seen = self._network.get_image_features(torch.stack(list(pictures)).to(self.device))
+            return [row.copy() for row in seen.pooler_output.cpu().numpy()]
 
 
 def _family(folder: Path) -> _Family:

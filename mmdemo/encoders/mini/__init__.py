@@ -8,7 +8,7 @@ SPECS = (
     ModelSpec(
         name="mini",
         title="mini (embedded)",
-        architecture="mini.model:MiniEncoder",
+        architecture="mini.model:Mini",
         source="package:mini",
         modalities=("text", "image", "fused"),
         fusion="native",

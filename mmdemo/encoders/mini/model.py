@@ -39,9 +39,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import BertConfig, BertModel
 
 from mmdemo.assets import package_files, read_config
-from mmdemo.encoders.base import Encoder, Step
+from mmdemo.encoders.base import Features, Model, Prepared, Tell, Tokens
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, fill_counters
 from mmdemo.encoders.parts.packed import load_packed
+from mmdemo.encoders.parts.text_tower import FastPass, run_layers
+from mmdemo.images import to_rgb
 from mmdemo.types import Match, TextEncoding, Token, TokenUsage
 
 MEAN = STD = 0.5
@@ -62,7 +64,7 @@ class VisionOutput(NamedTuple):
     probabilities: torch.Tensor
 
 
-class MiniEncoder(Encoder):
+class Mini(FastPass, Model):
     """The embedded model. Loads from `assets/mini`, needs no network."""
 
     modalities = frozenset({"text", "image", "fused"})
@@ -79,7 +81,6 @@ class MiniEncoder(Encoder):
         Raises:
             ModelError: files are missing or cut off.
         """
-        super().__init__()
         path = path or package_files("mini")
         config = read_config(path)
         self.name = name
@@ -92,9 +93,34 @@ class MiniEncoder(Encoder):
         self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.text_tower = _load_text_tower(path, config)
+        self.text_tower: Any = _load_text_tower(path, config)
         self.vision_tower = _load_vision_tower(path, config)
         self.head = _load_head(path, config)
+
+    def networks(self) -> list[nn.Module]:
+        """Return both towers and the head."""
+        return [self.text_tower, self.vision_tower, self.head]
+
+    def multiplying(self) -> list[nn.Module]:
+        """Return the text tower: the rest is convolutions, and small."""
+        return [self.text_tower]
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts, cut to the maximum, which a picture leaves as it is."""
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        # A cut keeps the final [SEP], which every text ends with.
+        limit = self._max_tokens
+        return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+
+    def read_picture(self, image: Image.Image) -> torch.Tensor:
+        """Return a picture's views, float32 [views, 3, side, side]."""
+        return torch.stack(views_of(to_rgb(image), self.image_size))
+
+    def length(self, item: Prepared) -> int:
+        """Return how many states of the text tower an item has."""
+        if item.tokens is None:
+            return 1
+        return len(item.tokens) + (0 if item.features is None else Head.TOKENS)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; beside a picture as much as alone."""
@@ -114,37 +140,63 @@ class MiniEncoder(Encoder):
         return tokens if last <= fitting + 1 else [*tokens[: fitting + 1], tokens[-1]]
 
     @torch.inference_mode()
-    def _text_encodings(self, texts: Sequence[str], step: Step) -> list[TextEncoding]:
-        ids, mask = self.tokenise(texts)
-        states = self.text_tower(input_ids=ids, attention_mask=mask).last_hidden_state
-        dense = self.head.centred(_mean(states, mask)).numpy()
-        counts = mask.sum(1).tolist()
-        return [
-            TextEncoding(dense[index], multi_vector=states[index, 1 : count - 1].numpy())
-            for index, count in enumerate(counts)
-        ]
-
-    @torch.inference_mode()
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.head.centred(text_states(self.text_tower, *self.tokenise(texts))).numpy()
-
-    @torch.inference_mode()
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[NDArray[np.float32]]:
+    def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return for each picture what the head reads, in one row."""
-        views = [views_of(image, self.image_size) for image in images]
-        seen = self.vision_tower(torch.stack([pixels for own in views for pixels in own]))
-        return list(self.head.features(seen, [len(own) for own in views]).numpy())
+        seen = self.vision_tower(torch.cat(list(pictures)).to(self.device))
+        rows = self.head.features(seen, [len(views) for views in pictures])
+        return [row.copy() for row in rows.cpu().numpy()]
 
-    @torch.inference_mode()
-    def _image_vectors(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return self.head.image_vectors(_stacked(features)).numpy()
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return unit vectors, [n, dim]."""
+        return self.embed([Prepared(tokens) for tokens in texts])
 
-    @torch.inference_mode()
-    def _fused_vectors(
-        self, features: Sequence[NDArray[np.float32]], texts: Sequence[str]
-    ) -> NDArray[np.float32]:
-        words = torch.from_numpy(self.encode(list(texts)))  # mostly from the cache
-        return self.fuse(self.head, _stacked(features), texts, words).numpy()
+    def embed(self, items: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return unit vectors, [n, dim]: texts and pairs are one kind of sequence, and one pass.
+
+        A pair's vector is partly that of its text alone: where that is not known, it runs too.
+        """
+        pairs = [place for place, item in enumerate(items) if item.modality == "fused"]
+        seen = [place for place, item in enumerate(items) if item.features is not None]
+        texts = {
+            tuple(item.tokens): None
+            for item in items
+            if item.tokens is not None and (item.features is None or item.text_vector is None)
+        }
+        with self._fast_pass(self.text_tower.config):
+            rows = torch.empty(len(items), self.dim, device=self.device)
+            features = _stacked([items[place].features for place in seen], self.device)
+            if seen:
+                rows[seen] = self.head.image_vectors(features)
+            of_pairs = features[[row for row, place in enumerate(seen) if place in set(pairs)]]
+            sequences = [*texts, *(items[place].tokens or () for place in pairs)]
+            if sequences:
+                tokens = self.head.tokens(of_pairs) if pairs else None
+                states = self.head.centred(_means(self.text_tower, sequences, tokens))
+                own = dict(zip(texts, states[: len(texts)], strict=True))
+                for place, item in enumerate(items):
+                    if item.modality == "text":
+                        rows[place] = own[tuple(item.tokens or ())]
+                if pairs:
+                    words = torch.stack([self._words(items[place], own) for place in pairs])
+                    rows[pairs] = self.head.mixed(states[len(texts) :], rows[pairs], words)
+            return rows.cpu().numpy()
+
+    def _words(self, item: Prepared, own: dict[tuple[int, ...], torch.Tensor]) -> torch.Tensor:
+        """Return the unit vector of a pair's text alone, [dim]."""
+        if item.text_vector is None:
+            return own[tuple(item.tokens or ())]
+        return torch.tensor(item.text_vector, device=self.device)
+
+    def text_encodings(self, texts: Sequence[Tokens], tell: Tell) -> list[TextEncoding]:
+        """Return vectors and token states; [CLS] and [SEP] have none."""
+        with self._fast_pass(self.text_tower.config):
+            states, mask = _states(self.text_tower, texts, None, tell)
+            dense = self.head.centred(_mean(states, mask)).cpu().numpy()
+            rows = states.cpu().numpy()
+        return [
+            TextEncoding(dense[index], multi_vector=rows[index, 1 : len(tokens) - 1])
+            for index, tokens in enumerate(texts)
+        ]
 
     def fuse(
         self, head: Head, features: torch.Tensor, texts: Sequence[str], words: torch.Tensor
@@ -157,20 +209,11 @@ class MiniEncoder(Encoder):
             texts: n texts.
             words: their unit vectors, [n, dim].
         """
-        ids, mask = self.tokenise(texts)
-        states = fused_states(self.text_tower, head.tokens(features), ids, mask)
+        states = _means(self.text_tower, self.read_texts(texts), head.tokens(features))
         return head.fused_vectors(states, head.image_vectors(features), words)
 
-    def tokenise(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and mask, both [n, longest], padded on the right and cut to the maximum."""
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        # A cut keeps the final [SEP], which every text ends with.
-        limit = self._max_tokens
-        rows = [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
-        return padded(rows)
 
-
-def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: Sequence[Tokens], pad: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids and mask, both int64 [n, longest], padded on the right with the id `pad`."""
     ids = torch.full((len(rows), max(map(len, rows))), pad)
     mask = torch.zeros_like(ids)
@@ -218,6 +261,54 @@ def fused_states(
         inputs_embeds=inputs, position_ids=positions[None], attention_mask=whole
     ).last_hidden_state
     return _mean(states, whole)
+
+
+def _means(tower: Any, texts: Sequence[Tokens], tokens: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the tower's vector of each sequence, [n, dim]; arguments as of `_states`."""
+    return _mean(*_states(tower, texts, tokens))
+
+
+def _states(
+    tower: Any,
+    texts: Sequence[Tokens],
+    tokens: torch.Tensor | None = None,
+    tell: Tell | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run texts, the last of them with image tokens after [CLS], as one batch.
+
+    The same as `text_states` and `fused_states` before their means, without what transformers puts
+    around its layers.
+
+    Args:
+        tower: a BERT.
+        texts: n texts.
+        tokens: float32 [k, TOKENS, dim], of the last k; None for no pictures at all.
+        tell: told after each layer.
+
+    Returns:
+        States [n, length, dim], padded on the right, and a bool mask [n, length].
+    """
+    count = 0 if tokens is None else tokens.shape[1]
+    pictured = 0 if tokens is None else len(tokens)
+    alone = len(texts) - pictured
+    lengths = [len(row) + (count if place >= alone else 0) for place, row in enumerate(texts)]
+    longest = max(lengths)
+    ids = torch.zeros(len(texts), longest, dtype=torch.long)
+    positions = torch.arange(longest).repeat(len(texts), 1)
+    for place, row in enumerate(texts):
+        ids[place, lengths[place] - len(row) + 1 : lengths[place]] = torch.tensor(row[1:])
+        ids[place, 0] = row[0]
+    if pictured:
+        # The words keep the positions they have in the text alone.
+        positions[alone:, count + 1 :] -= count
+    device = tower.embeddings.word_embeddings.weight.device
+    inputs = tower.embeddings.word_embeddings(ids.to(device))
+    if tokens is not None:
+        inputs[alone:, 1 : count + 1] = tokens
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    mask = mask.to(device)
+    states = tower.embeddings(inputs_embeds=inputs, position_ids=positions.to(device))
+    return run_layers(tower.encoder, states, mask, step=tell), mask
 
 
 def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -402,13 +493,21 @@ class Head(nn.Module):
         self, states: torch.Tensor, images: torch.Tensor, texts: torch.Tensor
     ) -> torch.Tensor:
         """Return unit vectors of pairs from the tower's states and both unit vectors: [n, dim]."""
+        return self.mixed(self.centred(states), images, texts)
+
+    def mixed(
+        self, centred: torch.Tensor, images: torch.Tensor, texts: torch.Tensor
+    ) -> torch.Tensor:
+        """The same from states that are centred already."""
         weights = F.softplus(self.mix)
-        sources = torch.stack([self.centred(states), images, texts])  # [3, n, dim]
+        sources = torch.stack([centred, images, texts])  # [3, n, dim]
         return F.normalize((weights[:, None, None] * sources).sum(0), dim=-1)
 
 
-def _stacked(features: Sequence[NDArray[np.float32]]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(features))
+def _stacked(features: Sequence[Features | None], device: str) -> torch.Tensor:
+    """Return rows of features as one tensor, [n, width]; [0, 0] of none."""
+    rows = [torch.tensor(row) for row in features if row is not None]
+    return (torch.stack(rows) if rows else torch.empty(0, 0)).to(device)
 
 
 # Loading.

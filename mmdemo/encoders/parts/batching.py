@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 def by_length(
-    lengths: Sequence[int], most: int, *, least: int = 0, waste: float = 0.0
+    lengths: Sequence[int],
+    most: float | Callable[[], float],
+    *,
+    least: int = 0,
+    waste: float = 0.0,
 ) -> Iterator[list[int]]:
     """Yield the positions of the sequences that run together, short ones first.
 
     Args:
         lengths: tokens of each sequence.
-        most: padded tokens of a batch; a sequence that is longer runs alone.
+        most: padded tokens of a batch, or what says so at the time; a sequence that is longer runs
+            alone.
         least: padded tokens from which on `waste` counts: smaller batches cost more for being small
             than for being padded.
         waste: the share of padding at which a batch is closed early; 0 for never.
@@ -26,7 +31,8 @@ def by_length(
         length = lengths[position]
         padded = (len(batch) + 1) * length
         wasted = 1.0 - (real + length) / max(padded, 1)
-        if batch and (padded > most or (waste and padded > least and wasted > waste)):
+        limit = most() if callable(most) else most
+        if batch and (padded > limit or (waste and padded > least and wasted > waste)):
             yield batch
             batch, real = [], 0
         batch.append(position)

@@ -8,7 +8,7 @@ Here every weight comes from the file, memory-mapped, and nothing comes from a n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,12 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from mmdemo.encoders.base import Features
+from mmdemo.encoders.base import Tokens
 from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.types import TokenUsage
-
-PICTURES_AT_ONCE = 8
-"""Pictures in one pass of a vision tower: the widest activations of these models then have a few
-hundred megabytes."""
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """In this order, because safetensors cannot hold code."""
@@ -117,11 +113,6 @@ def _fill_counters(network: Any) -> None:
             module._buffers[name] = counter[None]
 
 
-def slices(items: Sequence[object], size: int) -> list[slice]:
-    """Return where to cut a sequence into parts of at most `size`."""
-    return [slice(start, start + size) for start in range(0, len(items), size)]
-
-
 class TextReader:
     """Texts to ids and mask, cut to a maximum. Safe to use from many threads.
 
@@ -180,15 +171,26 @@ class TextReader:
         total = len(self._ids([text])[0])
         return TokenUsage(used=min(total, self.longest), total=total)
 
-    def read(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    def read(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts, cut to the maximum."""
+        return [self._cut(row) for row in self._ids(texts)]
+
+    def length(self, tokens: Tokens) -> int:
+        """Return how long a text is in a batch."""
+        return self.longest if self._fixed_length else max(len(tokens), 1)
+
+    def batch(self, rows: Sequence[Tokens], device: str) -> dict[str, torch.Tensor]:
         """Return what the text encoder is called with.
+
+        Args:
+            rows: from `read`.
+            device: where the encoder is.
 
         Returns:
             `input_ids` int64 [n, length], and `attention_mask` of the same shape, 1 for a token and
             0 for padding, where the tokenizer says that the model takes one.
         """
-        rows = [self._cut(row) for row in self._ids(texts)]
-        length = self.longest if self._fixed_length else max(map(len, rows))
+        length = max(map(self.length, rows))
         ids = torch.full((len(rows), length), self._tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
         for position, row in enumerate(rows):
@@ -196,8 +198,8 @@ class TextReader:
             ids[position, left : left + len(row)] = torch.tensor(row)
             mask[position, left : left + len(row)] = 1
         if "attention_mask" not in self._tokenizer.model_input_names:
-            return {"input_ids": ids}
-        return {"input_ids": ids, "attention_mask": mask}
+            return {"input_ids": ids.to(device)}
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return self._raw_ids([text.lower() if self._lower_case else text for text in texts])
@@ -253,7 +255,7 @@ class PictureReader:
             # Before it makes anything of a picture: it would make what it says, of any size. Many
             # processors resize to more than the tower takes, and cut out its centre.
             check_sizes(self._processor.to_dict(), min(2 * (size or 512), LARGEST_PICTURE))
-            shape = tuple(self.read([Image.new("RGB", (48, 32))]).shape)
+            shape = tuple(self.read(Image.new("RGB", (48, 32))).shape)
         except ModelError:
             raise
         except Exception as error:  # whatever a damaged or missing file makes of itself
@@ -263,8 +265,8 @@ class PictureReader:
                 "no_picture_reader",
                 name=folder.name,
             ) from error
-        if len(shape) != 4 or (size and shape != (1, 3, size, size)):
-            made, wanted = " x ".join(map(str, shape[1:])), f"3 x {size} x {size}"
+        if len(shape) != 3 or (size and shape != (3, size, size)):
+            made, wanted = " x ".join(map(str, shape)), f"3 x {size} x {size}"
             raise ModelError(
                 f"The preprocessor_config.json in '{folder.name}' makes pictures of {made}, "
                 f"config.json wants {wanted}: they belong to different models.",
@@ -274,33 +276,12 @@ class PictureReader:
                 wanted=wanted,
             )
 
-    def prepare(self, image: Image.Image) -> Image.Image:
-        """Cut a very long picture where its short side decides the size; others stay whole.
+    def read(self, image: Image.Image) -> torch.Tensor:
+        """Return float32 [3, height, width] for an RGB picture of any size.
 
-        What is cut away is far outside of the square that is cut out after resizing.
+        A very long one is cut where its short side decides the size: what is cut away is far
+        outside of the square that is cut out after resizing.
         """
         by_short_side = getattr(self._processor.size, "shortest_edge", None) is not None
-        return centre_strip(image, _LONGEST_STRIP) if by_short_side else image
-
-    def through(
-        self, tower: Callable[[torch.Tensor], torch.Tensor], images: Sequence[Image.Image]
-    ) -> list[Features]:
-        """Run RGB pictures through a vision tower, a few at a time.
-
-        Args:
-            tower: pixels [n, 3, height, width] -> what is kept of each picture, [n, ...].
-            images: of any size.
-        """
-        rows: list[Features] = []
-        for chosen in slices(images, PICTURES_AT_ONCE):
-            with torch.inference_mode():
-                kept = tower(self.read(images[chosen]))
-            # Copies, so that the cache can let go of one picture without its neighbours.
-            rows += [row.copy() for row in kept.numpy()]
-        return rows
-
-    def read(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Return float32 [n, 3, height, width] for RGB pictures of any size."""
-        # One by one, so that of large pictures only one is a tensor at a time.
-        pixels = [self._processor(image, return_tensors="pt").pixel_values for image in images]
-        return torch.cat(pixels)
+        whole = centre_strip(image, _LONGEST_STRIP) if by_short_side else image
+        return self._processor(whole, return_tensors="pt").pixel_values[0]

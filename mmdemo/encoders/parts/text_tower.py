@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoTokenizer
 
-from mmdemo.encoders.base import Step
+from mmdemo.encoders.base import Tell, Tokens
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.linear import Kernel, fastest_kernel, multiplying, pack
 from mmdemo.errors import ModelError
@@ -35,7 +35,7 @@ def run_layers(
     states: torch.Tensor,
     mask: torch.Tensor,
     count: int | None = None,
-    step: Step | None = None,
+    step: Tell | None = None,
 ) -> torch.Tensor:
     """Run all layers.
 
@@ -79,15 +79,19 @@ def _layer(layer: Any, states: torch.Tensor, keys: torch.Tensor | None, count: i
 
 
 class FastPass:
-    """Part of an encoder: runs its network with the fastest matrix multiplication.
+    """Part of a model: runs its networks with the fastest matrix multiplication.
 
     Attributes:
-        _network: the whole network, an `nn.Module`.
+        device: where they are.
         _kernel: None until the first pass, because a packed layer reads its weights.
     """
 
-    _network: Any
+    device: str
     _kernel: Kernel | None = None
+
+    def multiplying(self) -> Sequence[Any]:
+        """Return the networks whose linear layers may be packed."""
+        raise NotImplementedError
 
     @contextmanager
     def _fast_pass(self, config: Any) -> Iterator[None]:
@@ -97,9 +101,12 @@ class FastPass:
             config: of the text tower, whose layers are typical of the network.
         """
         if self._kernel is None:
-            self._kernel = fastest_kernel(config.hidden_size, config.intermediate_size)
+            self._kernel = "plain"  # what the others are faster than, on a processor
+            if self.device == "cpu":
+                self._kernel = fastest_kernel(config.hidden_size, config.intermediate_size)
             if self._kernel == "packed":
-                pack(self._network)
+                for network in self.multiplying():
+                    pack(network)
         with torch.inference_mode(), multiplying(self._kernel):
             yield
 
@@ -168,12 +175,15 @@ class Tokenizer:
         parts = zip(found.tokens, spans, found.ids, strict=True)
         return cut([(token, *span, number) for token, span, number in parts], longest)
 
-    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def padded(
+        self, rows: Sequence[Tokens], device: str = "cpu"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and a bool mask, both [n, longest], padded on the right."""
         longest = max(map(len, rows))
         ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
-        return ids, torch.arange(longest)[None] < lengths[:, None]
+        mask = torch.arange(longest)[None] < lengths[:, None]
+        return ids.to(device), mask.to(device)
 
 
 def cut(row: list[Any], longest: int) -> list[Any]:

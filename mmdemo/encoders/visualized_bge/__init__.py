@@ -11,7 +11,7 @@ from mmdemo.encoders.parts.file_names import CHECKPOINTS, TEXT_ENCODER
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
 
-ARCHITECTURE = "visualized_bge.model:VisualizedBGEEncoder"
+ARCHITECTURE = "visualized_bge.model:VisualizedBGE"
 
 LANGUAGES = {"bert": ("en",), "xlm-roberta": ("multilingual",)}
 """By the `model_type` of the text encoder."""

@@ -23,7 +23,7 @@ by comparing with the reference implementation:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,9 +37,8 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
-from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.base import Features, Model, Prepared, Tokens
 from mmdemo.encoders.parts import text_tower
-from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.checkpoint import (
     check_filled,
@@ -108,15 +107,16 @@ _LONGEST_STRIP = 64
 """Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
 
 
-class VisualizedBGEEncoder(FastPass, Encoder):
+class VisualizedBGE(FastPass, Model):
     """Visualized-BGE base-en or m3, or a model of the same layout and other sizes."""
 
     modalities = frozenset({"text", "image", "fused"})
     fusion = "native"
     logit_scale = 50.0  # 1 / 0.02, the temperature that the reference was trained with
+    batch_tokens = TOKENS_AT_ONCE
 
     def __init__(self, name: str, folder: Path, checkpoint: Path | None = None) -> None:
-        """Load the weights; their bytes are read from disk at the first `encode`.
+        """Load the weights; their bytes are read from disk at the first pass.
 
         Args:
             name: the name in the catalogue.
@@ -129,13 +129,32 @@ class VisualizedBGEEncoder(FastPass, Encoder):
         Raises:
             ModelError: a file is missing, of another architecture, or damaged.
         """
-        super().__init__()
         self.name = name
         self._network = _load(folder, checkpoint or _find_checkpoint(folder))
         self._tokenizer = Tokenizer(folder, self._network.text.config)
         self.dim = self._network.text.config.hidden_size
         self.languages = self._network.family.languages
         self._longest_alone, self._longest_beside = self._network.longest_texts()
+        self._no_text = self._tokenizer.ids([""], self._longest_beside)[0]
+
+    def networks(self) -> list[nn.Module]:
+        """Return the one network."""
+        return [self._network]
+
+    multiplying = networks
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts; a picture's tokens take room away from them."""
+        return self._tokenizer.ids(texts, self._longest_beside if beside else self._longest_alone)
+
+    def read_picture(self, image: Image.Image) -> torch.Tensor:
+        """Return what the vision tower sees, float32 [3, size, size]: scaled in its own mode."""
+        return _pixels(_centre_square(image, self._network.image_size))
+
+    def length(self, item: Prepared) -> int:
+        """Return how many states of the text encoder an item has."""
+        words = len(self._no_text if item.tokens is None else item.tokens)
+        return words + (0 if item.features is None else len(item.features))
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; a picture's tokens take room away from it."""
@@ -143,49 +162,39 @@ class VisualizedBGEEncoder(FastPass, Encoder):
         longest = self._longest_beside if with_image else self._longest_alone
         return TokenUsage(used=min(total, longest), total=total)
 
-    def _prepare(self, image: Image.Image) -> Image.Image:
-        """Return the square that the vision tower sees, in the picture's own mode."""
-        return _centre_square(image, self._network.image_size)
-
-    def _text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = self._tokenizer.ids(texts, self._longest_alone)
-
-        def embed(chosen: list[int]) -> torch.Tensor:
-            return self._network.embed_texts(*self._tokenizer.padded([rows[i] for i in chosen]))
-
-        return self._in_batches([len(row) for row in rows], embed)
-
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
+    def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return image tokens, float32 [tokens, dim] each: what the text encoder reads.
 
-        Those of a base-en picture have 0.6 MB, of m3 1 MB: the cache keeps 220 or 128 pictures.
+        Those of a base-en picture have 0.6 MB, of m3 1 MB.
         """
         with self._fast_pass(self._network.text.config):
-            tokens = self._network.image_tokens(torch.stack([_pixels(image) for image in images]))
-            # Copies, so that the cache can let go of one picture without its neighbours.
-            return [row.copy() for row in tokens.numpy()]
+            tokens = self._network.image_tokens(torch.stack(list(pictures)).to(self.device))
+            return [row.copy() for row in tokens.cpu().numpy()]
 
-    def _picture_vectors(
-        self, features: Sequence[Features], texts: Sequence[str | None]
-    ) -> NDArray[np.float32]:
-        """Return [n, dim]: pictures alone are pairs with the empty text, so all run together."""
-        rows = self._tokenizer.ids([text or "" for text in texts], self._longest_beside)
-
-        def embed(chosen: list[int]) -> torch.Tensor:
-            tokens = torch.from_numpy(np.stack([features[i] for i in chosen]))
-            words = self._tokenizer.padded([rows[i] for i in chosen])
-            return self._network.embed_pictures(tokens, *words)
-
-        return self._in_batches([len(features[0]) + len(row) for row in rows], embed)
-
-    def _in_batches(
-        self, lengths: Sequence[int], embed: Callable[[list[int]], torch.Tensor]
-    ) -> NDArray[np.float32]:
-        """Return [n, dim] for n sequences of these lengths, in as few passes as memory allows."""
-        vectors = np.empty((len(lengths), self.dim), dtype=np.float32)
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return [n, dim], each from its first state."""
+        words = self._tokenizer.padded(texts, self.device)
         with self._fast_pass(self._network.text.config):
-            for chosen in by_length(lengths, TOKENS_AT_ONCE):
-                vectors[chosen] = embed(chosen).numpy()
+            return self._network.embed_texts(*words).cpu().numpy()
+
+    def embed(self, items: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return [n, dim]: pictures alone are pairs with the empty text, and run with them."""
+        vectors = np.empty((len(items), self.dim), dtype=np.float32)
+        texts = [place for place, item in enumerate(items) if item.features is None]
+        pictured = {
+            place: item.features for place, item in enumerate(items) if item.features is not None
+        }
+        if texts:
+            vectors[texts] = self.text_vectors([items[place].tokens or () for place in texts])
+        if pictured:
+            rows = [items[place].tokens for place in pictured]
+            words = self._tokenizer.padded(
+                [self._no_text if row is None else row for row in rows], self.device
+            )
+            tokens = torch.from_numpy(np.stack(list(pictured.values()))).to(self.device)
+            with self._fast_pass(self._network.text.config):
+                found = self._network.embed_pictures(tokens, *words)
+                vectors[list(pictured)] = found.cpu().numpy()
         return vectors
 
 
@@ -228,7 +237,7 @@ class _Network(nn.Module):
     ) -> torch.Tensor:
         """Image tokens [n, tokens, hidden], ids and mask [n, length] -> [n, hidden]."""
         count = tokens.shape[1]
-        positions = torch.arange(count, count + ids.shape[1])[None]
+        positions = torch.arange(count, count + ids.shape[1], device=ids.device)[None]
         positions[:, 0] = 0  # [CLS] stands before the picture
         words = self.text.embeddings(
             input_ids=ids, position_ids=positions, token_type_ids=torch.zeros_like(ids)

@@ -1,0 +1,18 @@
+"""Waiting for something that another thread does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+MOST = 60.0
+"""Seconds that anything may take: a test that fails ends."""
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Look again and again, until it is so."""
+    end, pause = time.monotonic() + MOST, threading.Event()
+    while not true():
+        assert time.monotonic() < end
+        pause.wait(0.002)
