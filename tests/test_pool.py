@@ -222,4 +222,5 @@ def test_a_view_shares_all_but_its_terms(fakes: type[Fake]) -> None:
     view = encoder.at(Priority.TYPING)
     assert view is not encoder
     np.testing.assert_array_equal(view.encode("a"), encoder.encode("a"))
-    assert (view.dim, view.waited, view.waiting) == (encoder.dim, 0.0, 0)
+    assert (view.dim, view.waiting) == (encoder.dim, 0)
+    assert view.waited > 0 or encoder.waited > 0

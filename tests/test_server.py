@@ -23,7 +23,7 @@ from tests.apps import serving
 from tests.held import (
     MARK,
     MOST,
-    HeldEncoder,
+    HeldModel,
     answer,
     ask,
     call,
@@ -33,20 +33,21 @@ from tests.held import (
     post,
     upload,
 )
+from tests.waiting import wait_until
 
 LABELS = "\n".join(f"{MARK} {number}" for number in range(1000))
 PASSAGES = "\n".join(f"{MARK} {number}" for number in range(50))
 
 
 @pytest.fixture
-def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldEncoder]:
+def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldModel]:
     encoder = offer_held(monkeypatch, tmp_path)
     yield encoder
     encoder.gate.release(100_000)  # nothing may wait on
 
 
 @pytest.fixture
-def served(held: HeldEncoder, tmp_path: Path) -> Iterator[tuple[gr.Blocks, str]]:
+def served(held: HeldModel, tmp_path: Path) -> Iterator[tuple[gr.Blocks, str]]:
     with serving(tmp_path) as app, app.visited():
         yield app.page, app.address
         held.gate.release(100_000)
@@ -68,7 +69,7 @@ def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str,
 
 
 def test_four_long_calls_keep_nobody_else_waiting(
-    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
 ) -> None:
     page, url = served
     first, second = (upload(url, path) for path in two_pictures)
@@ -82,7 +83,7 @@ def test_four_long_calls_keep_nobody_else_waiting(
 
 
 def test_what_a_page_computes_long_keeps_no_comparison_waiting(
-    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
 ) -> None:
     """Four visitors classify on the page; a fifth compares."""
     page, url = served
@@ -98,7 +99,7 @@ def test_what_a_page_computes_long_keeps_no_comparison_waiting(
 
 
 def test_a_model_that_works_long_lets_a_comparison_in_between(
-    held: HeldEncoder, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
 ) -> None:
     """One model, many prompts: between two steps of a classification, a comparison gets in."""
     _, url = served
@@ -118,7 +119,7 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
 def test_work_ends_when_its_caller_has_gone(
     endpoint: str,
     work: str,
-    held: HeldEncoder,
+    held: HeldModel,
     served: tuple[gr.Blocks, str],
     two_pictures: tuple[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
