@@ -17,20 +17,20 @@ import pytest
 from numpy.typing import NDArray
 
 from mmdemo import background
-from mmdemo.encoders.base import Features, Model, Tokens
+from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.models import find, pool
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import fingerprint
-from mmdemo.similarity import unit_rows
-from mmdemo.types import Token, TokenUsage
+from mmdemo.types import Token
+from tests.fakes import FakeModel, written
 from tests.waiting import MOST
 
 MARK = "long"
 """A batch whose first text holds it is what stands still."""
 
 
-class HeldModel(Model):
+class HeldModel(FakeModel):
     """Reads pictures and texts at once, but for texts with the mark: those wait at `gate`.
 
     Attributes:
@@ -40,10 +40,7 @@ class HeldModel(Model):
         encoder: what the app has of it.
     """
 
-    dim = 4
-    modalities = frozenset({"text", "image", "fused"})
     representations = frozenset({"dense", "multi_vector"})
-    fusion = "averaged"
     languages = ("multilingual",)
     logit_scale = 100.0
     batch_tokens = 1  # each prompt and each passage is a batch
@@ -55,25 +52,18 @@ class HeldModel(Model):
         self.entered = threading.Semaphore(0)
         self.batches = 0
 
-    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
-        return [list(map(ord, text)) for text in texts]
-
     def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
-        if MARK in "".join(map(chr, texts[0])):
+        if MARK in written(texts[0]):
             self.batches += 1
             self.entered.release()
             assert self.gate.acquire(timeout=MOST)
-        rows = [[len(text), *text, 32, 32, 32][:4] for text in texts]
-        return unit_rows(np.array(rows, dtype=np.float32))
+        return super().text_vectors(texts)
 
     def image_features(self, pictures: Sequence[Any]) -> list[Features]:
         return [np.full(4, 0.5, dtype=np.float32) for _ in pictures]
 
     def tokens(self, text: str) -> list[Token]:
         return [Token(text, 0, len(text), 1, None)]
-
-    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        return TokenUsage(len(text), len(text))
 
 
 def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from mmdemo.encoders.dual_encoder import recognise
 from mmdemo.encoders.dual_encoder.model import DualEncoder
 from mmdemo.encoders.parts.pretrained import PictureReader
 from mmdemo.errors import ModelError
+from mmdemo.models import lane
 from mmdemo.models.catalogue import MODELS
+from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.find import find_model
 from mmdemo.models.hub.describe import files_needed
-from tests.conftest import unused
 from tests.tiny_models import TINY_MODELS, tiny_clip, tiny_siglip
+from tests.waiting import MOST
 
 KINDS = ("clip", "siglip", "align")
 TEXTS = ["a red car", "an", "a cat in the rain", "blue whale; 12 x"]
@@ -56,8 +58,14 @@ def loaded(folders: dict[str, Path]) -> dict[str, DualEncoder]:
 
 
 @pytest.fixture
-def encoder(kind: str, loaded: dict[str, DualEncoder]) -> DualEncoder:
-    return unused(loaded[kind])
+def model(kind: str, loaded: dict[str, DualEncoder]) -> DualEncoder:
+    return loaded[kind]
+
+
+@pytest.fixture
+def encoder(model: DualEncoder) -> Encoder:
+    """Return an encoder that has computed nothing yet."""
+    return encoder_of(model)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,7 @@ def reference(
     return out.text_embeds.numpy(), out.image_embeds.numpy(), chances.numpy()
 
 
-def probabilities(encoder: DualEncoder, cosines: np.ndarray) -> np.ndarray:
+def probabilities(encoder: Encoder, cosines: np.ndarray) -> np.ndarray:
     logits = torch.from_numpy(cosines) * encoder.logit_scale + encoder.logit_bias
     return (logits.sigmoid() if encoder.activation == "sigmoid" else logits.softmax(-1)).numpy()
 
@@ -103,7 +111,6 @@ def probabilities(encoder: DualEncoder, cosines: np.ndarray) -> np.ndarray:
 def test_vectors_and_probabilities(folder: Path, pictures: list[Image.Image]) -> None:
     texts, images, chances = reference(folder, TEXTS, pictures)
     encoder = load_encoder(folder)
-    assert isinstance(encoder, DualEncoder)
     np.testing.assert_allclose(encoder.encode(TEXTS), texts, **CLOSE)
     ours = encoder.encode(pictures)
     np.testing.assert_allclose(ours, images, **CLOSE)
@@ -115,24 +122,35 @@ def test_vectors_and_probabilities(folder: Path, pictures: list[Image.Image]) ->
     assert encoder.dim == texts.shape[1] == find_model(folder).dim
 
 
-def test_the_batch_makes_no_difference(encoder: DualEncoder, pictures: list[Image.Image]) -> None:
+def test_the_batch_makes_no_difference(encoder: Encoder, pictures: list[Image.Image]) -> None:
     items = [*pictures, *TEXTS, {"image": pictures[0], "text": TEXTS[1]}, LONG]
-    alone = [DualEncoder.encode(encoder, item)[0] for item in items]
-    encoder._embeddings._entries.clear()
-    encoder._features._entries.clear()
+    alone = [encoder.encode(item)[0] for item in items]
+    encoder.forget()
     np.testing.assert_allclose(encoder.encode(items), np.stack(alone), **CLOSE)
 
 
-def test_more_pictures_than_go_through_at_once(encoder: DualEncoder) -> None:
-    many = [Image.new("RGB", (40, 30), (i * 12, 255 - i * 9, i * 3)) for i in range(20)]
+def test_more_pictures_than_go_through_at_once(
+    model: DualEncoder, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "STEP", MOST)  # however slow the machine
+    passes: list[int] = []
+    original = model.image_features
+
+    def watched(pictures: Sequence[torch.Tensor]) -> list[np.ndarray]:
+        passes.append(len(pictures))
+        return original(pictures)
+
+    monkeypatch.setattr(model, "image_features", watched)
+    many = [Image.new("RGB", (40, 30), (i * 6, 255 - i * 5, i * 3)) for i in range(40)]
     together = encoder.encode(many)
-    for i in (0, 7, 8, 19):
-        encoder._embeddings._entries.clear()
-        encoder._features._entries.clear()
+    assert sum(passes) == len(many)
+    assert max(passes) == model.batch_pictures < len(many)
+    for i in (0, 7, 8, 39):
+        encoder.forget()
         np.testing.assert_allclose(encoder.encode(many[i])[0], together[i], **CLOSE)
 
 
-def test_fused_is_the_mean(encoder: DualEncoder, pictures: list[Image.Image]) -> None:
+def test_fused_is_the_mean(encoder: Encoder, pictures: list[Image.Image]) -> None:
     assert encoder.fusion == "averaged"
     image, text, fused = encoder.encode(
         [pictures[0], TEXTS[0], {"image": pictures[0], "text": TEXTS[0]}]
@@ -141,13 +159,15 @@ def test_fused_is_the_mean(encoder: DualEncoder, pictures: list[Image.Image]) ->
     np.testing.assert_allclose(fused, mean / np.linalg.norm(mean), rtol=0, atol=1e-6)
 
 
-def test_a_picture_is_read_as_a_person_sees_it(encoder: DualEncoder) -> None:
+def test_a_picture_is_read_as_a_person_sees_it(encoder: Encoder) -> None:
     clear = Image.new("RGBA", (40, 40), (200, 10, 10, 0))
     white = Image.new("RGB", (40, 40), "white")
     np.testing.assert_allclose(encoder.encode(clear), encoder.encode(white), **CLOSE)
 
 
-def test_a_long_text_is_cut_and_keeps_its_end(encoder: DualEncoder, folder: Path) -> None:
+def test_a_long_text_is_cut_and_keeps_its_end(
+    model: DualEncoder, encoder: Encoder, folder: Path
+) -> None:
     longest = {"clip": 20, "siglip": 16, "align": 24}[folder.name.removeprefix("tiny-")]
     for with_image in (False, True):
         usage = encoder.token_usage(LONG, with_image=with_image)
@@ -155,7 +175,7 @@ def test_a_long_text_is_cut_and_keeps_its_end(encoder: DualEncoder, folder: Path
         assert not encoder.token_usage("a red car", with_image=with_image).truncated
     tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
     whole = tokenizer(LONG, truncation=True, max_length=longest).input_ids
-    assert encoder._texts.read([LONG])["input_ids"].tolist() == [whole]
+    assert model.read_texts([LONG]) == model.read_texts([LONG], beside=True) == [whole]
     assert whole[-1] == tokenizer("a").input_ids[-1]
 
 
@@ -188,7 +208,7 @@ def test_siglip_reads_capitals_as_its_configuration_says(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     shouted = "A Red CAR"
-    encoder = DualEncoder("lower", folders["siglip"])
+    encoder = encoder_of(DualEncoder("lower", folders["siglip"]))
     np.testing.assert_array_equal(encoder.encode(shouted), encoder.encode(shouted.lower()))
     kept = tiny_siglip(tmp_path / "tiny-siglip", do_lower_case=False)
     expected = reference(kept, [shouted, "a red car"], [Image.new("RGB", (32, 32))])[0]
@@ -215,12 +235,24 @@ def test_languages_by_the_vocabulary() -> None:
     assert languages("siglip", 32_000) == languages("clip", 49_408) == ("en",)
 
 
-def test_a_very_long_picture_stays_small(encoder: DualEncoder) -> None:
+def test_a_very_long_picture_stays_small(
+    model: DualEncoder, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Whole, CLIP would resize it to 640,000 x 32.
-    prepared = encoder._prepare(Image.new("RGB", (20_000, 1)))
-    by_short_side = encoder._pictures._processor.size.shortest_edge is not None
-    assert prepared.size == ((64, 1) if by_short_side else (20_000, 1))
+    given: list[tuple[int, int]] = []
+    processor = model._pictures._processor
+
+    class Watched:
+        size = processor.size
+
+        def __call__(self, image: Image.Image, **options: object) -> object:
+            given.append(image.size)
+            return processor(image, **options)
+
+    monkeypatch.setattr(model._pictures, "_processor", Watched())
     assert np.isfinite(encoder.encode(Image.new("RGB", (20_000, 1)))).all()
+    by_short_side = processor.size.shortest_edge is not None
+    assert given == [(64, 1) if by_short_side else (20_000, 1)]
 
 
 # What can be wrong with the files
@@ -403,7 +435,7 @@ def in_half_precision(folder: Path, weights: dict[str, torch.Tensor]) -> None:
     ("layout", "drift"), [(as_bin, 1e-6), (in_parts, 1e-6), (in_half_precision, 1e-2)]
 )
 def test_weights_in_other_formats(
-    copy: Path, encoder: DualEncoder, layout: Layout, drift: float
+    copy: Path, encoder: Encoder, layout: Layout, drift: float
 ) -> None:
     weights = load_file(copy / "model.safetensors")
     (copy / "model.safetensors").unlink()
@@ -438,7 +470,7 @@ def published_align(folder: Path, words: dict[str, Any]) -> None:
     ("kind", "published"), [("clip", published_clip), ("align", published_align)], indirect=["kind"]
 )
 def test_files_as_they_were_published(
-    copy: Path, encoder: DualEncoder, published: Callable[..., None], pictures: list[Image.Image]
+    copy: Path, encoder: Encoder, published: Callable[..., None], pictures: list[Image.Image]
 ) -> None:
     published(copy, json.loads((copy / "tokenizer.json").read_text())["model"])
     (copy / "tokenizer.json").unlink()
@@ -477,7 +509,7 @@ def test_code_in_a_bin_is_not_run(copy: Path) -> None:
     assert not (copy / "ran").exists()
 
 
-def test_the_checkpoint_can_be_named(copy: Path, encoder: DualEncoder) -> None:
+def test_the_checkpoint_can_be_named(copy: Path, encoder: Encoder) -> None:
     other = (copy / "model.safetensors").rename(copy / "best.safetensors")
     np.testing.assert_array_equal(load_encoder(other).encode(TEXTS), encoder.encode(TEXTS))
     assert "no weights" in refused(copy)

@@ -172,6 +172,9 @@ def test_how_much_fits_follows_what_passes_took() -> None:
     for _ in range(40):
         step.learn(step.fits, 100 * STEP * max(step.fits, 50) / 50)
     assert 1 <= step.fits < 5  # a hundred times too slow at 50, and in proportion
+    slow = step.fits
+    step.learn(1000, 1e-6)  # somebody else had computed all of it
+    assert step.fits < 2 * slow
 
 
 def test_waiting_times_are_told() -> None:

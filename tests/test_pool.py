@@ -14,26 +14,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmdemo.encoders.base import Model, Tokens
+from mmdemo.encoders.base import Tokens
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.pool import Pool
-from mmdemo.types import TokenUsage
+from tests.fakes import FakeModel
 from tests.waiting import MOST, wait_until
 
 ROOM = 2
 """How many of the fake models have room."""
 
 
-class Fake(Model):
+class Fake(FakeModel):
     """Ten megabytes that embed a text by its length."""
 
-    dim = 4
     modalities = frozenset({"text"})
     fusion = "none"
-    languages = ("multilingual",)
-    logit_scale = 100.0
     nbytes = 10_000_000  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
     loads: list[str]
     fault: Exception | None = None
@@ -45,21 +42,15 @@ class Fake(Model):
         if (gate := self.gates.get(f"load {name}")) is not None:
             self.entered.release()
             assert gate.wait(MOST)
-        if type(self).fault is not None:
-            raise type(self).fault
+        if (fault := type(self).fault) is not None:
+            raise fault
         self.name = name
-
-    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
-        return [list(map(ord, text)) for text in texts]
-
-    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        return TokenUsage(len(text), len(text))
 
     def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
         if (gate := self.gates.get(f"use {self.name}")) is not None:
             self.entered.release()
             assert gate.wait(MOST)
-        return np.array([[len(text), *text, 0, 0, 0][:4] for text in texts], dtype=np.float32)
+        return super().text_vectors(texts)
 
 
 @pytest.fixture

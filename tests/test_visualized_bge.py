@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmdemo import compare
+from mmdemo.encoders.base import Prepared
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.checkpoint import check_filled
 from mmdemo.encoders.parts.linear import (
@@ -30,8 +31,10 @@ from mmdemo.encoders.parts.linear import (
 from mmdemo.encoders.visualized_bge import model as module
 from mmdemo.encoders.visualized_bge.model import VisualizedBGE
 from mmdemo.errors import ModelError
-from mmdemo.images import to_rgb
-from tests.conftest import unused
+from mmdemo.images import open_image, to_rgb
+from mmdemo.models import lane
+from mmdemo.models.encoder import Encoder, encoder_of
+from tests.waiting import MOST
 
 DATA = Path(__file__).parent / "data/visualized_bge"
 MANIFEST: dict[str, Any] = json.loads((DATA / "manifest.json").read_text())
@@ -53,8 +56,14 @@ def loaded() -> dict[str, VisualizedBGE]:
 
 
 @pytest.fixture
-def encoder(kind: str, loaded: dict[str, VisualizedBGE]) -> VisualizedBGE:
-    return unused(loaded[kind])
+def model(kind: str, loaded: dict[str, VisualizedBGE]) -> VisualizedBGE:
+    return loaded[kind]
+
+
+@pytest.fixture
+def encoder(model: VisualizedBGE) -> Encoder:
+    """Return an encoder that has computed nothing yet."""
+    return encoder_of(model)
 
 
 @pytest.fixture
@@ -101,6 +110,10 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def made_of(folder: Path) -> Encoder:
+    return encoder_of(VisualizedBGE("tiny", folder))
+
+
 def with_texts(pictures: list[Image.Image], pairs: np.ndarray) -> list[dict[str, object]]:
     return [{"image": pictures[image], "text": TEXTS[text]} for image, text in pairs]
 
@@ -108,27 +121,27 @@ def with_texts(pictures: list[Image.Image], pairs: np.ndarray) -> list[dict[str,
 # The reference's numbers
 
 
-def test_texts(encoder: VisualizedBGE, expected: dict[str, np.ndarray]) -> None:
+def test_texts(encoder: Encoder, expected: dict[str, np.ndarray]) -> None:
     # The last text is empty, which `encode` refuses: it is there for the pictures.
     np.testing.assert_allclose(encoder.encode(TEXTS[:3]), expected["text"][:3], **CLOSE)
 
 
 def test_pictures_of_every_mode(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: Encoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     assert [picture.mode for picture in pictures] == ["RGB", "RGBA", "P", "L"]
     np.testing.assert_allclose(encoder.encode(pictures), expected["image"], **CLOSE)
 
 
 def test_fused(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: Encoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     fused = encoder.encode(with_texts(pictures, expected["pairs"]))
     np.testing.assert_allclose(fused, expected["fused"], **CLOSE)
 
 
 def test_one_item_a_call(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: Encoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = [*TEXTS[:3], *pictures, *with_texts(pictures, expected["pairs"])]
     rows = [encoder.encode(item)[0] for item in items]
@@ -137,7 +150,7 @@ def test_one_item_a_call(
 
 
 def test_the_batch_makes_no_difference(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: Encoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = [*with_texts(pictures, expected["pairs"]), *pictures, *TEXTS[:3], "hedge " * 100]
     order = np.random.default_rng(0).permutation(len(items))
@@ -147,43 +160,55 @@ def test_the_batch_makes_no_difference(
 
 
 def test_batches_that_memory_would_not_hold_at_once(
-    encoder: VisualizedBGE,
+    kind: str,
+    model: VisualizedBGE,
     expected: dict[str, np.ndarray],
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 50)
-    fused = encoder.encode(with_texts(pictures, expected["pairs"]))
+    batches: list[list[int]] = []
+    original = model.embed
+
+    def watched(items: Sequence[Prepared]) -> np.ndarray:
+        batches.append([model.length(item) for item in items])
+        return original(items)
+
+    monkeypatch.setattr(model, "embed", watched)
+    monkeypatch.setattr(VisualizedBGE, "batch_tokens", 50)
+    fused = encoder_of(model).encode(with_texts(pictures, expected["pairs"]))
     np.testing.assert_allclose(fused, expected["fused"], **CLOSE)
+    assert all(len(batch) * max(batch) <= 50 or len(batch) == 1 for batch in batches)
+    tokens = MANIFEST["kinds"][kind]["n_image_tokens"]
+    assert all(min(batch) > tokens for batch in batches)
 
 
 def test_pixels_and_tokens(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    model: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
-    pixels = torch.stack([module._pixels(encoder._prepare(picture)) for picture in pictures])
+    pixels = torch.stack([model.read_picture(picture) for picture in pictures])
     np.testing.assert_allclose(pixels.numpy(), expected["pixels"], **CLOSE)
     with torch.inference_mode():
-        patches = encoder._network.vision(pixels)
-        tokens = encoder._network.image_tokens(pixels)
+        patches = model._network.vision(pixels)
     # Values reach 8, and float32 itself is 2e-5 away from float64 here.
     np.testing.assert_allclose(patches.numpy(), expected["vision_tokens"], rtol=0, atol=5e-5)
-    np.testing.assert_allclose(tokens.numpy(), expected["image_tokens"], **CLOSE)
+    tokens = np.stack(model.image_features(list(pixels)))
+    np.testing.assert_allclose(tokens, expected["image_tokens"], **CLOSE)
 
 
-def test_token_ids(encoder: VisualizedBGE, expected: dict[str, np.ndarray]) -> None:
-    ids, mask = encoder._tokenizer.padded(encoder._tokenizer.ids(TEXTS))
+def test_token_ids(model: VisualizedBGE, expected: dict[str, np.ndarray]) -> None:
+    ids, mask = model._tokenizer.padded(model.read_texts(TEXTS))
     np.testing.assert_array_equal(ids.numpy(), expected["input_ids"])
     np.testing.assert_array_equal(mask.numpy(), expected["attention_mask"])
 
 
 def test_the_longest_text_beside_a_picture(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray]
+    model: VisualizedBGE, expected: dict[str, np.ndarray]
 ) -> None:
     ids = torch.from_numpy(expected["long_ids"])
-    assert ids.shape[1] == encoder._network.longest_texts()[1]
+    assert ids.shape[1] == model._network.longest_texts()[1]
     with torch.inference_mode():
         tokens = torch.from_numpy(expected["image_tokens"][:1])
-        row = encoder._network.embed_pictures(tokens, ids, torch.ones_like(ids).bool())[0]
+        row = model._network.embed_pictures(tokens, ids, torch.ones_like(ids).bool())[0]
     np.testing.assert_allclose((row / row.norm()).numpy(), expected["long_fused"][0], **CLOSE)
 
 
@@ -195,11 +220,11 @@ def test_every_way_to_multiply_gives_these_numbers(
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    encoder = VisualizedBGE("tiny", FOLDERS[kind])  # of its own: layers are replaced
+    model = VisualizedBGE("tiny", FOLDERS[kind])  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     before = torch.get_float32_matmul_precision()
-    fused = encoder.encode(with_texts(pictures, expected["pairs"]))
-    layers = [type(layer) for layer in encoder._network.modules()]
+    fused = encoder_of(model).encode(with_texts(pictures, expected["pairs"]))
+    layers = [type(layer) for layer in model._network.modules()]
     assert (PackedLinear in layers, nn.Linear in layers) == (kernel == "packed", kernel != "packed")
     assert torch.get_float32_matmul_precision() == before
     # Where `medium` rounds to bfloat16, `fastest_kernel` does not name it: then this is no promise.
@@ -219,18 +244,23 @@ def fastest_if_exact(kernel: Kernel) -> bool:
 
 
 def test_one_comparison_is_one_batch_of_each_kind(
-    encoder: VisualizedBGE, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    model: VisualizedBGE,
+    encoder: Encoder,
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(lane, "STEP", MOST)  # however slow the machine
+    encoder.encode([Image.new("RGB", (30, 20), (number, 0, 0)) for number in range(8)])
     sizes: dict[str, list[int]] = {}
 
     def count(name: str) -> None:
-        original = getattr(encoder._network, name)
+        original = getattr(model._network, name)
 
         def counted(first: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
             sizes.setdefault(name, []).append(len(first))
             return original(first, *rest)
 
-        monkeypatch.setattr(encoder._network, name, counted)
+        monkeypatch.setattr(model._network, name, counted)
 
     for name in ("image_tokens", "embed_pictures", "embed_texts"):
         count(name)
@@ -246,41 +276,39 @@ def test_one_comparison_is_one_batch_of_each_kind(
 
 
 def test_a_picture_is_prepared_once_a_call(
-    encoder: VisualizedBGE, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    model: VisualizedBGE,
+    encoder: Encoder,
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prepared: list[Image.Image] = []
-    original = encoder._prepare
-    monkeypatch.setattr(encoder, "_prepare", lambda im: prepared.append(im) or original(im))
+    read: list[Image.Image] = []
+    original = model.read_picture
+    monkeypatch.setattr(model, "read_picture", lambda image: read.append(image) or original(image))
     compare(encoder, pictures[0], pictures[1], "a red cat")
-    assert [id(picture) for picture in prepared] == [id(picture) for picture in pictures[:2]]
+    assert [id(picture) for picture in read] == [id(picture) for picture in pictures[:2]]
 
 
 def test_what_a_cached_picture_occupies_is_its_own(
-    encoder: VisualizedBGE, pictures: list[Image.Image]
+    model: VisualizedBGE, pictures: list[Image.Image]
 ) -> None:
-    features = encoder._image_features([encoder._prepare(picture) for picture in pictures])
+    features = model.image_features([model.read_picture(picture) for picture in pictures])
     assert [feature.base for feature in features] == [None] * 4
 
 
 def test_many_threads_get_the_right_vectors(
-    encoder: VisualizedBGE, expected: dict[str, np.ndarray], pictures: list[Image.Image]
+    encoder: Encoder, expected: dict[str, np.ndarray], pictures: list[Image.Image]
 ) -> None:
     items = with_texts(pictures, expected["pairs"])
-    rows: dict[int, np.ndarray] = {}
-    usages: dict[int, int] = {}
 
-    def work(n: int) -> None:
-        rows[n] = encoder.encode(items[n])[0]
-        usages[n] = encoder.token_usage(TEXTS[n % 3], with_image=True).total
+    def work(n: int) -> tuple[np.ndarray, int]:
+        usage = encoder.token_usage(TEXTS[n % 3], with_image=True)
+        return encoder.encode(items[n])[0], usage.total
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(items))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_allclose([rows[n] for n in range(16)], expected["fused"], **CLOSE)
+    with ThreadPoolExecutor(len(items)) as threads:
+        rows, usages = zip(*threads.map(work, range(len(items)), timeout=MOST), strict=True)
+    np.testing.assert_allclose(rows, expected["fused"], **CLOSE)
     lengths = expected["attention_mask"].sum(1)
-    assert [usages[n] for n in range(16)] == [lengths[n % 3] for n in range(16)]
+    assert list(usages) == [lengths[n % 3] for n in range(16)]
 
 
 # Long texts
@@ -288,7 +316,7 @@ def test_many_threads_get_the_right_vectors(
 
 @pytest.mark.parametrize("with_image", [False, True])
 def test_text_is_read_up_to_the_exact_maximum(
-    encoder: VisualizedBGE, kind: str, pictures: list[Image.Image], with_image: bool
+    encoder: Encoder, kind: str, pictures: list[Image.Image], with_image: bool
 ) -> None:
     config = read(FOLDERS[kind] / "config.json")
     longest = config["max_position_embeddings"]
@@ -312,10 +340,10 @@ def test_text_is_read_up_to_the_exact_maximum(
 
 
 def test_a_comparison_says_how_much_was_read(
-    encoder: VisualizedBGE, pictures: list[Image.Image]
+    model: VisualizedBGE, encoder: Encoder, pictures: list[Image.Image]
 ) -> None:
     notes = compare(encoder, pictures[0], pictures[1], "cat" + " cat" * 59).notes
-    longest = encoder._network.longest_texts()[1]
+    longest = model._network.longest_texts()[1]
     assert notes[0].code == "truncated"
     assert notes[0].values == {"used": longest, "total": 62}
 
@@ -335,25 +363,31 @@ def test_the_official_maxima() -> None:
 # Pictures
 
 
-def test_a_path_gets_the_better_reading(encoder: VisualizedBGE, tmp_path: Path) -> None:
+def test_a_path_gets_the_better_reading(
+    model: VisualizedBGE, encoder: Encoder, tmp_path: Path
+) -> None:
     layer = Image.new("RGBA", (90, 70), (200, 30, 30, 0))
     layer.save(tmp_path / "logo.png")
     white = Image.new("RGB", (90, 70), "white")
     vectors = encoder.encode([tmp_path / "logo.png", to_rgb(layer), white, layer])
-    np.testing.assert_array_equal(vectors[0], vectors[2])
+    opened = open_image(tmp_path / "logo.png")
+    assert model.read_picture(opened).equal(model.read_picture(white))
+    np.testing.assert_allclose(vectors[0], vectors[2], **CLOSE)
     np.testing.assert_array_equal(vectors[1], vectors[2])
     assert float(vectors[3] @ vectors[2]) < 1 - 1e-4  # as it is: red, alpha dropped
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I", "F"])
-def test_every_mode_can_be_embedded(mode: str, pictures: list[Image.Image]) -> None:
-    encoder = VisualizedBGE("tiny", FOLDERS["bert"])
+def test_every_mode_can_be_embedded(
+    mode: str, loaded: dict[str, VisualizedBGE], pictures: list[Image.Image]
+) -> None:
+    encoder = encoder_of(loaded["bert"])
     assert encoder.encode(pictures[0].convert("RGBA").convert("L").convert(mode)).shape == (1, 64)
 
 
 @pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000), (3001, 2), (5, 4_000_000)])
 def test_a_long_strip_stays_small(
-    size: tuple[int, int], encoder: VisualizedBGE, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], model: VisualizedBGE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels: list[int] = []
     original = Image.Image.resize
@@ -363,10 +397,11 @@ def test_a_long_strip_stays_small(
         return original(self, size, *rest)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(Image.Image, "resize", watched)
-    square = encoder._prepare(Image.new("RGB", size, (9, 99, 199)))
-    edge = encoder._network.image_size
-    assert square.size == (edge, edge)
-    assert square.getpixel((edge // 2, edge // 2)) == (9, 99, 199)
+    edge = model._network.image_size
+    read = model.read_picture(Image.new("RGB", size, (9, 99, 199)))
+    assert read.shape == (3, edge, edge)
+    whole = module._pixels(Image.new("RGB", (edge, edge), (9, 99, 199)))
+    assert read[:, edge // 2, edge // 2].equal(whole[:, 0, 0])
     assert max(pixels) <= 65 * edge * edge
 
 
@@ -384,8 +419,8 @@ def test_a_strip_keeps_its_centre() -> None:
 
 def same_as_ever(path: Path, kind: str = "bert") -> None:
     texts = ["a red cat", "the river"]
-    wanted = VisualizedBGE("tiny", FOLDERS[kind]).encode(texts)
-    np.testing.assert_allclose(VisualizedBGE("tiny", path).encode(texts), wanted, **CLOSE)
+    wanted = made_of(FOLDERS[kind]).encode(texts)
+    np.testing.assert_allclose(made_of(path).encode(texts), wanted, **CLOSE)
 
 
 def test_a_prefix_of_distributed_training(folder: Folder) -> None:
@@ -403,9 +438,9 @@ def test_keys_of_older_transformers(folder: Folder) -> None:
 
 def test_half_precision_files_are_read(folder: Folder) -> None:
     path = folder(lambda state: {key: value.half() for key, value in state.items()})
-    encoder = VisualizedBGE("tiny", path)
-    assert {weight.dtype for weight in encoder._network.parameters()} == {torch.float32}
-    assert encoder.encode("a cat").shape == (1, 64)
+    model = VisualizedBGE("tiny", path)
+    assert {weight.dtype for weight in model._network.parameters()} == {torch.float32}
+    assert encoder_of(model).encode("a cat").shape == (1, 64)
 
 
 def test_the_text_encoders_own_weights_may_lie_beside(folder: Folder) -> None:
@@ -437,26 +472,26 @@ def test_other_sizes_come_from_the_configuration(tmp_path: Path, pictures: list)
     (tmp_path / "vision_config.json").write_text(json.dumps(vision))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(FOLDERS["xlmr"] / name, tmp_path)
-    encoder = VisualizedBGE("other", tmp_path)
-    assert (encoder.dim, encoder._network.longest_texts()) == (48, (88, 65))
+    model = VisualizedBGE("other", tmp_path)
+    assert (model.dim, model._network.longest_texts()) == (48, (88, 65))
     with torch.inference_mode():
-        pixels = module._pixels(encoder._prepare(pictures[0]))[None]
-        words = encoder._tokenizer.padded(encoder._tokenizer.ids(["a red cat"]))
+        pixels = model.read_picture(pictures[0])[None]
+        words = model._tokenizer.padded(model.read_texts(["a red cat"]))
         row = network.embed_pictures(network.image_tokens(pixels), *words)[0]
-    fused = encoder.encode({"image": pictures[0], "text": "a red cat"})[0]
+    fused = encoder_of(model).encode({"image": pictures[0], "text": "a red cat"})[0]
     np.testing.assert_allclose(fused, (row / row.norm()).numpy(), **CLOSE)
 
 
 def test_the_epsilon_of_the_norms_comes_from_the_configuration(folder: Folder) -> None:
-    encoder = VisualizedBGE("tiny", folder(layer_norm_eps=0.25))
-    norms = [layer for layer in encoder._network.text.modules() if isinstance(layer, nn.LayerNorm)]
+    model = VisualizedBGE("tiny", folder(layer_norm_eps=0.25))
+    norms = [layer for layer in model._network.text.modules() if isinstance(layer, nn.LayerNorm)]
     assert {norm.eps for norm in norms} == {0.25}
-    usual = VisualizedBGE("tiny", FOLDERS["bert"])
+    encoder, usual = encoder_of(model), made_of(FOLDERS["bert"])
     assert float(encoder.encode("a cat")[0] @ usual.encode("a cat")[0]) < 1 - 1e-3
 
 
-def test_nothing_is_left_on_meta(encoder: VisualizedBGE) -> None:
-    network = encoder._network
+def test_nothing_is_left_on_meta(kind: str) -> None:
+    network = VisualizedBGE("tiny", FOLDERS[kind])._network  # of its own: it is spoilt
     tensors = [*network.parameters(), *network.buffers()]
     assert not any(tensor.is_meta for tensor in tensors)
     assert not network.training

@@ -81,7 +81,9 @@ class Step(Generic[T]):
         """Take note of what a pass took. A small one that was quick says nothing."""
         pace = size * STEP / max(seconds, 1e-6)
         if seconds > STEP or size >= self._fits / 2:
-            # In between: a busy moment must not make all steps small, nor a lucky one large.
+            # In between: a busy moment must not make all steps small, nor a lucky one large. What
+            # was all in the store took no time at all, and says as little.
+            pace = min(pace, 2 * self._fits)
             self._fits = min(max((self._fits + pace) / 2, 1.0), self._most)
 
 
