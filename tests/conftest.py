@@ -128,12 +128,6 @@ def started_command() -> Command:
     return run
 
 
-def unused(encoder: Encoder) -> Encoder:
-    """Return an encoder that several tests share, as if it had just been loaded: nothing kept."""
-    encoder.forget()
-    return encoder
-
-
 @pytest.fixture(scope="session")
 def mini() -> Encoder:
     return load_encoder("mini")

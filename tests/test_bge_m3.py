@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -14,18 +15,21 @@ from torch import nn
 from transformers import AutoTokenizer, XLMRobertaModel
 
 from mmdemo import MODELS, load_encoder
+from mmdemo.encoders.base import Tell, Tokens
 from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.batching import by_length
 from mmdemo.encoders.parts.linear import Kernel
 from mmdemo.errors import ModelError, TextError
-from mmdemo.models.encoder import Encoder
+from mmdemo.models import lane
+from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.find import find_model, model_row
 from mmdemo.similarity import hybrid, lexical, maxsim, stacked
-from mmdemo.types import Representation, SparseEmbedding
+from mmdemo.types import Representation, SparseEmbedding, TextEncoding
 from tests.bge_m3 import CONFIG, save
-from tests.conftest import TINY, unused
+from tests.conftest import TINY
 from tests.test_visualized_bge import fastest_if_exact
+from tests.waiting import MOST
 
 TEXTS = [
     "a red car",
@@ -58,8 +62,9 @@ def loaded(folder: Path) -> BGEM3:
 
 
 @pytest.fixture
-def encoder(loaded: BGEM3) -> BGEM3:
-    return unused(loaded)
+def encoder(loaded: BGEM3) -> Encoder:
+    """Return an encoder that has computed nothing yet."""
+    return encoder_of(loaded)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +97,10 @@ def plainly(folder: Path, text: str) -> Expected:
 
 
 def test_together_alone_and_as_the_reference_does(
-    folder: Path, encoder: BGEM3, expected: dict[str, Expected]
+    folder: Path, encoder: Encoder, expected: dict[str, Expected]
 ) -> None:
     together = dict(encoder.read_texts(TEXTS))
-    alone = BGEM3("alone", folder)
+    alone = encoder_of(BGEM3("alone", folder))
     for position, text in enumerate(TEXTS):
         ((_, single),) = alone.read_texts([text])
         for found in (together[position], single):
@@ -110,7 +115,7 @@ def test_together_alone_and_as_the_reference_does(
     assert expected["</s> <s>"].weights.keys() <= {23}  # the space between them
 
 
-def test_what_encode_returns(encoder: BGEM3, expected: dict[str, Expected]) -> None:
+def test_what_encode_returns(encoder: Encoder, expected: dict[str, Expected]) -> None:
     texts = [text for text in TEXTS if text.strip()]
     vectors = encoder.encode(texts)
     assert (vectors.shape, vectors.dtype) == ((len(texts), 48), np.float32)
@@ -130,37 +135,45 @@ def test_what_encode_returns(encoder: BGEM3, expected: dict[str, Expected]) -> N
     assert encoder.encode_sparse([]) == []
 
 
-def test_one_pass_gives_all_three(encoder: BGEM3, monkeypatch: pytest.MonkeyPatch) -> None:
-    passes: list[int] = []
-    original = encoder._text_encodings
-    monkeypatch.setattr(
-        encoder, "_text_encodings", lambda texts, step: passes.append(1) or original(texts, step)
-    )
+def test_one_pass_gives_all_three(
+    loaded: BGEM3, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = watched(loaded, monkeypatch)
     encoder.encode("a red car")
     encoder.encode_sparse("a red car")
     encoder.encode_multi_vector("a red car")
     encoder.encode("a red car")
     assert len(passes) == 1
     list(encoder.read_texts(["a dog", "a dog", "a red car"]))
-    assert len(passes) == 2
+    assert sum(map(len, passes)) == 2
 
 
 def test_texts_of_a_batch_are_of_similar_length(
-    encoder: BGEM3, monkeypatch: pytest.MonkeyPatch
+    loaded: BGEM3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches: list[list[int]] = []
-    original = encoder._text_encodings
-
-    def watched(texts: list[str], step: object) -> object:
-        batches.append([encoder.token_usage(text).used for text in texts])
-        return original(texts, step)  # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(encoder, "_text_encodings", watched)
     monkeypatch.setattr(BGEM3, "batch_tokens", 150)
+    monkeypatch.setattr(lane, "STEP", MOST)  # however slow the machine
+    encoder = encoder_of(loaded)
+    for count in range(10):  # by then it knows that all of that fits into a step
+        list(encoder.read_texts(["dog " * (50 + count), "red " * (50 + count)]))
+    passes = watched(loaded, monkeypatch)
     texts = [" ".join(["a", "car", "red"][i % 3] for i in range(n)) for n in (40, 1, 39, 2, 41)]
     order = [position for position, _ in encoder.read_texts(texts)]
     assert order == [1, 3, 2, 0, 4]
-    assert batches == [[3, 4, 41], [42, 43]]
+    assert passes == [[3, 4, 41], [42, 43]]
+
+
+def watched(model: BGEM3, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Return a list that grows by the lengths of the texts of each pass."""
+    passes: list[list[int]] = []
+    original = model.text_encodings
+
+    def run(texts: Sequence[Tokens], tell: Tell) -> list[TextEncoding]:
+        passes.append(list(map(len, texts)))
+        return original(texts, tell)
+
+    monkeypatch.setattr(model, "text_encodings", run)
+    return passes
 
 
 def test_batches_by_length() -> None:
@@ -171,6 +184,9 @@ def test_batches_by_length() -> None:
     lengths = [10, 100, 11, 12, 101]
     assert list(by_length(lengths, 10_000, waste=0.2)) == [[0, 2, 3], [1, 4]]
     assert list(by_length(lengths, 10_000, least=400, waste=0.2)) == [[0, 2, 3, 1], [4]]
+    # How much fits may change from one batch to the next.
+    room = iter([20, 20, 20, 400, 400])
+    assert list(by_length(lengths, lambda: next(room))) == [[0], [2], [3, 1, 4]]
 
 
 @pytest.mark.parametrize("kernel", ["plain", "packed", "medium"])
@@ -180,7 +196,7 @@ def test_every_way_to_multiply_gives_these_numbers(
     expected: dict[str, Expected],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    encoder = BGEM3("tiny", folder)  # of its own: layers are replaced
+    encoder = encoder_of(BGEM3("tiny", folder))  # of its own: layers are replaced
     monkeypatch.setattr(text_tower, "fastest_kernel", lambda *_: kernel)
     matrices = encoder.encode_multi_vector(TEXTS)
     # Where `medium` rounds to bfloat16, `fastest_kernel` does not name it: then this is no promise.
@@ -189,7 +205,7 @@ def test_every_way_to_multiply_gives_these_numbers(
             np.testing.assert_allclose(matrix, expected[text].matrix, **CLOSE)
 
 
-def test_progress_and_an_end_on_request(encoder: BGEM3) -> None:
+def test_progress_and_an_end_on_request(encoder: Encoder) -> None:
     told: list[float] = []
     list(encoder.read_texts(["the dog"], step=told.append))
     assert told == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])  # three layers
@@ -209,7 +225,7 @@ def test_progress_and_an_end_on_request(encoder: BGEM3) -> None:
     assert len(told) == 4
 
 
-def test_tokens_and_their_rows(encoder: BGEM3) -> None:
+def test_tokens_and_their_rows(encoder: Encoder) -> None:
     text = "a red car"
     tokens = encoder.tokens(text)
     assert [token.text for token in tokens] == ["<s>", "▁a", "▁red", "▁car", "</s>"]
@@ -230,7 +246,7 @@ def test_tokens_and_their_rows(encoder: BGEM3) -> None:
 
 
 def test_pictures_and_long_texts_are_refused(
-    encoder: BGEM3, gradient: object, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, gradient: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError, match="cannot embed the modality 'image'; it embeds: text"):
         encoder.encode(gradient)  # pyright: ignore[reportArgumentType]
@@ -356,16 +372,13 @@ def test_names_of_other_ways_to_save(folder: Path, tmp_path: Path) -> None:
     state = {f"roberta.{key}": tensor.double() for key, tensor in state.items()}
     state["roberta.embeddings.position_ids"] = torch.arange(66)[None]
     torch.save(state, other / "pytorch_model.bin")
-    here, there = (
-        BGEM3("a", folder).encode("a car"),
-        BGEM3("b", other).encode("a car"),
-    )
+    here, there = (encoder_of(BGEM3("a", place)).encode("a car") for place in (folder, other))
     np.testing.assert_allclose(here, there, **CLOSE)
 
 
 def test_the_norms_epsilon_comes_from_the_configuration(tmp_path: Path) -> None:
-    encoder = BGEM3("a", save(tmp_path / "a", layer_norm_eps=0.25))
-    assert encoder._network.text.embeddings.LayerNorm.eps == 0.25
+    model = BGEM3("a", save(tmp_path / "a", layer_norm_eps=0.25))
+    assert model._network.text.embeddings.LayerNorm.eps == 0.25
     assert CONFIG["layer_norm_eps"] == 1e-5
 
 

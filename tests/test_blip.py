@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from PIL import Image
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
 from mmdemo import load_encoder
+from mmdemo.encoders.base import Prepared
 from mmdemo.encoders.blip import model as module
 from mmdemo.encoders.blip.model import Blip
 from mmdemo.errors import ModelError, TextError
+from mmdemo.models import lane
 from mmdemo.models.catalogue import MODELS
-from mmdemo.models.encoder import Encoder
+from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.find import find_model
-from tests.conftest import unused
 from tests.tiny_models import tiny_blip
+from tests.waiting import MOST
 
 TEXTS = ["a red car", "an", "a cat in the rain"]
 LONG = "red car " * 30
@@ -40,12 +43,14 @@ def loaded(folder: Path) -> Blip:
 
 
 @pytest.fixture
-def encoder(loaded: Blip) -> Blip:
-    return unused(loaded)
+def encoder(loaded: Blip) -> Encoder:
+    """Return an encoder that has computed nothing yet."""
+    return encoder_of(loaded)
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Any:
+def reference(folder: Path) -> Any:
+    """Return transformers' own."""
     return BlipForImageTextRetrieval.from_pretrained(folder).eval()
 
 
@@ -62,11 +67,11 @@ def pictures() -> list[Image.Image]:
 
 
 def test_contrastive_cosines(
-    folder: Path, model: Any, processor: Any, pictures: list[Image.Image]
+    folder: Path, reference: Any, processor: Any, pictures: list[Image.Image]
 ) -> None:
     inputs = processor(text=TEXTS, images=pictures, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        expected = model(**inputs, use_itm_head=False).itm_score.numpy()
+        expected = reference(**inputs, use_itm_head=False).itm_score.numpy()
     encoder = load_encoder(folder)
     cosines = encoder.encode(pictures) @ encoder.encode(TEXTS).T
     np.testing.assert_allclose(cosines, expected, **CLOSE)
@@ -74,7 +79,7 @@ def test_contrastive_cosines(
 
 
 def test_matching_head(
-    encoder: Blip, model: Any, processor: Any, pictures: list[Image.Image]
+    encoder: Encoder, reference: Any, processor: Any, pictures: list[Image.Image]
 ) -> None:
     chances = encoder.match_probabilities(pictures, TEXTS)
     assert (chances.shape, chances.dtype) == ((2, 3), np.float32)
@@ -82,65 +87,107 @@ def test_matching_head(
         for j, text in enumerate(TEXTS):
             inputs = processor(text=text, images=picture, return_tensors="pt")
             with torch.inference_mode():
-                expected = model(**inputs, use_itm_head=True).itm_score.softmax(-1)[0, 1]
+                expected = reference(**inputs, use_itm_head=True).itm_score.softmax(-1)[0, 1]
             assert chances[i, j] == pytest.approx(float(expected), abs=1e-5)
     assert np.ptp(chances) > 1e-2
 
 
 def test_fused_is_the_image_grounded_state(
-    encoder: Blip, model: Any, processor: Any, pictures: list[Image.Image]
+    encoder: Encoder, reference: Any, processor: Any, pictures: list[Image.Image]
 ) -> None:
     pairs = [(0, 0), (0, 1), (1, 2)]
     fused = encoder.encode([{"image": pictures[i], "text": TEXTS[j]} for i, j in pairs])
     for row, (i, j) in zip(fused, pairs, strict=True):
         inputs = processor(text=TEXTS[j], images=pictures[i], return_tensors="pt")
         with torch.inference_mode():
-            state = model(**inputs, use_itm_head=True).question_embeds[:, 0]
-            vector = torch.nn.functional.normalize(model.text_proj(state))[0]
+            state = reference(**inputs, use_itm_head=True).question_embeds[:, 0]
+            vector = torch.nn.functional.normalize(reference.text_proj(state))[0]
         np.testing.assert_allclose(row, vector.numpy(), **CLOSE)
     assert encoder.fusion == "native"
 
 
-def test_the_batch_makes_no_difference(encoder: Blip, pictures: list[Image.Image]) -> None:
+def test_the_batch_makes_no_difference(encoder: Encoder, pictures: list[Image.Image]) -> None:
     pair = {"image": pictures[1], "text": TEXTS[0]}
     items = [*pictures, pair, *TEXTS, {"image": pictures[0], "text": LONG}, LONG]
     alone = [encoder.encode(item)[0] for item in items]
-    encoder._embeddings._entries.clear()
-    encoder._features._entries.clear()
+    encoder.forget()
     np.testing.assert_allclose(encoder.encode(items), np.stack(alone), **CLOSE)
 
 
 def test_matching_in_many_passes(
-    encoder: Blip, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    loaded: Blip,
+    encoder: Encoder,
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     texts = [*TEXTS, LONG, "a cat"]
     whole = encoder.match_probabilities(pictures, texts)
-    monkeypatch.setattr(module, "_TEXTS_AT_ONCE", 2)
-    monkeypatch.setattr(module, "PICTURES_AT_ONCE", 1)
-    monkeypatch.setattr(Blip, "batch_size", 1)
-    np.testing.assert_allclose(encoder.match_probabilities(pictures, texts), whole, **CLOSE)
-    alone = [[encoder.match_probabilities([p], [t])[0, 0] for t in texts] for p in pictures]
-    np.testing.assert_allclose(alone, whole, **CLOSE)
+    passes: list[int] = []
+    original = loaded.match_chances
+
+    def watched(pairs: Sequence[Prepared]) -> list[float]:
+        passes.append(len(pairs))
+        return original(pairs)
+
+    monkeypatch.setattr(loaded, "match_chances", watched)
+    monkeypatch.setattr(Blip, "batch_tokens", 2 * module._BESIDE)
+    few = encoder_of(loaded)
+    np.testing.assert_allclose(few.match_probabilities(pictures, texts), whole, **CLOSE)
+    assert sum(passes) == len(pictures) * len(texts)
+    assert max(passes) <= 2
+    alone = encoder_of(loaded)
+    rows = [[alone.match_probabilities([p], [t])[0, 0] for t in texts] for p in pictures]
+    np.testing.assert_allclose(rows, whole, **CLOSE)
 
 
-def test_a_picture_is_seen_once(
-    encoder: Blip, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+def test_pairs_of_several_pictures_in_one_pass(
+    loaded: Blip, encoder: Encoder, pictures: list[Image.Image]
+) -> None:
+    """As where two visitors ask at the same moment."""
+    features = loaded.image_features([loaded.read_picture(picture) for picture in pictures])
+    rows = loaded.read_texts([*TEXTS, LONG], beside=True)
+    pairs = [(picture, text) for text in range(len(rows)) for picture in range(2)]
+    chances = loaded.match_chances([Prepared(rows[t], features[p]) for p, t in pairs])
+    whole = encoder.match_probabilities(pictures, [*TEXTS, LONG])
+    np.testing.assert_allclose(chances, [whole[pair] for pair in pairs], **CLOSE)
+
+
+def test_a_pair_counts_for_what_its_look_at_the_picture_takes(
+    loaded: Blip, encoder: Encoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    original = loaded.fused_vectors
+
+    def watched(features: Sequence[Any], *rest: Any) -> np.ndarray:
+        passes.append(len(features))
+        return original(features, *rest)
+
+    monkeypatch.setattr(loaded, "fused_vectors", watched)
+    monkeypatch.setattr(lane, "STEP", MOST)  # however fast the machine
+    for turn in range(4):
+        texts = [f"red {letter}" + " a" * turn for letter in "abcdefghijklmnopqrst"]
+        encoder.encode([{"image": pictures[0], "text": text} for text in texts])
+    assert max(passes) == 16
+
+
+def test_a_picture_is_seen_once_whatever_it_is_wanted_for(
+    loaded: Blip, encoder: Encoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    original = Blip._image_features
+    original = loaded.image_features
 
-    def counting(self: Blip, images: list[Image.Image]) -> Any:
+    def counting(images: Sequence[torch.Tensor]) -> Any:
         seen.append(len(images))
-        return original(self, images)
+        return original(images)
 
-    monkeypatch.setattr(Blip, "_image_features", counting)
+    monkeypatch.setattr(loaded, "image_features", counting)
     encoder.match_probabilities([*pictures, pictures[0].copy()], TEXTS)
     encoder.encode([*pictures, {"image": pictures[0], "text": TEXTS[0]}])
     assert sum(seen) == 2
 
 
 def test_what_the_matching_head_refuses(
-    encoder: Blip, pictures: list[Image.Image], mini: Encoder
+    encoder: Encoder, pictures: list[Image.Image], mini: Encoder
 ) -> None:
     assert encoder.has_matching_head
     assert encoder.match_probabilities([], TEXTS).shape == (0, 3)
@@ -152,13 +199,15 @@ def test_what_the_matching_head_refuses(
         mini.match_probabilities(pictures, TEXTS)
 
 
-def test_a_long_text_is_cut_and_keeps_its_end(encoder: Blip, processor: Any) -> None:
+def test_a_long_text_is_cut_and_keeps_its_end(
+    loaded: Blip, encoder: Encoder, processor: Any
+) -> None:
     for with_image in (False, True):
         usage = encoder.token_usage(LONG, with_image=with_image)
         assert (usage.used, usage.truncated) == (24, True)
         assert not encoder.token_usage("a red car", with_image=with_image).truncated
     ids = processor.tokenizer(LONG, truncation=True, max_length=24).input_ids
-    assert encoder._texts.read([LONG])["input_ids"].tolist() == [ids]
+    assert loaded.read_texts([LONG]) == loaded.read_texts([LONG], beside=True) == [ids]
 
 
 def test_the_temperature_is_where_the_configuration_says(folder: Path, tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from PIL import Image
 from mmdemo import compare
 from mmdemo.assets import ASSETS
 from mmdemo.compare import LABELS, PAIRS
+from mmdemo.encoders.base import Tokens
 from mmdemo.errors import ModelError, PictureError, TextError
-from mmdemo.models.encoder import Encoder
-from mmdemo.types import TokenUsage
+from mmdemo.models.encoder import Encoder, encoder_of
+from tests.fakes import FakeModel
 
 
-class PlaneEncoder(Encoder):
-    """An encoder whose vectors in the plane can be followed with pencil and paper.
+class Plane(FakeModel):
+    """Its vectors in the plane can be followed with pencil and paper.
 
     The text is (0, 1), a red picture (1, 0), a blue one (0.6, 0.8). Fused is the default late
     fusion with equal weights: the bisector.
@@ -25,20 +26,12 @@ class PlaneEncoder(Encoder):
 
     name = "plane"
     dim = 2
-    modalities = frozenset({"text", "image", "fused"})
-    fusion = "averaged"
-    languages = ("en",)
-    logit_scale = 1.0
 
-    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        total = len(text.split())
-        return TokenUsage(used=min(total, 3), total=total)
-
-    def _text_vectors(self, texts: Sequence[str]) -> np.ndarray:
+    def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
         return np.tile(_point(0, 7), (len(texts), 1))
 
-    def _image_features(self, images: Sequence[Image.Image]) -> list[np.ndarray]:
-        red = [image.getpixel((0, 0)) == (255, 0, 0) for image in images]
+    def image_features(self, pictures: Sequence[Image.Image]) -> list[np.ndarray]:
+        red = [picture.getpixel((0, 0)) == (255, 0, 0) for picture in pictures]
         return [_point(2, 0) if is_red else _point(3, 4) for is_red in red]
 
 
@@ -50,7 +43,7 @@ RED, BLUE = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
 
 
 def test_the_four_scores_and_the_matrix_against_pencil_and_paper() -> None:
-    result = compare(PlaneEncoder(), RED, BLUE, "a text")
+    result = compare(encoder_of(Plane()), RED, BLUE, "a text")
     # text (0,1), red (1,0), blue (.6,.8); fused: (1,1)/sqrt2, (.6,1.8)/sqrt(3.6)
     half, long = np.sqrt(0.5), np.sqrt(3.6)
     vectors = np.array([[0, 1], [1, 0], [0.6, 0.8], [half, half], [0.6 / long, 1.8 / long]])
@@ -71,7 +64,7 @@ def test_the_four_scores_and_the_matrix_against_pencil_and_paper() -> None:
 
 def test_averaged_fusion_makes_two_scores_equal_by_algebra() -> None:
     # Why the page names averaged fusion.
-    scores = compare(PlaneEncoder(), BLUE, RED, "a text").scores
+    scores = compare(encoder_of(Plane()), BLUE, RED, "a text").scores
     assert scores["i2it"] == pytest.approx(scores["t2it"], abs=1e-6)
 
 
@@ -122,10 +115,10 @@ def test_what_cannot_be_compared_is_explained(mini: Encoder) -> None:
         compare(mini, RED, BLUE, " ")
     with pytest.raises(PictureError, match=r"no readable picture file 'gone\.png'"):
         compare(mini, "gone.png", BLUE, "x")
-    text_only = PlaneEncoder()
+    text_only = Plane()
     text_only.modalities = frozenset({"text"})
     with pytest.raises(ModelError, match=r"cannot embed the modality 'image'.*it embeds: text"):
-        compare(text_only, RED, BLUE, "x")
+        compare(encoder_of(text_only), RED, BLUE, "x")
 
 
 def test_examples_are_complete() -> None:
