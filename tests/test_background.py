@@ -23,40 +23,45 @@ from mmdemo.background_pairs import (
     unrelated_scores,
 )
 from mmdemo.compare import PAIRS
+from mmdemo.encoders.base import Tokens
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
-from mmdemo.models.encoder import Encoder
+from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.files import fingerprint
 from mmdemo.models.find import find_model
 from tests.conftest import ROOT, TINY, forget
+from tests.fakes import FakeModel, written
+from tests.waiting import MOST
 from training import build_background
 
 KINDS = {"i2i", "t2i", "t2t", "i2it", "t2it", "it2it"}
 
 
-class ColourEncoder(Encoder):
-    """Its vectors are mean colours and counts of letters; fused is the base class's mean."""
+class Colour(FakeModel):
+    """Its vectors are mean colours and counts of letters; fused is the default, the mean."""
 
     name = "colour"
     dim = 26
-    modalities = frozenset({"text", "image", "fused"})
-    fusion = "averaged"
-    languages = ("en",)
-    logit_scale = 1.0
 
-    def __init__(self, fingerprint: str = "") -> None:
-        super().__init__()
-        self.fingerprint = fingerprint
+    def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def _text_vectors(self, texts: Sequence[str]) -> np.ndarray:
+    def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
         self.batches.append(len(texts))
         letters = "abcdefghijklmnopqrstuvwxyz"
-        return np.array([[text.count(letter) for letter in letters] for text in texts], np.float32)
+        counts = [[written(text).count(letter) for letter in letters] for text in texts]
+        return np.array(counts, np.float32)
 
-    def _image_features(self, images: Sequence[Image.Image]) -> list[np.ndarray]:
-        small = [np.asarray(image.resize((3, 3)), np.float32).ravel()[:26] for image in images]
+    def image_features(self, pictures: Sequence[Image.Image]) -> list[np.ndarray]:
+        small = [np.asarray(image.resize((3, 3)), np.float32).ravel()[:26] for image in pictures]
         return [row - row.mean() + 1.0 for row in small]
+
+
+def encoder_with(model: Colour, fingerprint: str) -> Encoder:
+    """Return an encoder of weights that can be told from others."""
+    encoder = encoder_of(model)
+    encoder.fingerprint = fingerprint
+    return encoder
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_what_ships_belongs_to_the_weights_that_ship() -> None:
     for kind, values in known.quantiles.items():
         assert len(values) == (1001 if kind == "t2i" else 201)
         assert (np.diff(values) >= 0).all()
-    other = ColourEncoder("0123456789abcdef")
+    other = encoder_with(Colour(), "0123456789abcdef")
     other.name = "mini"
     assert background.background(other) is None
     assert background.shipped_path("mini").stat().st_size < 60_000
@@ -195,7 +200,7 @@ def test_fused_pairs_are_unrelated_and_spread(count: int | None) -> None:
 
 
 def test_averaged_fusion_follows_by_algebra() -> None:
-    encoder = ColourEncoder()
+    encoder = encoder_of(Colour())
     found = unrelated_scores(encoder, lambda share: None, thorough=False)
     assert set(found) == KINDS
     known = entries()
@@ -208,12 +213,12 @@ def test_averaged_fusion_follows_by_algebra() -> None:
 
 
 def test_kinds_are_those_of_the_models_modalities() -> None:
-    encoder = ColourEncoder()
-    encoder.modalities = frozenset({"text"})
-    assert set(background.measure(encoder).pairs) == {"t2t"}
-    encoder.modalities = frozenset({"text", "image"})
-    assert set(background.measure(encoder).pairs) == {"t2t", "t2i", "i2i"}
-    assert max(encoder.batches) <= 4  # so that others get in between
+    model = Colour()
+    model.modalities = frozenset({"text"})
+    assert set(background.measure(encoder_of(model)).pairs) == {"t2t"}
+    model.modalities = frozenset({"text", "image"})
+    assert set(background.measure(encoder_of(model)).pairs) == {"t2t", "t2i", "i2i"}
+    assert max(model.batches) <= 4  # so that others get in between
 
 
 def test_a_set_is_measured_once_and_found_again(
@@ -250,14 +255,14 @@ def test_without_a_folder_to_write_a_set_stays_in_memory(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MMDEMO_CACHE", str(tmp_path / "file"))
-    encoder = ColourEncoder("abc")
+    encoder = encoder_with(Colour(), "abc")
     known = background.ensure(encoder)
     assert background.background(encoder) is known
     assert "kept in memory only" in caplog.text
 
 
 def test_weights_that_nobody_can_tell_apart_have_no_set_to_share(tmp_path: Path) -> None:
-    encoder = ColourEncoder()
+    encoder = encoder_of(Colour())
     assert background.ensure(encoder).pairs["i2i"] > 1900
     background.start(encoder)
     assert background.background(encoder) is None
@@ -265,18 +270,17 @@ def test_weights_that_nobody_can_tell_apart_have_no_set_to_share(tmp_path: Path)
 
 
 def test_it_can_be_measured_while_others_use_the_model(measured: list[str]) -> None:
-    encoder = ColourEncoder("abc")
     reached, go = threading.Event(), threading.Event()
-    forward = encoder._text_vectors
 
-    def waiting(texts: Sequence[str]) -> np.ndarray:
-        reached.set()
-        go.wait()
-        return forward(texts)
+    class Waiting(Colour):
+        def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
+            reached.set()
+            assert go.wait(MOST)
+            return super().text_vectors(texts)
 
-    encoder._text_vectors = waiting
+    encoder = encoder_with(Waiting(), "abc")
     background.start(encoder)
-    assert reached.wait(30)
+    assert reached.wait(MOST)
     assert background.measuring(encoder) == 0.0
     assert background.background(encoder) is None  # does not wait
     background.start(encoder)
@@ -290,12 +294,11 @@ def test_it_can_be_measured_while_others_use_the_model(measured: list[str]) -> N
 def test_what_failed_is_not_tried_for_ever(
     measured: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    encoder = ColourEncoder("abc")
+    class Broken(Colour):
+        def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
+            raise ModelError("broken")
 
-    def broken(texts: Sequence[str]) -> np.ndarray:
-        raise ModelError("broken")
-
-    encoder._text_vectors = broken
+    encoder = encoder_with(Broken(), "abc")
     for _ in range(2):
         background.start(encoder)
         for thread in threading.enumerate():
