@@ -31,6 +31,7 @@ from mmdemo.assets import ASSETS
 from mmdemo.background_pairs import recipe, unrelated_scores
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.models.files import fingerprint
+from mmdemo.models.lane import Priority
 from mmdemo.progress import ShareReport
 from mmdemo.settings import cache_folder
 
@@ -209,7 +210,7 @@ def measuring(weights: Weights | ModelSpec) -> float | None:
 def _run(encoder: Encoder) -> None:
     key = _key(encoder)
     try:
-        ensure(encoder)
+        ensure(encoder.at(Priority.BACKGROUND))
     except Exception:  # nobody else would learn of it: this is a thread of its own
         log.exception("The background set of %s could not be measured", encoder.name)
         _failed.add(key)

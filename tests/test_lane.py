@@ -184,3 +184,16 @@ def test_waiting_times_are_told() -> None:
     done = asked.result(MOST)
     assert done.waited > 0
     assert line.lane.waiting == line.lane.running == 0
+
+
+def test_the_worker_never_waits_for_itself() -> None:
+    lane = Lane("test")
+    quick: Step[str] = Step(lambda model, items, breathe: list(items), 10, joins=True)
+
+    def asks(model: object, items: Sequence[str], breathe: Breathe) -> list[str]:
+        lane.do(quick, None, ["another"])
+        return list(items)
+
+    with pytest.raises(RuntimeError, match="must not ask"):
+        lane.do(Step(asks, 10, joins=True), None, ["one"])
+    assert lane.do(quick, None, ["next"]).results == ["next"]

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -215,3 +216,24 @@ def test_a_view_shares_all_but_its_terms(fakes: type[Fake]) -> None:
     np.testing.assert_array_equal(view.encode("a"), encoder.encode("a"))
     assert (view.dim, view.waiting) == (encoder.dim, 0)
     assert view.waited > 0 or encoder.waited > 0
+
+
+def test_files_that_were_replaced_are_another_model(fakes: type[Fake], tmp_path: Path) -> None:
+    pool = Pool()
+    weights = tmp_path / "weights"
+    weights.write_text("old")
+    here = replace(spec("one"), local=(weights,))
+    first = pool.encoder(here, here.local)
+    vector = first.encode("a text")
+    weights.write_text("newer")
+    second = pool.encoder(here, here.local)
+    assert second is not first
+    assert second.fingerprint != first.fingerprint
+    for name in ("two", "three"):
+        get(pool, name)
+    # What the old ones computed is good; of the new ones they compute nothing.
+    np.testing.assert_array_equal(first.encode("a text"), vector)
+    with pytest.raises(ModelError, match="changed") as caught:
+        first.encode("another text")
+    assert caught.value.code == "weights_changed"
+    assert second.encode("another text").shape == (1, 4)

@@ -137,7 +137,7 @@ class Lane:
         self._name = name
         self._queue: list[Request[Any]] = []
         self._changed = threading.Condition()
-        self._works = False
+        self._worker: threading.Thread | None = None
         self._running = 0
         self._turn = 0
 
@@ -177,14 +177,17 @@ class Lane:
 
         Raises:
             StoppedError: nobody wanted it any more.
+            RuntimeError: asked for by the worker itself, which would wait for its own end.
             Exception: whatever the step raises.
         """
         request = Request(step, model, items, longest, priority, stop)
         with self._changed:
+            if self._worker is threading.current_thread():
+                raise RuntimeError("What is told how far a pass is must not ask for another.")
             self._queue.append(request)
-            if not self._works:
-                self._works = True
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._worker.start()
             self._changed.notify()
         try:
             while not request.done.wait(_LOOK):
@@ -204,7 +207,7 @@ class Lane:
             with self._changed:
                 while not self._queue:
                     if not self._changed.wait(_LINGER) and not self._queue:
-                        self._works = False
+                        self._worker = None
                         return
                 chosen = self._take()
             self._run(chosen)

@@ -51,13 +51,17 @@ class Slot:
 
     Attributes:
         spec: what is known of the model.
+        fingerprint: of the weights that were first loaded; others never come in their place.
         nbytes: of its weights; an estimate before they were loaded for the first time.
     """
 
-    def __init__(self, pool: Pool, spec: ModelSpec, files: tuple[Path, ...]) -> None:
+    def __init__(
+        self, pool: Pool, spec: ModelSpec, files: tuple[Path, ...], fingerprint: str
+    ) -> None:
         """Make a place without weights in it."""
         self.spec = spec
         self.files = files
+        self.fingerprint = fingerprint
         self.nbytes = int(spec.size_mb * 1e6)
         self.model: Model | None = None
         self.loads = 0
@@ -104,15 +108,19 @@ class Pool:
         Raises:
             ModelError: it cannot be loaded, or does not fit into the budget.
         """
-        # By resolved path: a directory reached by two ways is one model.
-        key = (spec.name, *(str(path.resolve()) for path in files))
+        # By resolved path: a directory reached by two ways is one model; and one whose files were
+        # replaced is another.
+        mark = fingerprint(spec)
+        key = (spec.name, mark, *(str(path.resolve()) for path in files))
         with self._changed:
-            slot = self._slots.setdefault(key, Slot(self, spec, files))
             known = self._encoders.get(key)
-        if known is not None:
-            return known
+            if known is not None:
+                return known
+            if key not in self._slots:
+                self._slots[key] = Slot(self, spec, files, mark)
+            slot = self._slots[key]
         with slot.lease() as model:
-            made = Encoder(model, slot, self.store, fingerprint(spec))
+            made = Encoder(model, slot, self.store, mark)
         with self._changed:
             return self._encoders.setdefault(key, made)
 
@@ -160,6 +168,8 @@ class Pool:
     def _load(self, slot: Slot, use: object) -> Model:
         """Make room, load, and count the first use."""
         try:
+            if fingerprint(slot.spec) != slot.fingerprint:
+                raise _changed(slot.spec)
             self._make_room(slot)
             model = made(slot.spec, slot.files)
             if model.nbytes > slot.nbytes:  # than its files, or than what was foreseen
@@ -221,13 +231,11 @@ class Pool:
             if one is not but and (one.model is not None or one.reserved)
         )
 
-    def loaded(self, name: str) -> bool:
+    def loaded(self, spec: ModelSpec) -> bool:
         """Say whether the weights of a model are in memory."""
-        return any(one.model is not None for one in self._slots.values() if one.spec.name == name)
-
-    def was_loaded(self, name: str) -> bool:
-        """Say whether they ever were."""
-        return any(one.loads for one in self._slots.values() if one.spec.name == name)
+        return any(
+            one.model is not None for one in self._slots.values() if one.spec.name == spec.name
+        )
 
     def state(self) -> dict[str, Any]:
         """Return plain JSON of what is in memory, for an owner who looks after it."""
@@ -287,6 +295,15 @@ def _failed(spec: ModelSpec) -> ModelError:
     )
 
 
+def _changed(spec: ModelSpec) -> ModelError:
+    return ModelError(
+        f"The files of {spec.name} were changed or removed after they were loaded. Choose it again "
+        "to use what is there now.",
+        "weights_changed",
+        name=spec.name,
+    )
+
+
 def _too_large(slot: Slot, most: int) -> ModelError:
     return ModelError(
         f"{slot.spec.name} needs {size_text(slot.nbytes)} of memory, and models may have "
@@ -301,6 +318,16 @@ def _too_large(slot: Slot, most: int) -> ModelError:
 
 POOL = Pool()
 """That of this process."""
+
+
+def loaded(spec: ModelSpec) -> bool:
+    """Say whether the weights of a model are in memory: else its next use loads them, again."""
+    return POOL.loaded(spec)
+
+
+def state() -> dict[str, Any]:
+    """Return plain JSON of the models in memory, their queues, and what memory they take."""
+    return POOL.state()
 
 
 def load_encoder(

@@ -733,6 +733,7 @@ ERRORS_ZH: dict[str, str] = {
     "或 pytorch_model.bin。可接受：" + _ACCEPTED_ZH,
     "cache_incomplete": "{name} 的文件已下载，模型缓存中却没有。请删除缓存中它的文件夹后重新下载。",
     "load_failed": "{name} 无法载入，原因见程序的日志。请重试，或选择其他模型。",
+    "weights_changed": "{name} 的文件在载入之后被更改或删除。请重新选择它，以使用现在的文件。",
     "model_too_large": "{name} 需要 {needed} 内存，而这里的模型最多可用 {most}。请选择较小的模型；"
     "运行此程序的人可设置 MMDEMO_MEMORY（单位 MB）。",
     "unknown_model": "没有名为“{name}”的模型。可选：{known}。",
