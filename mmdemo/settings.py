@@ -91,18 +91,37 @@ def paths_accepted() -> bool:
     Raises:
         SettingError: `MMDEMO_PATHS` is neither.
     """
-    chosen = os.environ.get("MMDEMO_PATHS", "").strip()
-    if chosen not in ("", "0", "1"):
-        raise SettingError(
-            f"MMDEMO_PATHS is '{chosen}'; it takes 1 where visitors of the page may name "
-            "directories of this machine, or 0."
-        )
-    if chosen:
-        return chosen == "1"
+    chosen = _switch("MMDEMO_PATHS", "directories of this machine")
+    if chosen is not None:
+        return chosen
     public = ("SPACE_ID", "GRADIO_SHARE", "GRADIO_ROOT_PATH")
     return not any(os.environ.get(name) for name in public) and _is_loopback(
         os.environ.get("GRADIO_SERVER_NAME", "")
     )
+
+
+def hub_ids_accepted() -> bool:
+    """Say whether whoever sees the page may name repositories of the hub, which it then fetches.
+
+    `MMDEMO_HUB_IDS` decides, 1 or 0. Without it, as `paths_accepted`: strangers could fill the
+    disk.
+
+    Raises:
+        SettingError: `MMDEMO_HUB_IDS` or `MMDEMO_PATHS` is neither.
+    """
+    chosen = _switch("MMDEMO_HUB_IDS", "repositories of the model hub")
+    return paths_accepted() if chosen is None else chosen
+
+
+def _switch(variable: str, what: str) -> bool | None:
+    """Return what a variable says about naming something; None where it is not set."""
+    chosen = os.environ.get(variable, "").strip()
+    if chosen not in ("", "0", "1"):
+        raise SettingError(
+            f"{variable} is '{chosen}'; it takes 1 where visitors of the page may name {what}, "
+            "or 0."
+        )
+    return chosen == "1" if chosen else None
 
 
 def _is_loopback(address: str) -> bool:

@@ -174,7 +174,7 @@ def test_only_models_on_offer_and_here_are_used(
         with pytest.raises(AppError, match="Visualized-BGE m3 is not on this machine yet"):
             client.predict(first, second, "x", "visualized-bge-m3", api_name="/compare")
         for path in (str(TINY), str(TINY / "Visualized_tiny_bert.pth"), "visualized-bge-base-en"):
-            with pytest.raises(AppError, match="not in the list of choices"):
+            with pytest.raises(AppError, match=r"There is no model .* Known: mini, "):
                 client.predict(first, second, "x", path, api_name="/compare")
 
 

@@ -170,6 +170,10 @@ def test_a_page_that_others_see_tells_nothing_of_this_machine(
     # What is there and what is not are answered alike, also where it may be an id of the hub.
     assert answer(str(TINY)) == answer("/no/such/directory") == answer("../hub")
     assert answer("tests/data") == answer("tests/nothing")
+    assert answer("tests/data").startswith("Visitors of this page cannot name models of the hub")
+    monkeypatch.setenv("MMDEMO_HUB_IDS", "1")
+    assert answer(str(TINY)) == answer("/no/such/directory")
+    assert answer("tests/data") == answer("tests/nothing")
     assert "NAME is not on this machine. Choose it on the page" in answer("tests/data")
     monkeypatch.setenv("MMDEMO_PATHS", "1")
     assert find_offered(str(TINY)).name == f"local:{TINY.name}"

@@ -11,11 +11,12 @@ import pytest
 from transformers import CLIPModel
 
 from mmdemo import compare, load_encoder
-from mmdemo.errors import DownloadError, MMDemoError
+from mmdemo.errors import DownloadError, MMDemoError, ModelError
 from mmdemo.models import pool
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_model, find_offered, model_row
 from mmdemo.models.hub.place import hub_place, is_hub_id, typed_id
+from mmdemo.ui.markup import error_message
 from tests.apps import environment
 from tests.conftest import TINY, Command, forget
 from tests.hub_server import COMMIT, Hub, serve
@@ -190,8 +191,8 @@ def test_visitors_may_name_ids_where_models_are_not_pinned(hub: Hub, anew: Anew)
         assert find_offered(CLIP, ask=True).name == CLIP
         assert on_this_machine(find_offered(CLIP)) is False
 
-    for address in ("0.0.0.0", "127.0.0.1"):
-        anew(use, GRADIO_SERVER_NAME=address)
+    for settings in (PUBLIC_PAGE, OWN_PAGE):
+        anew(use, **settings)
     assert hub.asked == [CLIP, CLIP]  # once in each process, where it was allowed
 
     def ask() -> str:
@@ -203,9 +204,39 @@ def test_visitors_may_name_ids_where_models_are_not_pinned(hub: Hub, anew: Anew)
     assert anew(find_offered, CLIP, MMDEMO_MODELS=f"mini,{CLIP}").name == CLIP
 
 
+@pytest.mark.parametrize(
+    "settings", [{"GRADIO_SERVER_NAME": "0.0.0.0"}, {"MMDEMO_PATHS": "0"}, {"MMDEMO_HUB_IDS": "0"}]
+)
+def test_ids_are_for_visitors_where_the_owner_allows_them(
+    settings: dict[str, str], hub: Hub, clip: Path, command: Command, anew: Anew
+) -> None:
+    def ask() -> list[str]:
+        assert find_offered("clip-vit-b32").name == "clip-vit-b32"
+        told = [refusal(find_offered, CLIP, ask=ask) for ask in (False, True)]
+        with pytest.raises(ModelError) as caught:
+            find_offered(CLIP)
+        return [*told, error_message(caught.value, "zh")]
+
+    *told, chinese = anew(ask, **settings)
+    assert told[0] == told[1]
+    assert told[0].startswith("ModelError: Visitors of this page cannot name models of the hub, ")
+    assert f"such as {CLIP}. Accepted: mini, visualized-bge-base-en, " in told[0]
+    assert "MMDEMO_HUB_IDS=1" in told[0]
+    assert CLIP in chinese
+    assert "MMDEMO_HUB_IDS=1" in chinese
+    assert "可选：mini" in chinese
+    assert hub.asked == []
+    # What the owner has fetched makes no difference to visitors, nor the rule one to the owner.
+    assert anew(command, "download", CLIP, **settings).status == 0
+    assert anew(ask, **settings) == [*told, chinese]
+    # A path that could be an id is a path.
+    local = {"MMDEMO_HUB_IDS": "0"}
+    assert anew(find_offered, str(clip), **local).name == "local:clip-tiny"
+
+
 TOKEN = {"HF_TOKEN": "hf_of_the_owner"}
 SENT = "Bearer hf_of_the_owner"
-PUBLIC_PAGE = {"GRADIO_SERVER_NAME": "0.0.0.0"}
+PUBLIC_PAGE = {"GRADIO_SERVER_NAME": "0.0.0.0", "MMDEMO_HUB_IDS": "1"}
 OWN_PAGE = {"GRADIO_SERVER_NAME": "127.0.0.1"}
 
 

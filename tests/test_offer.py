@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from mmdemo.__main__ import main
@@ -100,11 +101,38 @@ def test_a_default_that_cannot_be_had(asked: list[str], monkeypatch: pytest.Monk
     assert find_offered().name == "mini"
 
 
-def test_a_switch_that_makes_no_sense_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MMDEMO_PATHS", "yes")
+@pytest.mark.parametrize("switch", ["MMDEMO_PATHS", "MMDEMO_HUB_IDS"])
+def test_a_switch_that_makes_no_sense_is_told_at_the_start(
+    switch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(switch, "yes")
     monkeypatch.setenv("MMDEMO_MODELS", "mini")
-    with pytest.raises(SettingError, match="MMDEMO_PATHS is 'yes'"):
+    with pytest.raises(SettingError, match=f"{switch} is 'yes'"):
         launch()
+
+
+@pytest.mark.parametrize(
+    ("settings", "typed"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0", "MMDEMO_HUB_IDS": "1"}, True),
+        ({"MMDEMO_HUB_IDS": "0"}, True),  # directories
+        ({"MMDEMO_HUB_IDS": "1", "MMDEMO_MODELS": "mini"}, False),
+    ],
+)
+def test_the_list_can_be_typed_in_where_something_else_is_accepted(
+    settings: dict[str, str], typed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    lists = [
+        block
+        for block in build().blocks.values()
+        if isinstance(block, gr.Dropdown) and "mini" in dict(block.choices).values()
+    ]
+    assert len(lists) > 3
+    assert {one.allow_custom_value for one in lists} == {typed}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mmdemo.errors import SettingError, did_you_mean
@@ -7,6 +9,7 @@ from mmdemo.settings import (
     Limits,
     cache_folder,
     default_model,
+    hub_ids_accepted,
     limits,
     offered_models,
     paths_accepted,
@@ -62,10 +65,36 @@ def test_paths_are_for_a_page_that_only_this_machine_sees(
     assert paths_accepted() is accepted
 
 
-def test_a_senseless_switch_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MMDEMO_PATHS", "yes")
-    with pytest.raises(SettingError, match=r"MMDEMO_PATHS is 'yes'; it takes 1 .* or 0"):
-        paths_accepted()
+@pytest.mark.parametrize(
+    ("variables", "accepted"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
+        ({"SPACE_ID": "owner/space"}, False),
+        ({"MMDEMO_PATHS": "0"}, False),
+        ({"MMDEMO_PATHS": "1", "GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        ({"MMDEMO_HUB_IDS": "0"}, False),
+        ({"MMDEMO_HUB_IDS": "1", "GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        ({"MMDEMO_HUB_IDS": "1", "MMDEMO_PATHS": "0"}, True),
+    ],
+)
+def test_ids_of_the_hub_are_for_the_same_page_or_as_the_owner_says(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], accepted: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert hub_ids_accepted() is accepted
+
+
+@pytest.mark.parametrize(
+    ("variable", "read"), [("MMDEMO_PATHS", paths_accepted), ("MMDEMO_HUB_IDS", hub_ids_accepted)]
+)
+def test_a_senseless_switch_is_explained(
+    variable: str, read: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "yes")
+    with pytest.raises(SettingError, match=rf"{variable} is 'yes'; it takes 1 .* or 0"):
+        read()
 
 
 def test_where_measurements_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

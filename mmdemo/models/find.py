@@ -14,7 +14,13 @@ from mmdemo.models.files import all_files, on_this_machine
 from mmdemo.models.hub.describe import from_cache, from_hub
 from mmdemo.models.hub.place import is_hub_id, typed_id
 from mmdemo.models.local import looks_like_path, recognise
-from mmdemo.settings import chosen_model, default_model, offered_models, paths_accepted
+from mmdemo.settings import (
+    chosen_model,
+    default_model,
+    hub_ids_accepted,
+    offered_models,
+    paths_accepted,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +45,10 @@ def find_model(name: str | Path | None = None) -> ModelSpec:
     name = typed_id(name or "") or default_model()
     if name in MODELS:
         return MODELS[name]
-    if found := _not_registered(name, owner=True, ask=True):
-        return found
+    if path := _meant_path(name):
+        return _local_model(path)
+    if is_hub_id(name):
+        return describe_hub(name)
     known = ", ".join(MODELS)
     raise ModelError(
         f"There is no model '{name}'.{did_you_mean(name, MODELS)} Known: {known}; or the path of a "
@@ -85,16 +93,14 @@ def describe_hub(repo: str, *, ask: bool = True, anonymous: bool = False) -> Mod
     return _of_hub.setdefault((repo, anonymous), spec)
 
 
-def _not_registered(name: str, *, owner: bool, ask: bool) -> ModelSpec | None:
-    """Describe what is no key of `MODELS`: a path where the owner names it, else an id of the hub.
+def _meant_path(name: str) -> Path | None:
+    """Return the path that a name means, or None.
 
-    What may be both is a path where there is one. For anybody but the owner of this machine nothing
-    is looked for on it, and no credentials are used: whether something exists here, and what the
-    owner has access to elsewhere, is nobody else's business.
+    What may be an id of the hub too is a path where there is one.
     """
-    if owner and looks_like_path(name) and not (is_hub_id(name) and not _exists(Path(name))):
-        return _local_model(Path(name))
-    return describe_hub(name, ask=ask, anonymous=not owner) if is_hub_id(name) else None
+    if not looks_like_path(name) or (is_hub_id(name) and not _exists(Path(name))):
+        return None
+    return Path(name)
 
 
 def _exists(path: Path) -> bool:
@@ -207,9 +213,9 @@ def _again(error: MMDemoError) -> MMDemoError:
 def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
     """Return one of the models that visitors of the page may use, and nothing else of this machine.
 
-    Those are the models that the page offers. Where `MMDEMO_MODELS` does not pin them, ids of the
-    hub too: public ones, and where `paths_accepted` says that the visitor is the owner, paths and
-    whatever the owner has access to.
+    Those are the models that the page offers. Where `MMDEMO_MODELS` does not pin them, paths too
+    where `paths_accepted` says that the visitor is the owner, and ids of the hub where
+    `hub_ids_accepted` does: public ones, and for the owner whatever the owner has access to.
 
     Args:
         name: as in `ModelSpec.name`, or what a visitor typed, the address of a model's page
@@ -236,12 +242,36 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
         if isinstance(found, ModelSpec):
             return found
         raise _again(found)
-    if not offered_models() and (found := _not_registered(name, owner=paths_accepted(), ask=ask)):
-        return found
     known = ", ".join(choices)
+    if not offered_models() and (found := _not_listed(name, known, ask=ask)):
+        return found
     raise ModelError(
         f"There is no model '{name}'.{did_you_mean(name, choices)} Known: {known}.",
         "unknown_model",
         name=name,
         known=known,
     )
+
+
+def _not_listed(name: str, known: str, *, ask: bool) -> ModelSpec | None:
+    """Describe what a visitor typed that is not on the list: a path, or an id of the hub.
+
+    For anybody but the owner of this machine nothing is looked for on it, and no credentials are
+    used: whether something exists here, and what the owner has access to elsewhere, is nobody
+    else's business.
+    """
+    owner = paths_accepted()
+    if owner and (path := _meant_path(name)):
+        return _local_model(path)
+    if not is_hub_id(name):
+        return None
+    if not hub_ids_accepted():
+        raise ModelError(
+            f"Visitors of this page cannot name models of the hub, such as {name}. Accepted: "
+            f"{known}. Whoever runs the page can set MMDEMO_HUB_IDS=1, or offer this one in "
+            "MMDEMO_MODELS.",
+            "hub_ids_refused",
+            name=name,
+            known=known,
+        )
+    return describe_hub(name, ask=ask, anonymous=not owner)

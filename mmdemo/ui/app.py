@@ -15,7 +15,7 @@ from mmdemo.examples import FOLDER
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered
 from mmdemo.models.pool import load_encoder
-from mmdemo.settings import limits, paths_accepted
+from mmdemo.settings import hub_ids_accepted, limits, paths_accepted
 from mmdemo.ui import api, downloads, sessions, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import QUIET
 from mmdemo.ui.localise import Localiser
@@ -119,7 +119,8 @@ def launch() -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    paths_accepted()  # so that a slip of the pen is told now, and not at somebody's first click
+    for accepted in (paths_accepted, hub_ids_accepted):
+        accepted()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()

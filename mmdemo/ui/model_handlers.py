@@ -14,7 +14,7 @@ from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered, unavailable
 from mmdemo.models.pool import load_encoder
-from mmdemo.settings import offered_models
+from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
 from mmdemo.ui.signals import again
@@ -204,8 +204,8 @@ def choices(language: Language, needs: Needs, optional: bool = False) -> list[tu
 
 
 def anything_goes() -> bool:
-    """Say whether a visitor may type a model that is not on the list: not where it is pinned."""
-    return not offered_models()
+    """Say whether a visitor may type a model that is not on the list: an id, or a directory."""
+    return not offered_models() and (hub_ids_accepted() or paths_accepted())
 
 
 def suitable(needs: Needs) -> list[ModelSpec]:

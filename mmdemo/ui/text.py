@@ -728,6 +728,8 @@ ERRORS_ZH: dict[str, str] = {
     "页面对他人开放时，还需把它写入 MMDEMO_MODELS。",
     "hub_model_not_here": "{name} 不在本机上。请在页面中选择它以下载，"
     "或运行 python -m mmdemo download {name}。",
+    "hub_ids_refused": "在此页面上不能自行填写模型库中的模型，例如 {name}。可选：{known}。"
+    "运行本页面的人可设置 MMDEMO_HUB_IDS=1，或把它写入 MMDEMO_MODELS。",
     "hub_no_config": "{name} 没有可用的 config.json，无法得知是什么模型。可接受：" + _ACCEPTED_ZH,
     "hub_no_weights": "{name} 没有可读取格式的权重：model.safetensors（完整或分片）"
     "或 pytorch_model.bin。可接受：" + _ACCEPTED_ZH,
