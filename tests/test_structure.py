@@ -6,33 +6,130 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
+LAYERS = (
+    # Plain things. What says nothing but what a folder is for imports nothing.
+    ("encoders", "errors", "models", "progress", "timings", "types"),
+    ("assets", "settings", "similarity"),
+    ("images",),
+    # Families of models, which do not know each other.
+    ("encoders.base", "encoders.spec"),
+    ("encoders.parts.*",),
+    (
+        "encoders.bge_m3.*",
+        "encoders.blip.*",
+        "encoders.dual_encoder.*",
+        "encoders.mini.*",
+        "encoders.visualized_bge.*",
+    ),
+    # A model in use: which there are and where their files are, then how they run.
+    ("models.catalogue",),
+    ("models.local",),
+    ("models.hub.*",),
+    ("models.files",),
+    ("models.find",),
+    ("models.lane", "models.memory", "models.store"),
+    ("models.items",),
+    ("models.passes",),
+    ("models.encoder",),
+    ("models.pool",),
+    # What models are used for.
+    ("background_pairs", "notes"),
+    ("background",),
+    ("passages", "prompts"),
+    ("compare", "examples", "published", "text_retrieval", "zero_shot"),
+    # What people see.
+    ("mmdemo", "plots"),
+    ("ui.*",),
+    ("__main__",),
+    ("app",),
+)
+"""Modules below `mmdemo`, and `app`; with `.*` a folder and what is in it. Each imports from layers
+above its own in this list, and inside its folder: not from its own layer, and not for types either.
+"""
+
 MAY_USE = {
     "torch": ("mmdemo/encoders", "training", "bench"),
     "gradio": ("mmdemo/ui", "app.py"),
+    "plotly": ("mmdemo/plots.py", "mmdemo/ui"),
     "mmdemo.ui": ("mmdemo/ui", "app.py", "mmdemo/__main__.py"),
     "mmdemo.plots": ("mmdemo/ui",),
 }
 
 
 def imports(path: Path) -> set[str]:
+    """Return what a file imports, inside functions and for types too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
 def sources() -> list[Path]:
     folders = [ROOT / name for name in ("mmdemo", "training", "bench")]
     return [ROOT / "app.py", *(path for folder in folders for path in folder.rglob("*.py"))]
+
+
+def modules() -> dict[str, Path]:
+    """Return the files of the program by the module's name in `LAYERS`."""
+    found = {"mmdemo": ROOT / "mmdemo/__init__.py", "app": ROOT / "app.py"}
+    for path in (ROOT / "mmdemo").rglob("*.py"):
+        parts = path.relative_to(ROOT / "mmdemo").with_suffix("").parts
+        if name := ".".join(parts[:-1] if parts[-1] == "__init__" else parts):
+            found[name] = path
+    return found
+
+
+def imported_modules(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Yield the modules of the program that a file imports, by their names in `LAYERS`."""
+    names = imports(path)
+    for name in names:
+        module = name.removeprefix("mmdemo.")
+        # `from mmdemo.models import cache` is of the file, and not of the folder around it.
+        inside = any(
+            other.startswith(name + ".") and other.removeprefix("mmdemo.") in known
+            for other in names
+        )
+        if name.partition(".")[0] in ("mmdemo", "app") and module in known and not inside:
+            yield module
+
+
+def place(module: str) -> tuple[int, str]:
+    """Return the number of a module's layer, and its entry there."""
+    found = [
+        (number, entry)
+        for number, layer in enumerate(LAYERS)
+        for entry in layer
+        if entry == module or (entry.endswith(".*") and f"{module}.".startswith(entry[:-1]))
+    ]
+    assert len(found) == 1, f"{module} stands in {len(found)} layers: put it into one of LAYERS"
+    return found[0]
+
+
+def test_imports_go_one_way() -> None:
+    known = modules()
+    backwards = {
+        f"{module} imports {other}"
+        for module, path in known.items()
+        for other in imported_modules(path, known)
+        if place(other)[1] != place(module)[1] and place(other)[0] >= place(module)[0]
+    }
+    assert not backwards
+
+
+def test_no_layer_names_what_is_not_there() -> None:
+    there = {place(module)[1] for module in modules()}
+    assert there == {entry for layer in LAYERS for entry in layer}
 
 
 @pytest.mark.parametrize("package", MAY_USE)
@@ -47,10 +144,18 @@ def test_only_its_own_folders_use(package: str) -> None:
     assert not users
 
 
+def test_every_folder_is_installed() -> None:
+    told = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(r"^packages = \[([^\]]*)\]", told, re.MULTILINE)
+    assert listed
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mmdemo").rglob("__init__.py")}
+    wanted = {".".join(folder.parts) for folder in folders}
+    assert set(re.findall(r'"([\w.]+)"', listed[1])) == wanted | {"mmdemo.assets"}
+
+
 def test_importing_mmdemo_does_no_work() -> None:
-    code = (
-        "import sys, mmdemo; print([m for m in ('torch', 'gradio', 'plotly') if m in sys.modules])"
-    )
+    heavy = ("torch", "transformers", "timm", "gradio", "plotly")
+    code = f"import sys, mmdemo; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
