@@ -60,8 +60,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def call(function: Callable[..., Any], *given: Any, **settings: str) -> Any:
         forget(monkeypatch)
-        ours = {key: known for key, known in pool._loaded.items() if key[0] == "mini"}
-        monkeypatch.setattr(pool, "_loaded", ours)  # nothing of the hub's
+        monkeypatch.setattr(pool, "POOL", pool.Pool())  # nothing is loaded
         with environment(settings):
             return function(*given)
 
