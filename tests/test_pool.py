@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from mmdemo.encoders.base import Tokens
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
+from mmdemo.models import lane
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.pool import Pool
 from tests.fakes import FakeModel
@@ -137,6 +139,22 @@ def test_the_least_recently_used_makes_room(fakes: type[Fake]) -> None:
     assert len(here(pool)) == ROOM
 
 
+def test_weights_that_made_room_are_gone(
+    fakes: type[Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "_LINGER", 10 * MOST)  # its worker is still there
+    pool = Pool()
+    encoder = get(pool, "one")
+    encoder.encode("a text")
+    encoder.at(lane.Priority.TYPING).encode("another text")
+    with encoder._source.lease() as model:
+        weights = weakref.ref(model)
+    del model
+    for name in ("two", "three"):
+        get(pool, name).encode("a text")
+    wait_until(lambda: weights() is None)
+
+
 def test_any_number_in_turn_stays_within_the_budget(fakes: type[Fake]) -> None:
     pool = Pool()
     for turn in range(2):
@@ -148,22 +166,28 @@ def test_any_number_in_turn_stays_within_the_budget(fakes: type[Fake]) -> None:
 
 
 def test_what_is_in_use_is_waited_for_and_not_dropped(fakes: type[Fake]) -> None:
-    pool, gate = Pool(), threading.Event()
-    used, other = get(pool, "used"), get(pool, "other")
-    fakes.gates |= {"use used": gate, "use other": gate}
+    pool, names = Pool(), ("one", "two")
+    encoders = {name: get(pool, name) for name in names}
+    gates = {name: threading.Event() for name in names}
+    fakes.gates |= {f"use {name}": gate for name, gate in gates.items()}
     with ThreadPoolExecutor(4) as threads:
-        held = [threads.submit(one.encode, "a text") for one in (used, other)]
+        held = {name: threads.submit(encoders[name].encode, "a text") for name in names}
         for _ in held:
             assert fakes.entered.acquire(timeout=MOST)
         new = threads.submit(get, pool, "new")
         wait_until(lambda: any(slot.leaving for slot in pool._slots.values()))
-        assert set(here(pool)) == {"used", "other"}
+        assert set(here(pool)) == set(names)
+        [leaving] = [slot.spec.name for slot in pool._slots.values() if slot.leaving]
+        [other] = set(names) - {leaving}
         # Whoever comes for the one that is to leave waits for its return, else it would never go.
-        late = threads.submit(used.encode, "another text")
-        gate.set()
-        for one in (*held, new, late):
+        late = threads.submit(encoders[leaving].encode, "another text")
+        gates[leaving].set()
+        held[leaving].result(MOST)
+        wait_until(lambda: "new" in fakes.loads)
+        gates[other].set()
+        for one in (held[other], new, late):
             one.result(MOST)
-    assert fakes.loads.count("used") + fakes.loads.count("other") == 3
+    assert (fakes.loads.count(leaving), fakes.loads.count(other)) == (2, 1)
     assert len(here(pool)) == ROOM
     assert not any(slot.leaving or slot.users for slot in pool._slots.values())
 

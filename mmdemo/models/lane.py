@@ -203,14 +203,20 @@ class Lane:
         return request
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queue:
-                    if not self._changed.wait(_LINGER) and not self._queue:
-                        self._worker = None
-                        return
-                chosen = self._take()
-            self._run(chosen)
+        # Nothing is kept of what has run: a request holds the weights, which may have to go.
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Run what is next; False where nothing comes any more."""
+        with self._changed:
+            while not self._queue:
+                if not self._changed.wait(_LINGER) and not self._queue:
+                    self._worker = None
+                    return False
+            chosen = self._take()
+        self._run(chosen)
+        return True
 
     def _take(self, than: Priority | None = None) -> list[Request[Any]]:
         """Take the next request out of the queue, with those that may run beside it.
