@@ -319,6 +319,8 @@ def class_embeddings(
         classes.by_template[start : start + len(some)] = rows
         # Somebody else may be embedding the same labels: never back.
         classes.done = max(classes.done, start + len(some))
+        # Again, as the most recent: else the vectors of its own prompts would push it out.
+        encoder.keep("classes", key, classes)
         yield "prompts", classes.done * len(prompts), len(checked) * len(prompts)
     return classes
 

@@ -6,49 +6,52 @@ import gc
 import json
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from mmdemo.encoders.cache import ArrayCache
+from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo import classify
 from mmdemo.background import background
-from mmdemo.encoders.base import Encoder, Features
+from mmdemo.encoders.base import Features, Model, Prepared, Tokens
 from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
 from mmdemo.examples import FOLDER
+from mmdemo.models.encoder import Encoder, encoder_of
+from mmdemo.models.store import Store
 from mmdemo.prompts import TEMPLATE_SETS
-from mmdemo.types import Embeddings, TokenUsage
-from mmdemo.zero_shot import class_embeddings, prompt_effect
+from mmdemo.types import TokenUsage
+from mmdemo.zero_shot import ClassEmbeddings, class_embeddings, prompt_effect
+from tests.fakes import FakeModel, written
+from tests.waiting import wait_until
 
 LABELS = ("a bee", "a bridge", "a dog")
 BEE, BRIDGE, DOGS = (FOLDER / name for name in ("bee.jpg", "bridge.jpg", "dogs.jpg"))
 
 
-class Counting(Encoder):
+class Counting(FakeModel):
     """Vectors that follow from the content, and a list of everything that was embedded."""
 
-    name, dim, languages, fusion = "counting", 16, ("en",), "averaged"
-    modalities = frozenset({"text", "image", "fused"})
+    name, dim = "counting", 16
     logit_scale = 8.0
 
     def __init__(self) -> None:
-        super().__init__()
         self.texts: list[str] = []
         self.images = 0
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         return TokenUsage(used=min(len(text), 60), total=len(text))
 
-    def _text_vectors(self, texts: Sequence[str]) -> Embeddings:
-        self.texts += texts
-        return np.stack([self._vector(list(text.encode())) for text in texts])
+    def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        self.texts += map(written, texts)
+        return np.stack([self._vector(list(written(text).encode())) for text in texts])
 
-    def _image_features(self, images: Sequence[Image.Image]) -> Sequence[Features]:
-        self.images += len(images)
-        return [self._vector([image.width, *image.tobytes()[:9]]) for image in images]
+    def image_features(self, pictures: Sequence[Image.Image]) -> list[Features]:
+        self.images += len(pictures)
+        return [self._vector([one.width, *one.tobytes()[:9]]) for one in pictures]
 
     def _vector(self, seed: list[int]) -> Features:
         return np.random.default_rng(seed).normal(size=self.dim).astype(np.float32)
@@ -59,8 +62,13 @@ class Sigmoid(Counting):
 
 
 @pytest.fixture
-def counting() -> Counting:
+def model() -> Counting:
     return Counting()
+
+
+@pytest.fixture
+def counting(model: Counting) -> Encoder:
+    return encoder_of(model)
 
 
 @pytest.fixture
@@ -90,11 +98,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("templates", ["plain", "openai-7", ["{}"], ["art of {}", "a {}, a {}"]])
 def test_softmax_written_out(
-    counting: Counting, squares: list[Image.Image], templates: str | list[str]
+    counting: Encoder, squares: list[Image.Image], templates: str | list[str]
 ) -> None:
     result = classify(counting, squares, LABELS, templates)
     lines = TEMPLATE_SETS[templates].templates if isinstance(templates, str) else templates
-    cosines = written_out(Counting(), squares, LABELS, lines)
+    cosines = written_out(encoder_of(Counting()), squares, LABELS, lines)
     np.testing.assert_allclose(result.cosines, cosines, atol=1e-6)
     np.testing.assert_allclose(result.probabilities, softmax(8.0 * cosines), atol=1e-6)
     np.testing.assert_allclose(result.probabilities.sum(1), 1.0, atol=1e-6)
@@ -106,8 +114,8 @@ def test_softmax_written_out(
 
 
 def test_sigmoid_written_out(squares: list[Image.Image]) -> None:
-    result = classify(Sigmoid(), squares, LABELS, "plain", reject=True)
-    cosines = written_out(Counting(), squares, LABELS, TEMPLATE_SETS["plain"].templates)
+    result = classify(encoder_of(Sigmoid()), squares, LABELS, "plain", reject=True)
+    cosines = written_out(encoder_of(Counting()), squares, LABELS, TEMPLATE_SETS["plain"].templates)
     chances = 1 / (1 + np.exp(-(8.0 * cosines - 2.0)))
     np.testing.assert_allclose(result.probabilities, chances, atol=1e-6)
     assert result.rejection is not None
@@ -152,43 +160,66 @@ def test_one_picture_equals_the_batch(mini: Encoder) -> None:
 
 
 def test_another_picture_encodes_only_the_picture(
-    counting: Counting, squares: list[Image.Image]
+    model: Counting, counting: Encoder, squares: list[Image.Image]
 ) -> None:
     classify(counting, squares[0], LABELS)
-    assert (len(counting.texts), counting.images) == (21, 1)
+    assert (len(model.texts), model.images) == (21, 1)
     classify(counting, squares[1], LABELS)
-    assert (len(counting.texts), counting.images) == (21, 2)
+    assert (len(model.texts), model.images) == (21, 2)
     classify(counting, squares[1], [*LABELS, "a cat"])
-    assert (len(counting.texts), counting.images) == (28, 2)
+    assert (len(model.texts), model.images) == (28, 2)
     assert list(class_embeddings(counting, LABELS, "openai-7")) == []
 
 
 def test_many_prompts_come_in_steps_and_stay_ready(
-    counting: Counting, squares: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+    model: Counting,
+    counting: Encoder,
+    squares: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from mmdemo.encoders import cache
-
     labels = [f"label {n}" for n in range(50)]
     steps = list(class_embeddings(counting, labels, "openai-80"))
     assert steps[-1] == ("prompts", 4000, 4000)
     assert len(steps) == 50
     assert [step[1] for step in steps] == sorted(step[1] for step in steps)
-    # Even where the prompts' own vectors have been dropped.
-    monkeypatch.setattr(cache.ArrayCache, "get", lambda self, key: None)
+    forget_vectors(monkeypatch)
     seen: list[tuple[int, int]] = []
     classify(counting, squares[0], labels, "openai-80", progress=lambda *at: seen.append(at))
-    assert (len(counting.texts), seen) == (4000, [])
+    assert (len(model.texts), seen) == (4000, [])
 
 
-def test_stopping_leaves_nothing_half_done(counting: Counting, squares: list[Image.Image]) -> None:
+def forget_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a store find no vectors of single prompts, as if others had taken their room."""
+    get = Store.get
+    monkeypatch.setattr(
+        Store, "get", lambda self, key: None if key.kind == "vector" else get(self, key)
+    )
+
+
+def test_their_own_prompts_do_not_push_them_out(
+    model: Counting, counting: Encoder, squares: list[Image.Image]
+) -> None:
+    labels = [f"label {n}" for n in range(20)]
+    counting._store.limit = 100_000  # the prompts' vectors have 740,000 bytes, they have 53,000
+    list(class_embeddings(counting, labels, "openai-80"))
+    classify(counting, squares[0], labels, "openai-80")
+    assert len(model.texts) == 1600
+
+
+def test_stopping_leaves_nothing_half_done(
+    model: Counting,
+    counting: Encoder,
+    squares: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     labels = [f"label {n}" for n in range(10)]
     for _ in class_embeddings(counting, labels, "openai-80"):
         break
-    assert len(counting.texts) == 80
-    counting._embeddings = ArrayCache(1)  # what was embedded is kept elsewhere too
+    assert len(model.texts) == 80
+    fresh = classify(encoder_of(Counting()), squares, labels, "openai-80")
+    forget_vectors(monkeypatch)
     result = classify(counting, squares, labels, "openai-80")
-    assert len(counting.texts) == 800  # what was embedded before the stop is not again
-    fresh = classify(Counting(), squares, labels, "openai-80")
+    assert len(model.texts) == 800  # what was embedded before the stop is not again
     np.testing.assert_array_equal(result.cosines, fresh.cosines)
 
 
@@ -197,36 +228,51 @@ def test_class_embeddings_of_two_models_do_not_mix(squares: list[Image.Image]) -
         def _vector(self, seed: list[int]) -> Features:
             return super()._vector([7, *seed])
 
-    first, second = classify(Counting(), squares, LABELS), classify(Other(), squares, LABELS)
+    store = Store(10**6)
+    first, second = (
+        classify(Encoder(model, Kept(model), store), squares, LABELS)
+        for model in (Counting(), Other())
+    )
     assert np.abs(first.cosines - second.cosines).max() > 0.05
 
 
+class Kept:
+    """Where an encoder has its model from: here it just is."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def lease(self) -> nullcontext[Model]:
+        return nullcontext(self.model)
+
+
 def test_class_embeddings_go_with_their_model(squares: list[Image.Image]) -> None:
-    from mmdemo import zero_shot
-
-    encoder = Counting()
+    store, model = Store(10**6), Counting()
+    encoder = Encoder(model, Kept(model), store)
     classify(encoder, squares, LABELS)
-    assert encoder in zero_shot._caches
-    before = len(zero_shot._caches)
-    del encoder
-    gc.collect()
-    assert len(zero_shot._caches) < before
+    [classes] = [key for key in store._entries if key.kind == "classes"]
+    weights = weakref.ref(model)
+    del encoder, model
+
+    def gone() -> bool:
+        gc.collect()
+        return weights() is None
+
+    wait_until(gone)
+    assert store.get(classes) is None
+    assert len(store) == 0
 
 
-def test_old_class_embeddings_make_room(
-    counting: Counting, squares: list[Image.Image], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mmdemo import zero_shot
-
-    monkeypatch.setattr(zero_shot, "_CACHE_BYTES", 3000)
+def test_old_class_embeddings_make_room(counting: Encoder, squares: list[Image.Image]) -> None:
+    counting._store.limit = 12_000
     for n in range(8):
         classify(counting, squares, [f"label {n}", f"more {n}"])
-        assert zero_shot._caches[counting]._bytes <= 3000
+        assert counting._store.nbytes <= 12_000
     assert list(class_embeddings(counting, ["label 7", "more 7"], "openai-7")) == []
     assert list(class_embeddings(counting, ["label 0", "more 0"], "openai-7")) != []
 
 
-def test_the_spread_of_the_prompts(counting: Counting, squares: list[Image.Image]) -> None:
+def test_the_spread_of_the_prompts(counting: Encoder, squares: list[Image.Image]) -> None:
     result = classify(counting, squares, LABELS)
     effect = prompt_effect(counting, result, image=1, top=2)
     best = result.ranking(1)[:2]
@@ -260,7 +306,9 @@ def test_results_as_plain_json_and_rows(mini: Encoder) -> None:
         assert row["cosine"] == float(result.cosines[row["picture"] - 1, label])
 
 
-def test_hostile_labels_are_only_texts(counting: Counting, squares: list[Image.Image]) -> None:
+def test_hostile_labels_are_only_texts(
+    model: Counting, counting: Encoder, squares: list[Image.Image]
+) -> None:
     labels = [
         "{0.__class__}",
         "<img src=x onerror=alert(1)>",
@@ -280,7 +328,8 @@ def test_hostile_labels_are_only_texts(counting: Counting, squares: list[Image.I
         "cat",
         "x\x00",
     )
-    assert counting.texts[0] == "a {0.__class__} of {0.__globals__}"
+    assert "a {0.__class__} of {0.__globals__}" in model.texts
+    assert len(model.texts) == 6
     assert np.isfinite(result.probabilities).all()
 
 
@@ -296,14 +345,14 @@ def test_hostile_labels_are_only_texts(counting: Counting, squares: list[Image.I
     ],
 )
 def test_pictures_that_cannot_be_used(
-    counting: Counting, images: Any, error: type[MMDemoError], says: str
+    model: Counting, counting: Encoder, images: Any, error: type[MMDemoError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         classify(counting, images, LABELS)
-    assert counting.texts == []  # it is said before anything else costs time
+    assert model.texts == []  # it is said before anything else costs time
 
 
-def test_notes(counting: Counting, mini: Encoder, squares: list[Image.Image]) -> None:
+def test_notes(counting: Encoder, mini: Encoder, squares: list[Image.Image]) -> None:
     [long] = classify(counting, squares, ["x" * 80], "plain").notes
     assert long.code == "truncated"
     [foreign] = classify(counting, squares, ["蓝鲸", "浣熊"], "plain-zh").notes
@@ -311,10 +360,12 @@ def test_notes(counting: Counting, mini: Encoder, squares: list[Image.Image]) ->
     assert classify(mini, BEE, ["蓝鲸", "蜜蜂"], "plain-zh").notes == ()
 
 
-def test_a_template_without_a_place_is_refused(counting: Counting, squares: list) -> None:
+def test_a_template_without_a_place_is_refused(
+    model: Counting, counting: Encoder, squares: list
+) -> None:
     with pytest.raises(TextError, match=r"has no \{\}"):
         classify(counting, squares, LABELS, ["a photo"])
-    assert counting.texts == []
+    assert model.texts == []
 
 
 def test_paths_and_pictures_are_the_same(mini: Encoder) -> None:
@@ -323,17 +374,17 @@ def test_paths_and_pictures_are_the_same(mini: Encoder) -> None:
     np.testing.assert_array_equal(by_path.cosines, by_bytes.cosines)
 
 
-def test_the_cache_keeps_no_labels(counting: Counting, squares: list[Image.Image]) -> None:
-    from mmdemo import zero_shot
-
+def test_the_store_keeps_no_labels(counting: Encoder, squares: list[Image.Image]) -> None:
     classify(counting, squares, ["my secret label"], ["{} of mine"])
-    kept = zero_shot._caches[counting]._entries
-    assert len(kept) == 1
-    assert "secret" not in repr([vars(one) for one in kept.values()])
-    assert "mine" not in repr([vars(one) for one in kept.values()])
+    kept = dict(counting._store._entries)
+    assert {key.kind for key in kept} == {"classes", "vector", "features"}
+    told = [repr(key) for key in kept]
+    told += [repr(vars(one)) for one, _ in kept.values() if isinstance(one, ClassEmbeddings)]
+    told += [repr(one) for one, _ in kept.values()]
+    assert not any("secret" in one or "mine" in one for one in told)
 
 
-def test_anything_that_can_be_taken_once(counting: Counting, squares: list[Image.Image]) -> None:
+def test_anything_that_can_be_taken_once(counting: Encoder, squares: list[Image.Image]) -> None:
     result = classify(
         counting,
         (square for square in squares),
@@ -344,7 +395,7 @@ def test_anything_that_can_be_taken_once(counting: Counting, squares: list[Image
     np.testing.assert_array_equal(result.cosines, whole.cosines)
 
 
-def test_pictures_are_let_go_one_after_the_other(counting: Counting) -> None:
+def test_pictures_are_let_go_one_after_the_other(counting: Encoder) -> None:
     from mmdemo.zero_shot import picture_vectors
 
     alive: list[weakref.ref[Image.Image]] = []
@@ -368,10 +419,10 @@ def test_a_model_without_pictures_is_refused_before_it_works() -> None:
     class TextOnly(Counting):
         modalities = frozenset({"text"})
 
-    encoder = TextOnly()
+    model = TextOnly()
     with pytest.raises(ModelError, match="cannot embed the modality 'image'"):
-        classify(encoder, Image.new("RGB", (9, 9)), LABELS)
-    assert encoder.texts == []
+        classify(encoder_of(model), Image.new("RGB", (9, 9)), LABELS)
+    assert model.texts == []
 
 
 def test_the_label_with_most_tokens_is_told_when_cut(squares: list[Image.Image]) -> None:
@@ -379,7 +430,7 @@ def test_the_label_with_most_tokens_is_told_when_cut(squares: list[Image.Image])
         def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
             return TokenUsage(used=min(len(text.split()), 6), total=len(text.split()))
 
-    notes = classify(Words(), squares, ["x" * 100, "a b c d e f g"], "{}").notes
+    notes = classify(encoder_of(Words()), squares, ["x" * 100, "a b c d e f g"], "{}").notes
     assert [note.values["total"] for note in notes] == [7]
 
 
@@ -388,18 +439,18 @@ def test_a_matching_head_is_asked_once(squares: list[Image.Image]) -> None:
         has_matching_head, temperature_known = True, False
         pairs = 0
 
-        def _match_chances(self, features: Sequence[Features], texts: Sequence[str]) -> Embeddings:
-            self.pairs += len(features) * len(texts)
-            rows = [[len(text) / 100 for text in texts] for _ in features]
-            return np.array(rows, dtype=np.float32)
+        def match_chances(self, pairs: Sequence[Prepared]) -> list[float]:
+            self.pairs += len(pairs)
+            return [len(pair.tokens or ()) / 100 for pair in pairs]
 
-    encoder = Matching()
+    model = Matching()
+    encoder = encoder_of(model)
     result = classify(encoder, squares, LABELS)
     assert result.matching is not None
     wanted = [len(f"a photo of a {label}.") / 100 for label in LABELS]
     np.testing.assert_allclose(result.matching, [wanted] * 3)
     classify(encoder, squares, [*LABELS, "a cat"], "plain")
-    assert encoder.pairs == 12
+    assert model.pairs == 12
     many = classify(encoder, squares, [f"thing {n}" for n in range(100)], "{}")
     assert many.matching is not None
     assert (~np.isnan(many.matching)).sum(1).tolist() == [10, 10, 10]
