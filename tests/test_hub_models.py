@@ -60,7 +60,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def call(function: Callable[..., Any], *given: Any, **settings: str) -> Any:
         forget(monkeypatch)
-        monkeypatch.setattr(pool, "POOL", pool.Pool())  # nothing is loaded
+        monkeypatch.setattr(pool, "POOL", pool.Pool())
         with environment(settings):
             return function(*given)
 

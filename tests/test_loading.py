@@ -64,7 +64,7 @@ def test_what_nobody_foresaw_is_told_without_a_path(
     def broken(name: str) -> None:
         raise ImportError(f"cannot import name 'BertConfig' from 'transformers' ({ROOT}/secret)")
 
-    monkeypatch.setattr(pool, "_loaded", {})
+    monkeypatch.setattr(pool, "POOL", pool.Pool())
     monkeypatch.setattr(importlib, "import_module", broken)
     with pytest.raises(ModelError, match="mini could not be loaded") as caught:
         load_encoder("mini")

@@ -19,7 +19,7 @@ from mmdemo.background import background
 from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.errors import ModelError, TextError
 from mmdemo.examples import ranking_examples
-from mmdemo.models.encoder import Encoder
+from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.passages import open_document, read_document, split_document, typed_passages
 from mmdemo.plots import token_heatmap
 from mmdemo.similarity import cosine, lexical, maxsim, order
@@ -44,12 +44,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def encoder(folder: Path) -> BGEM3:
-    return BGEM3("tiny", folder)
+def encoder(folder: Path) -> Encoder:
+    return encoder_of(BGEM3("tiny", folder))
 
 
 @pytest.fixture(scope="module")
-def ranking(encoder: BGEM3) -> Ranking:
+def ranking(encoder: Encoder) -> Ranking:
     return rank_passages(encoder, "a red dog", PASSAGES)
 
 
@@ -128,8 +128,8 @@ def test_a_file_that_is_no_text_is_explained(
 # Ranking.
 
 
-def test_scores_are_those_of_the_functions(encoder: BGEM3, ranking: Ranking) -> None:
-    read = dict(BGEM3.read_texts(encoder, ["a red dog", *PASSAGES]))
+def test_scores_are_those_of_the_functions(encoder: Encoder, ranking: Ranking) -> None:
+    read = dict(encoder.read_texts(["a red dog", *PASSAGES]))
     query = read[0]
     assert query.sparse is not None
     assert query.multi_vector is not None
@@ -188,7 +188,7 @@ def test_a_model_with_one_vector_ranks_by_it() -> None:
     assert order(ranking.hybrid())[0] == 1
 
 
-def test_what_was_not_read_is_said(encoder: BGEM3) -> None:
+def test_what_was_not_read_is_said(encoder: Encoder) -> None:
     ranking = rank_passages(encoder, "the dog " * 50, ["a car", "the dog " * 100])
     assert ranking.truncated == (1,)
     assert ranking.usage[1].used == 64
@@ -197,7 +197,7 @@ def test_what_was_not_read_is_said(encoder: BGEM3) -> None:
     assert {row["position"]: row["tokens_read"] for row in told} == {0: 4, 1: 64}
 
 
-def test_bad_input_is_refused(encoder: BGEM3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_is_refused(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TextError, match="empty"):
         rank_passages(encoder, " ", ["a"])
     with pytest.raises(TextError, match="no passages"):
@@ -211,7 +211,7 @@ def test_bad_input_is_refused(encoder: BGEM3, monkeypatch: pytest.MonkeyPatch) -
         rank_passages(encoder, "a", ["six  x", "six  y"])
 
 
-def test_progress_can_end_a_ranking(encoder: BGEM3) -> None:
+def test_progress_can_end_a_ranking(encoder: Encoder) -> None:
     told: list[float] = []
 
     def stop(share: float) -> None:
@@ -228,7 +228,7 @@ def test_progress_can_end_a_ranking(encoder: BGEM3) -> None:
 # Why.
 
 
-def test_an_explanation_adds_up(encoder: BGEM3, ranking: Ranking) -> None:
+def test_an_explanation_adds_up(encoder: Encoder, ranking: Ranking) -> None:
     why = explain(encoder, ranking.query, PASSAGES[5])
     sparse, multi = ranking.scores["sparse"], ranking.scores["multi_vector"]
     assert sparse is not None
@@ -247,7 +247,7 @@ def test_an_explanation_adds_up(encoder: BGEM3, ranking: Ranking) -> None:
     assert nothing.shared == ()
 
 
-def test_the_picture_of_tokens(encoder: BGEM3, mini: Encoder) -> None:
+def test_the_picture_of_tokens(encoder: Encoder, mini: Encoder) -> None:
     why = explain(encoder, "a red dog", "the dog near the river")
     figure = views.heatmap(why)
     assert figure is not None
@@ -269,7 +269,7 @@ def test_the_picture_of_tokens(encoder: BGEM3, mini: Encoder) -> None:
     assert "no tokens to match" in views.multi_vector(explain(mini, "a", ""), 0, "en")
 
 
-def test_a_hostile_text_is_shown_as_text(encoder: BGEM3) -> None:
+def test_a_hostile_text_is_shown_as_text(encoder: Encoder) -> None:
     ranking = rank_passages(encoder, HOSTILE, [HOSTILE, "a"])
     why = explain(encoder, HOSTILE, HOSTILE)
     for _, language in LANGUAGES:
@@ -288,7 +288,7 @@ def test_a_hostile_text_is_shown_as_text(encoder: BGEM3) -> None:
     assert list(figure.layout.xaxis.ticktext) == ["&lt;i&gt;"]
 
 
-def test_coloured_words_are_the_text(encoder: BGEM3) -> None:
+def test_coloured_words_are_the_text(encoder: Encoder) -> None:
     text = "a red  car,\n蓝鲸 & whale"
     why = explain(encoder, "a car", text)
     assert why.passage_weights is not None
