@@ -1,6 +1,6 @@
 """Nine different models in small, in folders that the app accepts: for `many-models`.
 
-    python -m bench.nine_models FOLDER
+    python -m bench.nine_models FOLDER [--only clip]
 
 Weights are random. The text towers of those that transformers saves are widened to some 50 MB, so
 that nine of them can be seen in what a process holds. Prints the folders.
@@ -27,7 +27,13 @@ def main() -> None:
     """Write them."""
     given = parser(__doc__)
     given.add_argument("folder", type=Path)
-    sys.stdout.write("\n".join(map(str, _made(given.parse_args().folder))) + "\n")
+    given.add_argument("--only", choices=tuple(TINY_MODELS), help="one of a family alone, small")
+    arguments = given.parse_args()
+    if arguments.only:
+        made = [TINY_MODELS[arguments.only](arguments.folder / arguments.only)]
+    else:
+        made = list(_made(arguments.folder))
+    sys.stdout.write("\n".join(map(str, made)) + "\n")
 
 
 def _made(folder: Path) -> Iterator[Path]:

@@ -1,70 +1,67 @@
-"""What a comparison with `mini` costs: cold, with only the text changed, and all from the cache.
+"""What `mini` costs in one process, with many threads, and in a fresh one.
 
-    python -m bench.speed
+    python -m bench.speed [--rounds 15] [--only costs|loading|threads|starts] [--app FOLDER]
 
 Every figure is a median of one run on this machine; ratios are what carries over to another.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import tempfile
+from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
-from mmdemo import compare
-from mmdemo.encoders.mini.model import Mini
-from mmdemo.examples import examples
-from mmdemo.images import open_image
+from bench import starts
+from bench.checkout import ROOT, output, parser, run
+from bench.tables import line, load
 
-ROUNDS = 30
+_DATA = ROOT / "tests/data/visualized_bge"
+_STARTS = 3
 
 
 def main() -> None:
-    """Print a Markdown table."""
-    first, second = (open_image(path) for path in examples()[1].paths)
-    encoder = Mini()
-    compare(encoder, first, second, "warm-up")
-    fresh = [(_marked(first, n), _marked(second, n)) for n in range(ROUNDS)]
-    cold = _median(lambda n: compare(encoder, *fresh[n], f"text {n}"))
-    text = _median(lambda n: compare(encoder, first, second, f"another text {n}"))
-    cached = _median(lambda _: compare(encoder, first, second, "warm-up"))
-    load = _median(lambda _: Mini(), 5)
-    out = sys.stdout.write
-    out(f"{torch.get_num_threads()} threads, {ROUNDS} rounds\n\n| | ms | ratio |\n|---|---|---|\n")
-    for name, value in (
-        ("two new pictures, a new text", cold),
-        ("only the text is new", text),
-        ("nothing is new", cached),
-    ):
-        out(f"| {name} | {value:.1f} | {cold / value:.1f} x |\n")
-    out(f"| loading the weights (libraries imported) | {load:.0f} | |\n")
-    out(f"| a new process, `import mmdemo` | {_import_ms():.0f} | |\n")
+    """Print Markdown."""
+    given = parser(__doc__)
+    given.add_argument("--rounds", type=int, default=15)
+    given.add_argument("--processes", type=int, default=20)
+    given.add_argument("--only", choices=("costs", "loading", "threads", "starts"))
+    arguments = given.parse_args()
+    app, only = arguments.app, arguments.only
+    load()
+    if only in (None, "costs"):
+        line(output("bench.costs", app, "--rounds", arguments.rounds))
+    if only in (None, "loading"):
+        _loading(app, arguments.processes)
+    if only in (None, "threads"):
+        _threads(app)
+    if only in (None, "starts"):
+        starts.measure(app, _STARTS)
 
 
-def _marked(picture: Image.Image, number: int) -> Image.Image:
-    """Return a copy with one pixel changed, which no cache has seen."""
-    copy = picture.copy()
-    copy.putpixel((0, 0), (number, 7, 7))
-    return copy
+def _loading(app: Path, processes: int) -> None:
+    """Count the processes in which three models, loaded at once, do not all load."""
+    with tempfile.TemporaryDirectory() as folder:
+        *_, clip = output("bench.nine_models", app, folder, "--only", "clip").split()
+        models = ["mini", clip, _DATA / "bert-bge-base-en-v1.5"]
+        failed = [
+            done
+            for done in (run("bench.threads", app, "load", *models) for _ in range(processes))
+            if done.returncode
+        ]
+    line(f"Three models at once in {processes} fresh processes: {len(failed)} failed\n")
+    for told in sorted({done.stderr.rstrip().rpartition("\n")[2][:200] for done in failed}):
+        line(f"- {told}\n")
 
 
-def _median(step: Callable[[int], object], rounds: int = ROUNDS) -> float:
-    times = []
-    for number in range(rounds):
-        start = time.perf_counter()
-        step(number)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1000.0
-
-
-def _import_ms() -> float:
-    command = [sys.executable, "-c", "import mmdemo"]
-    return _median(lambda _: subprocess.run(command, check=True), 5)
+def _threads(app: Path) -> None:
+    """Compare the numbers of sixteen jobs at once with those of one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        for at_once in (1, 16):
+            output("bench.threads", app, "jobs", f"{folder}/{at_once}", "--at-once", at_once)
+        alone, together = (np.load(f"{folder}/{at_once}.npz") for at_once in (1, 16))
+        apart = max(float(np.abs(alone[name] - together[name]).max()) for name in alone.files)
+    line(f"Sixteen different jobs at once and one after the other: {apart:.1e} apart at most\n")
 
 
 if __name__ == "__main__":
