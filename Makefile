@@ -38,6 +38,12 @@ fix: $(VENV)/.installed-dev  ## let ruff mend what it can
 bench: $(VENV)/.installed-dev  ## measure; nothing here fails
 	$(BIN)/python -m bench.mini_quality
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.load visitors
+	$(BIN)/python -m bench.load visitors --visitors 64 --pause 2
+	$(BIN)/python -m bench.load beside
+	$(BIN)/python -m bench.load memory
+	$(BIN)/python -m bench.load many-models
+	$(BIN)/python -m bench.load calls
 	$(BIN)/python -m bench.zero_shot
 	$(BIN)/python -m bench.pair_kinds
 	$(BIN)/python -m bench.visualized_bge

@@ -140,6 +140,6 @@ def _print(endpoint: str, alone: Spread, beside: Spread, asked: int) -> None:
 
 def _print_ends(which: str, answers: Sequence[Answer]) -> None:
     for answer in answers:
-        told = "" if answer.good else f": {str(answer.told)[:200]}"
+        told = "" if answer.good or not answer.told else f": {str(answer.told)[:200]}"
         line(f"- {which}: {answer.kind} after {answer.seconds:.1f} s{told}")
     line("")

@@ -52,6 +52,7 @@ def measure_models(given: argparse.Namespace) -> None:
     """Measure memory after nine models were used in turn, where there is room for two."""
     with tempfile.TemporaryDirectory() as temporary:
         made = output("bench.nine_models", given.app, temporary).split()
+        size = sum(file.stat().st_size for name in made for file in Path(name).iterdir()) / 1e6
         settings = {"MMDEMO_MODELS": ",".join(made), "MMDEMO_MEMORY": str(given.mb)}
         with serving(given.app, **settings) as served:
             caller = Caller(served.place, "127.0.0.2")
@@ -59,7 +60,6 @@ def measure_models(given: argparse.Namespace) -> None:
             answers = _use_all(caller)
             end = served.memory()
             health = _health(caller, given.health)
-    size = sum(file.stat().st_size for name in made for file in Path(name).iterdir()) / 1e6
     line(f"{len(made)} models of {size:.0f} MB together, MMDEMO_MEMORY={given.mb}\n")
     ends = Counter(answer.kind if answer.good else str(answer.told)[:200] for answer in answers)
     table(("answers", "how they ended"), [(str(n), told) for told, n in ends.most_common()])
