@@ -29,6 +29,7 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from mmdemo.encoders import bge_m3
 from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.encoders.parts.batching import by_length
+from mmdemo.models.encoder import encoder_of
 
 CONFIG: dict[str, Any] = {
     "model_type": "xlm-roberta",
@@ -57,16 +58,17 @@ _PEAK = """
 import sys, time
 from pathlib import Path
 from mmdemo.encoders.bge_m3.model import BGEM3
+from mmdemo.models.encoder import encoder_of
 status = lambda: dict(line.split(":", 1) for line in open("/proc/self/status"))
 peak = lambda: status()["VmHWM"].split()[0]
-encoder = BGEM3("bench", Path(sys.argv[1]))
+model = BGEM3("bench", Path(sys.argv[1]))
 loaded = peak()
 text = " ".join(["whale"] * (int(sys.argv[2]) - 2))
 start = time.perf_counter()
-((_, read),) = encoder.read_texts([text])
+((_, read),) = encoder_of(model).read_texts([text])
 taken = time.perf_counter() - start
 assert read.multi_vector is not None and len(read.multi_vector) == int(sys.argv[2]) - 1
-print(loaded, peak(), taken, encoder._kernel)
+print(loaded, peak(), taken, model._kernel)
 """
 
 
@@ -137,12 +139,13 @@ def memory(folder: Path, lengths: Sequence[int]) -> None:
         sys.stdout.flush()
 
 
-def batches(encoder: BGEM3, rounds: int) -> None:
+def batches(model: BGEM3, rounds: int) -> None:
     """Print how long passages take in batches by length, as they come, and one by one."""
+    encoder = encoder_of(model)
     ways = {
         "batches by length": lambda texts: list(encoder.read_texts(texts)),
         "one by one": lambda texts: [list(encoder.read_texts([text])) for text in texts],
-        "batches of any padding": lambda texts: _padded(encoder, texts),
+        "batches of any padding": lambda texts: _padded(model, texts),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(-1, rounds):
@@ -167,9 +170,10 @@ def _passages(seed: str) -> Iterator[str]:
         yield " ".join(random.choice(WORDS, length - 2))
 
 
-def _padded(encoder: BGEM3, texts: Sequence[str]) -> None:
-    for chosen in by_length(LENGTHS, encoder.batch_tokens):
-        encoder._text_encodings([texts[position] for position in chosen], lambda share: None)
+def _padded(model: BGEM3, texts: Sequence[str]) -> None:
+    for chosen in by_length(LENGTHS, model.batch_tokens):
+        tokens = model.read_texts([texts[position] for position in chosen])
+        model.text_encodings(tokens, lambda share: None)
 
 
 if __name__ == "__main__":

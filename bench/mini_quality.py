@@ -27,6 +27,7 @@ from bench.mini_sections import Scores, Section, Sets, Value, scored
 from bench.mini_sets import Labelled
 from bench.mini_variants import look, variants
 from mmdemo.encoders.mini.model import Mini
+from mmdemo.models.encoder import encoder_of
 from training.packages import CACHE
 from training.train_text import WORK, taught_names
 
@@ -76,8 +77,9 @@ def load_sets(encoder: Mini, cache: Path) -> Sets:
     return Sets(photos, emoji, composed, seen)
 
 
-def speed(encoder: Mini, data: Labelled) -> Section:
+def speed(model: Mini, data: Labelled) -> Section:
     """Time single items, none of which the encoder has seen. Run it before anything else."""
+    encoder = encoder_of(model)
     pictures = data.pictures[: TIMED + 1]
     image = median_ms(lambda i: encoder.encode([pictures[i]]), len(pictures))
     text = median_ms(lambda i: encoder.encode([f"picture number {i} of a thing"]), TIMED + 1)

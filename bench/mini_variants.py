@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from timm.data.imagenet_info import ImageNetInfo
 from torch.nn import functional as F
 
-from mmdemo.encoders.mini.model import Head, Mini, VisionOutput, text_states, views_of
+from mmdemo.encoders.mini.model import Head, Mini, VisionOutput, padded, text_states, views_of
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 
 FIRST_VERSION_FUSION = (0.6, 0.4)
@@ -61,8 +61,7 @@ class Variant:
         vectors = torch.empty(len(texts), self.head.dim)
         for start in range(0, len(order), 128):
             chosen = order[start : start + 128]
-            ids, mask = self.encoder.tokenise([texts[index] for index in chosen])
-            states = text_states(self.encoder.text_tower, ids, mask)
+            states = states_of(self.encoder, [texts[index] for index in chosen])
             vectors[chosen] = self.head.centred(states)
         return vectors
 
@@ -83,6 +82,11 @@ class Variant:
 
     def _rows(self, seen: Seen) -> torch.Tensor:
         return self.head.features(seen.output, seen.views)
+
+
+def states_of(encoder: Mini, texts: Sequence[str]) -> torch.Tensor:
+    """Return the text tower's own vector of each text, [n, dim]."""
+    return text_states(encoder.text_tower, *padded(encoder.read_texts(texts)))
 
 
 @torch.inference_mode()
@@ -158,7 +162,7 @@ def first_head(encoder: Mini) -> Head:
     for index in range(1000):
         names = [name.strip() for name in info.index_to_description(index).split(",")]
         with torch.inference_mode():
-            states = text_states(encoder.text_tower, *encoder.tokenise(names))
+            states = states_of(encoder, names)
             rows.append(F.normalize(F.normalize(states, dim=-1).mean(0), dim=0))
     vectors = torch.stack(rows)
     head.mu = vectors.mean(0)

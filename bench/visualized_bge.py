@@ -30,6 +30,7 @@ from mmdemo import compare
 from mmdemo.encoders.parts.linear import multiplying
 from mmdemo.encoders.visualized_bge import model
 from mmdemo.encoders.visualized_bge.model import VisualizedBGE
+from mmdemo.models.encoder import encoder_of
 
 CONFIG = {
     "model_type": "bert",
@@ -124,7 +125,8 @@ def _print_loading(folder: Path) -> None:
 
 def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
     plain = VisualizedBGE("plain", folder)
-    ours = VisualizedBGE("ours", folder)
+    weights = VisualizedBGE("ours", folder)
+    ours = encoder_of(weights)
     times: dict[str, list[float]] = {}
 
     def timed(name: str, step: Callable[..., object], *arguments: object) -> None:
@@ -135,7 +137,7 @@ def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
     for number in range(-1, rounds):
         pictures = _picture(2 * number + 2), _picture(2 * number + 3)
         timed("reference", _five_calls, plain, *pictures, _text(number, "first"))
-        timed("peak", _multiply, ours)
+        timed("peak", _multiply, weights)
         timed("cold", compare, ours, *pictures, _text(number, "first"))
         timed("only the text is new", compare, ours, *pictures, _text(number, "second"))
         if number < 0:  # this round warms up; its vectors are compared
@@ -145,7 +147,7 @@ def _print_speed(folder: Path, rounds: int, clock: Callable[[], float]) -> None:
     found = compare(ours, *inputs).vectors.astype(np.float64)
     medians = {name: float(np.median(values)) for name, values in times.items()}
     out = sys.stdout.write
-    out(f"\n{torch.get_num_threads()} threads, {rounds} rounds; multiplies '{ours._kernel}'\n\n")
+    out(f"\n{torch.get_num_threads()} threads, {rounds} rounds; multiplies '{weights._kernel}'\n\n")
     out("| | ms | ratio |\n|---|---|---|\n")
     out(f"| five calls of the reference | {medians['reference']:.0f} | 1.0 x |\n")
     for what in ("cold", "only the text is new"):
@@ -180,7 +182,7 @@ def _reference(encoder: VisualizedBGE, picture: Image.Image | None, text: str) -
     if picture is None:
         states = network.text.embeddings(input_ids=ids)
     else:
-        tokens = network.image_tokens(model._pixels(encoder._prepare(picture))[None])
+        tokens = network.image_tokens(encoder.read_picture(picture)[None])
         positions = torch.arange(ids.shape[1])[None] + tokens.shape[1]
         positions[:, 0] = 0
         words = network.text.embeddings(input_ids=ids, position_ids=positions)
@@ -218,7 +220,7 @@ def _operations(
     """Count the multiplications and additions of a cold comparison's matrix products."""
     found: list[float] = []
     with _counted(encoder, found):
-        compare(encoder, first, second, text)
+        compare(encoder_of(encoder), first, second, text)
     return float(sum(found))
 
 
