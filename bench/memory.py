@@ -13,7 +13,7 @@ import numpy as np
 from bench.callers import Answer, Caller, RefusedError
 from bench.checkout import output
 from bench.mixture import texts, upload_shipped
-from bench.served import serving
+from bench.served import Served, serving
 from bench.tables import line, table
 from bench.visitors import Visitor, all_at_once
 
@@ -56,26 +56,27 @@ def measure_models(given: argparse.Namespace) -> None:
         settings = {"MMDEMO_MODELS": ",".join(made), "MMDEMO_MEMORY": str(given.mb)}
         with serving(given.app, **settings) as served:
             caller = Caller(served.place, "127.0.0.2")
-            start = served.memory()
-            answers = _use_all(caller)
-            end = served.memory()
+            answers, held = _use_all(caller, served)
             health = _health(caller, given.health)
     line(f"{len(made)} models of {size:.0f} MB together, MMDEMO_MEMORY={given.mb}\n")
     ends = Counter(answer.kind if answer.good else str(answer.told)[:200] for answer in answers)
     table(("answers", "how they ended"), [(str(n), told) for told, n in ends.most_common()])
-    line(f"Memory: {start:.0f} MB before, {end:.0f} MB after.\n\n{given.health}: {health}")
+    marks = (1, len(made), len(answers))
+    table(("models used so far", "MB"), [(str(n), f"{held[n - 1]:.0f}") for n in marks])
+    line(f"{given.health}: {health}")
 
 
-def _use_all(caller: Caller) -> list[Answer]:
+def _use_all(caller: Caller, served: Served) -> tuple[list[Answer], list[float]]:
+    """Use each model in turn, some rounds; return the answers, and the memory after each."""
     pictures = upload_shipped(caller)
     random = np.random.default_rng(0)
     names = [row["name"] for row in caller.ask("models", []).told]
-    new = iter(texts(random, _ROUNDS * len(names), 5))
-    return [
-        caller.ask("compare", [*pictures, next(new), name])
-        for _ in range(_ROUNDS)
-        for name in names
-    ]
+    answers, held = [], []
+    for text in texts(random, _ROUNDS * len(names), 5):
+        name = names[len(answers) % len(names)]
+        answers.append(caller.ask("compare", [*pictures, text, name]))
+        held.append(served.memory())
+    return answers, held
 
 
 def _health(caller: Caller, path: str) -> str:
