@@ -21,12 +21,12 @@ class Spread(NamedTuple):
 def spread(seconds: Sequence[float]) -> Spread:
     """Return median, 95th percentile and maximum.
 
-    A percentile is a value that was measured, the next higher one: so that infinity, for an answer
-    that never came, is no part of a mean.
+    A percentile is a value that was measured (nearest rank: of twenty, the 19th), so that infinity,
+    for an answer that never came, is no part of a mean.
     """
     if not seconds:
         return Spread(float("nan"), float("nan"), float("nan"))
-    p50, p95 = np.percentile(seconds, [50, 95], method="higher")
+    p50, p95 = np.percentile(seconds, [50, 95], method="inverted_cdf")
     return Spread(float(p50), float(p95), float(max(seconds)))
 
 

@@ -131,7 +131,7 @@ def test_a_request_is_called_as_the_endpoint_takes_it() -> None:
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
-    assert spread([float(n) for n in range(1, 101)]) == (51.0, 96.0, 100.0)
+    assert spread([float(n) for n in range(1, 21)]) == (10.0, 19.0, 20.0)
     assert spread([1.0, 2.0, float("inf")]) == (2.0, float("inf"), float("inf"))
     assert np.isnan(spread([])).all()
 
