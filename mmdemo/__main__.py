@@ -21,6 +21,7 @@ from mmdemo.models.pool import load_encoder
 from mmdemo.passages import open_document, split_document
 from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.prompts import TEMPLATE_SETS
+from mmdemo.settings import send_no_telemetry
 from mmdemo.similarity import degrees, order
 from mmdemo.text_retrieval import Ranking, rank_passages
 from mmdemo.types import Verdict
@@ -42,6 +43,7 @@ _MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 1 after an error that was explained on stderr."""
     given = _parser().parse_args(arguments)
+    send_no_telemetry()
     try:
         given.run(given)
     except MMDemoError as error:

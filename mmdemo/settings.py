@@ -1,4 +1,4 @@
-"""What the environment decides: the limits on input, and which models the page offers.
+"""What the environment decides: limits, which models the page offers, and who may see it.
 
 Read on every call, never at import, so that a test or a Space can change a variable and see it.
 """
@@ -8,30 +8,62 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeAlias
 
 from mmdemo.errors import SettingError
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PRIVATE: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    )
+)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on one visitor's input.
+    """Limits on input, on what runs at once, and on downloads, each a whole number of at least 1.
+
+    The variable of each is its name in capitals after `MMDEMO_LIMITS_`, as in
+    `MMDEMO_LIMITS_UPLOAD_MB`.
 
     Attributes:
-        upload_mb: largest picture file, in megabytes of 10^6 bytes (`MMDEMO_LIMITS_UPLOAD_MB`).
-        pixels: largest width x height (`MMDEMO_LIMITS_PIXELS`). A decoded pixel costs 3 to 4 bytes.
-        aspect: largest ratio of long to short side (`MMDEMO_LIMITS_ASPECT`). A 20000 x 1 picture
-            is 144 bytes as a PNG and grows to gigabytes when its short side is scaled to 224.
-        text: longest text, in characters (`MMDEMO_LIMITS_TEXT`).
-        pictures: most pictures in one classification (`MMDEMO_LIMITS_PICTURES`).
-        labels: most candidate labels (`MMDEMO_LIMITS_LABELS`).
-        templates: most templates of one's own (`MMDEMO_LIMITS_TEMPLATES`).
-        prompts: most labels x templates of one classification (`MMDEMO_LIMITS_PROMPTS`): each is a
-            text to embed. 1,000 labels in 20 templates, or 250 in the largest set that ships.
+        upload_mb: largest picture file, in megabytes of 10^6 bytes.
+        pixels: largest width x height. A decoded pixel costs 3 to 4 bytes.
+        aspect: largest ratio of long to short side. A 20000 x 1 picture is 144 bytes as a PNG and
+            grows to gigabytes when its short side is scaled to 224.
+        text: longest text, in characters.
+        pictures: most pictures in one classification.
+        labels: most candidate labels.
+        templates: most templates of one's own.
+        prompts: most labels x templates of one classification: each is a text to embed. 1,000
+            labels in 20 templates, or 250 in the largest set that ships.
+        scores: most pictures x labels of one classification. Each is up to four numbers of the
+            answer and a cell of the page's table: 20,000 are a megabyte or two. 50 pictures with
+            400 labels, or 20 with 1,000.
         document: longest text for a model that reads whole documents, and all passages of one
-            ranking together, in characters (`MMDEMO_LIMITS_DOCUMENT`).
-        passages: most passages of one ranking (`MMDEMO_LIMITS_PASSAGES`).
+            ranking together, in characters.
+        passages: most passages of one ranking.
+        jobs: most classifications and rankings that one caller has waiting or running at once.
+        seconds: longest that one classification or ranking of an endpoint may take.
+        caller: most requests of one caller that wait or run at once. A page makes about ten when
+            it opens; while somebody types, one a handler.
+        line: most requests of all callers that wait or run at once.
+        downloads: most downloads that the page has running at once.
+        download_mb: largest download of a model that the owner did not name, where visitors may
+            not name directories, in megabytes.
+        disk_mb: what no download of the page may take from the disk, in megabytes.
     """
 
     upload_mb: int = 20
@@ -42,8 +74,16 @@ class Limits:
     labels: int = 1_000
     templates: int = 100
     prompts: int = 20_000
+    scores: int = 20_000
     document: int = 100_000
     passages: int = 50
+    jobs: int = 2
+    seconds: int = 600
+    caller: int = 32
+    line: int = 1_000
+    downloads: int = 2
+    download_mb: int = 5_000
+    disk_mb: int = 2_000
 
 
 def limits() -> Limits:
@@ -52,19 +92,18 @@ def limits() -> Limits:
     Raises:
         SettingError: a variable is not a whole number of at least 1.
     """
-    fallback = Limits()
     return Limits(
-        upload_mb=_positive("MMDEMO_LIMITS_UPLOAD_MB", fallback.upload_mb),
-        pixels=_positive("MMDEMO_LIMITS_PIXELS", fallback.pixels),
-        aspect=_positive("MMDEMO_LIMITS_ASPECT", fallback.aspect),
-        text=_positive("MMDEMO_LIMITS_TEXT", fallback.text),
-        pictures=_positive("MMDEMO_LIMITS_PICTURES", fallback.pictures),
-        labels=_positive("MMDEMO_LIMITS_LABELS", fallback.labels),
-        templates=_positive("MMDEMO_LIMITS_TEMPLATES", fallback.templates),
-        prompts=_positive("MMDEMO_LIMITS_PROMPTS", fallback.prompts),
-        document=_positive("MMDEMO_LIMITS_DOCUMENT", fallback.document),
-        passages=_positive("MMDEMO_LIMITS_PASSAGES", fallback.passages),
+        **{one.name: _positive(limit_variable(one.name), one.default) for one in fields(Limits)}
     )
+
+
+def limit_variable(name: str) -> str:
+    """Return the environment variable of a limit.
+
+    >>> limit_variable("upload_mb")
+    'MMDEMO_LIMITS_UPLOAD_MB'
+    """
+    return f"MMDEMO_LIMITS_{name.upper()}"
 
 
 def default_model() -> str:
@@ -156,6 +195,69 @@ def chosen_device() -> str:
             "cuda:1. Without it, models run on cuda where torch finds it."
         )
     return chosen
+
+
+def proxies() -> tuple[Network, ...]:
+    """Return whose word is taken for the address that a request comes from: `MMDEMO_PROXY`.
+
+    Addresses or networks, comma-separated. Without it, nobody's; but on a Space, which only the
+    platform's own proxy can reach, from a private address, that of all private addresses.
+
+    Raises:
+        SettingError: an entry is neither an address nor a network.
+    """
+    given = os.environ.get("MMDEMO_PROXY", "").strip()
+    if not given:
+        return _PRIVATE if os.environ.get("SPACE_ID") else ()
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in given.split(","))
+    except ValueError as error:
+        raise SettingError(
+            f"MMDEMO_PROXY is '{given}'; it takes addresses or networks, comma-separated, such as "
+            "127.0.0.1, 10.0.0.0/8."
+        ) from error
+
+
+def passwords() -> list[tuple[str, str]]:
+    """Return who may see the page, by name and secret: `MMDEMO_PASSWORD`; empty for everybody.
+
+    Raises:
+        SettingError: an entry is not `name:secret`. What stands there is not repeated.
+    """
+    given = os.environ.get("MMDEMO_PASSWORD", "").strip()
+    pairs = [one.strip().partition(":")[::2] for one in given.split(",")] if given else []
+    if not all(name.strip() and secret for name, secret in pairs):
+        raise SettingError(
+            "MMDEMO_PASSWORD does not have the form name:secret; several are separated by commas, "
+            "so that no secret can hold one."
+        )
+    return [(name.strip(), secret) for name, secret in pairs]
+
+
+def log_level() -> str:
+    """Return from which level on the log of a page that is served holds what happens in it.
+
+    `MMDEMO_LOG`: 1, as without it, for a line a request; 0 for warnings alone; or a level by name.
+
+    Raises:
+        SettingError: it is something else.
+    """
+    given = os.environ.get("MMDEMO_LOG", "").strip().upper()
+    level = {"": "INFO", "1": "INFO", "0": "WARNING"}.get(given, given)
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise SettingError(
+            f"MMDEMO_LOG is '{given}'; it takes 1 for a line a request, 0 for warnings alone, or "
+            "the name of a level, such as DEBUG."
+        )
+    return level
+
+
+def send_no_telemetry() -> None:
+    """Keep the hub's library from reporting what is used here, unless the owner wants it to.
+
+    The library looks once, when it is imported: to be called before.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def cache_folder() -> Path | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -164,3 +165,14 @@ def test_errors_are_one_line_on_stderr(
     assert printed.out == ""
     assert says in printed.err
     assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "1"), ("0", "0")])
+def test_the_hub_is_told_nothing_of_what_is_used_here(
+    monkeypatch: pytest.MonkeyPatch, command: Command, given: str | None, kept: str
+) -> None:
+    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY")
+    if given is not None:
+        monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", given)
+    assert command("download", "mini").status == 0
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == kept

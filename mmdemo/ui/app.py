@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from typing import Any
 
@@ -118,7 +117,6 @@ def launch() -> None:
         SettingError: a variable of the environment has a value that makes no sense.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     for accepted in (paths_accepted, hub_ids_accepted):
         accepted()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
