@@ -224,7 +224,8 @@ def classify(
 
     Raises:
         ModelError: the model cannot embed pictures.
-        PictureError: there is none, there are too many, or one cannot be read.
+        PictureError: there is none, there are too many (also with so many labels), or one cannot
+            be read.
         TextError: labels or templates are missing, too many (also together) or too long, or a
             template has no `{}`.
 
@@ -255,7 +256,7 @@ def classify_steps(
     checked, prompts = checked_prompts(labels, templates)
     encoder.require("image")
     sources = _listed(images)
-    check_count(len(sources))
+    check_count(len(sources), len(checked))
     timings: Timings = {}
     opened = (_open(source, position) for position, source in enumerate(sources, start=1))
     # A matching head wants them again.
@@ -524,13 +525,13 @@ def best_by_chance(labels: int) -> float:
 # Input and notes.
 
 
-def check_count(pictures: int) -> None:
-    """Refuse no pictures, and too many.
+def check_count(pictures: int, labels: int) -> None:
+    """Refuse no pictures, and too many, alone or with that many labels.
 
     Raises:
-        PictureError: which of the two it is.
+        PictureError: which of these it is.
     """
-    most = limits().pictures
+    most, scores = limits().pictures, limits().scores
     if not pictures:
         raise PictureError("There is no picture. Give at least one.", "pictures_none")
     if pictures > most:
@@ -539,6 +540,16 @@ def check_count(pictures: int) -> None:
             "pictures_many",
             count=f"{pictures:,}",
             limit=f"{most:,}",
+        )
+    if pictures * labels > scores:
+        raise PictureError(
+            f"{pictures:,} pictures with {labels:,} labels are {pictures * labels:,} scores; at "
+            f"most {scores:,} are given at once. Take fewer pictures, or fewer labels.",
+            "scores_many",
+            pictures=f"{pictures:,}",
+            labels=f"{labels:,}",
+            count=f"{pictures * labels:,}",
+            limit=f"{scores:,}",
         )
 
 

@@ -20,7 +20,7 @@ from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
 from mmdemo.ui import zero_shot_handlers
 from mmdemo.ui.text import ERRORS_ZH
 from mmdemo.ui.zero_shot_handlers import Shown
-from mmdemo.zero_shot import class_embeddings, classify
+from mmdemo.zero_shot import check_count, class_embeddings, classify
 
 
 def exif_bomb(headers: int) -> bytes:
@@ -80,6 +80,21 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
     assert says in shown[0]
     monkeypatch.setenv("MMDEMO_LIMITS_PROMPTS", "80000")
     assert len(checked_prompts(labels, "openai-80")[1]) == 80
+
+
+def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"thing {number}" for number in range(401)]
+    says = "50 pictures with 401 labels are 20,050 scores; at most 20,000 are given"
+    with pytest.raises(PictureError, match=says) as refused:
+        classify(mini, ["a.png"] * 50, labels, "plain")  # none of which is opened
+    assert "20,050" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
+    monkeypatch.setattr(zero_shot_handlers, "_open", None)
+    given: Any = (["a.png"] * 50, "\n".join(labels), "{}", False, None, "en", Shown(), "mini")
+    (shown,) = zero_shot_handlers.run(*given)
+    assert says in shown[0]
+    check_count(50, 400)
+    monkeypatch.setenv("MMDEMO_LIMITS_SCORES", "50000")
+    check_count(50, 1000)
 
 
 def test_a_cache_file_that_is_nested_too_deep_counts_as_none(mini: Encoder) -> None:

@@ -792,6 +792,8 @@ ERRORS_ZH: dict[str, str] = {
     "template_long": "模板“{template}”有 {length} 个字符，最多接受 {limit} 个，请缩短。",
     "pictures_none": "还没有图片，请至少添加一张。",
     "pictures_many": "共有 {count} 张图片，一次最多接受 {limit} 张，请删减。",
+    "scores_many": "{pictures} 张图片与 {labels} 个标签共有 {count} 个分数，"
+    "一次最多给出 {limit} 个。请减少图片或标签。",
     "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
     "no_passages": "没有候选段落，请至少添加一段。",
     "too_many_passages": "共有 {count} 个段落，最多排序 {limit} 个。请减少，或合并一些。",

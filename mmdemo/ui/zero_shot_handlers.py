@@ -223,9 +223,9 @@ def run(
         if not uploads:
             yield _only_message(say(language, "zs_need_pictures"), language, before, picked)
             return
-        check_count(len(uploads))
         chosen = tuple(dict.fromkeys(filter(None, models)))
         checked, prompts = checked_prompts(labels or "", split_templates(templates or ""))
+        check_count(len(uploads), len(checked))
         task = Task(
             uploads=uploads,
             labels=checked,
