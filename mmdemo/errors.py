@@ -47,6 +47,10 @@ class DownloadError(MMDemoError):
     """Weights that could not be fetched."""
 
 
+class BusyError(MMDemoError):
+    """More at once than one caller may have, or than there is room for."""
+
+
 class SettingError(MMDemoError):
     """An environment variable with a value that makes no sense."""
 

@@ -11,6 +11,7 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -233,12 +234,28 @@ def classify(
     >>> result.labels[result.ranking(0)[0]], result.probabilities.shape
     ('a bee', (1, 2))
     """
-    return _finished(
+    return finished(
         classify_steps(encoder, images, labels, templates, reject=reject),
         lambda stage, done, total: (
             progress(done, total) if progress and stage == "prompts" else None
         ),
     )
+
+
+def finished(steps: Generator[Step, None, T], report: Callable[[str, int, int], None]) -> T:
+    """Take all steps, and return what they lead to.
+
+    Args:
+        steps: from `classify_steps`, or one of its parts.
+        report: called with each step; what it raises ends the work.
+    """
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            report(*step)
 
 
 # Its parts, step by step, so that whoever iterates can show progress, stop, and let others in.
@@ -583,15 +600,6 @@ def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]
         *(note for note in script if note.code == "language"),
         *temperature_notes(encoder),
     ]
-
-
-def _finished(steps: Generator[Step, None, T], report: Callable[[str, int, int], None]) -> T:
-    """Take all steps, and return what they lead to."""
-    while True:
-        try:
-            report(*next(steps))
-        except StopIteration as end:
-            return end.value
 
 
 def _at(values: NDArray[np.float32] | None, image: int, label: int) -> float | None:

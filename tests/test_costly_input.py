@@ -18,6 +18,7 @@ from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
 from mmdemo.ui import zero_shot_handlers
+from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.text import ERRORS_ZH
 from mmdemo.ui.zero_shot_handlers import Shown
 from mmdemo.zero_shot import check_count, class_embeddings, classify
@@ -75,7 +76,17 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
     # On the page, before a picture is opened.
     monkeypatch.setattr(zero_shot_handlers, "_open", None)
     templates = "\n".join(TEMPLATE_SETS["openai-80"].templates)
-    given: Any = (["a.png"], "\n".join(labels), templates, False, None, "en", Shown(), "mini")
+    given: Any = (
+        ["a.png"],
+        "\n".join(labels),
+        templates,
+        False,
+        None,
+        "en",
+        Shown(),
+        CurrentJob(),
+        "mini",
+    )
     (shown,) = zero_shot_handlers.run(*given)
     assert says in shown[0]
     monkeypatch.setenv("MMDEMO_LIMITS_PROMPTS", "80000")
@@ -89,7 +100,17 @@ def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPa
         classify(mini, ["a.png"] * 50, labels, "plain")  # none of which is opened
     assert "20,050" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
     monkeypatch.setattr(zero_shot_handlers, "_open", None)
-    given: Any = (["a.png"] * 50, "\n".join(labels), "{}", False, None, "en", Shown(), "mini")
+    given: Any = (
+        ["a.png"] * 50,
+        "\n".join(labels),
+        "{}",
+        False,
+        None,
+        "en",
+        Shown(),
+        CurrentJob(),
+        "mini",
+    )
     (shown,) = zero_shot_handlers.run(*given)
     assert says in shown[0]
     check_count(50, 400)

@@ -34,6 +34,7 @@ from mmdemo.published import COURSE_TEXT
 from mmdemo.ui import similarity_handlers, similarity_tab, zero_shot_handlers, zero_shot_tab
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.app import build
+from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.text import LANGUAGES, SAMPLE_OTHERS, SAMPLE_TEXTS, TEXT, Language, say
 from mmdemo.ui.zero_shot_handlers import EXAMPLES, Column, Results, Shown
@@ -242,7 +243,7 @@ def built_tab(tab: Any) -> gr.Blocks:
 def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Any]:
     uploads: list[str | bytes] = [str(FOLDER / name) for name in EXAMPLES]
     templates = zero_shot_handlers.template_text(TEMPLATES[language])
-    given = (uploads, labels, templates, reject, 0, language, Shown(), "mini")
+    given = (uploads, labels, templates, reject, 0, language, Shown(), CurrentJob(), "mini")
     *_, last = zero_shot_handlers.run(*given)
     return [last]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import PicturesInput
+from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.text import LANGUAGES, say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import prompt_effect
+from tests.held import MARK, MOST, HeldEncoder, offer_held
 
 BEE, BRIDGE = (FOLDER / name for name in ("bee.jpg", "bridge.jpg"))
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -39,7 +42,7 @@ def result(mini: Encoder) -> Classification:
 
 
 def run(**changed: Any) -> list[tuple[Any, ...]]:
-    """Run the handler on two pictures and return what it yields."""
+    """Run the handler on two pictures and return what it shows."""
     given: dict[str, Any] = {
         "uploads": [str(BEE), str(BRIDGE)],
         "labels": "bee, bridge",
@@ -48,10 +51,13 @@ def run(**changed: Any) -> list[tuple[Any, ...]]:
         "picked": 0,
         "language": "en",
         "before": Shown(),
+        "current": CurrentJob(),
         "models": ("mini", "", ""),
     } | changed
     models = given.pop("models")
-    return list(handlers.run(*given.values(), *models))
+    told = handlers.run(*given.values(), *models)
+    # On a slow machine it says in between that there is nothing to say yet.
+    return [one for one in told if any(value != gr.skip() for value in one)]
 
 
 def test_cards_rank_every_picture(result: Classification) -> None:
@@ -195,39 +201,87 @@ def test_what_stays_beside_a_message_follows_the_language() -> None:
     assert all(update == gr.skip() for update in again[first:])
 
 
-def test_many_prompts_show_progress_first() -> None:
-    labels = ", ".join(f"unheard of {n}" for n in range(30))
-    *steps, last = run(labels=labels, templates="\n".join(TEMPLATE_SETS["openai-7"].templates))
-    assert len(steps) == 4
-    bars = [Results(*step[: len(Results._fields)]).progress["value"] for step in steps]
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldEncoder]:
+    encoder = offer_held(monkeypatch, tmp_path)
+    yield encoder
+    encoder.gate.release(1000)  # nothing may wait on
+
+
+SEVEN = "\n".join(TEMPLATE_SETS["openai-7"].templates)
+
+
+def begun(labels: str, current: CurrentJob[Any]) -> Iterator[tuple[Any, ...]]:
+    """Begin a classification that takes long."""
+    return handlers.run([str(BEE)], labels, SEVEN, False, 0, "en", Shown(), current, "held", "", "")
+
+
+def test_many_prompts_show_progress_first(held: HeldEncoder) -> None:
+    steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), CurrentJob())
+    # While it waits at the first step, there is nothing to say.
+    assert all(value == gr.skip() for value in next(steps))
+    bars = []
+    for _ in range(3):
+        held.gate.release()
+        for _ in range(2):  # it has come to the next step
+            assert held.entered.acquire(timeout=MOST)
+        held.entered.release()
+        bars.append(Results(*next(steps)[: len(Results._fields)]).progress["value"])
     assert "63 of 210 prompts embedded" in bars[0]
-    assert "210 of 210" in bars[-1]
-    assert Results(*last[: len(Results._fields)]).progress["visible"] is False
+    assert "189 of 210" in bars[-1]
+    held.gate.release(1000)
+    *_, last = steps
+    top = Results(*last[: len(Results._fields)])
+    assert top.progress["visible"] is top.stop["visible"] is False
+    assert top.shown.results
 
 
-def test_stopping_and_superseding() -> None:
-    labels = ", ".join(f"stopped at {n}" for n in range(60))
-    given: list[Any] = [[str(BEE)], labels, "{}\na {}\nthe {}\nan {}"]
+def test_stopping_and_superseding(held: HeldEncoder) -> None:
     for supersede in (False, True):
-        steps = handlers.run(given[0], given[1], given[2], False, 0, "en", Shown(), "mini", "", "")
-        shown = Results(*next(steps)[: len(Results._fields)]).shown
+        labels = ", ".join(f"{MARK} {n} {supersede}" for n in range(60))
+        current: CurrentJob[Any] = CurrentJob()
+        steps = begun(labels, current)
+        next(steps)
         # The same input: it goes on.
-        rest = (shown, "en", "mini", "", "")
-        _, message, template_set = handlers.supersede(*given, *rest)
-        assert template_set == handlers.OWN
+        rest = (Shown(), "en", current, "held", "", "")
+        _, message, template_set = handlers.supersede([str(BEE)], labels, SEVEN, *rest)
+        assert template_set == "openai-7"
         assert message == gr.skip()  # nothing is on the screen that could be of another input
-        assert Results(*next(steps)[: len(Results._fields)]).progress["visible"]
+        next(steps)
         if supersede:
-            handlers.supersede(given[0], "other labels", given[2], *rest)
+            handlers.supersede([str(BEE)], "other labels", SEVEN, *rest)
         else:
-            handlers.stop(shown)
-        [last] = steps
+            handlers.stop(current)
+        [last] = steps  # though the model has not come to its next step
         top = Results(*last[: len(Results._fields)])
         assert top.progress["visible"] is top.stop["visible"] is False
-        assert top.shown.running is None
         assert ("Stopped" in str(top.message)) is not supersede
-        given[1] = labels.replace("stopped", "superseded")
-    handlers.stop(Shown())
+    handlers.stop(CurrentJob())
+
+
+def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldEncoder) -> None:
+    """Also where nothing has superseded it before, as in requests that were written by hand."""
+    current: CurrentJob[Any] = CurrentJob()
+    older = begun(f"{MARK} older", current)
+    next(older)
+    newer = begun("newer", current)
+    *_, last = newer
+    assert Results(*last[: len(Results._fields)]).shown.results
+    [end] = older
+    assert Results(*end[: len(Results._fields)]).shown == gr.skip()
+
+
+def test_whoever_leaves_stops_the_work(held: HeldEncoder) -> None:
+    current: CurrentJob[Any] = CurrentJob()
+    steps = begun(", ".join(f"{MARK} {n}" for n in range(60)), current)
+    next(steps)
+    assert held.entered.acquire(timeout=MOST)
+    assert isinstance(steps, Generator)
+    steps.close()
+    held.gate.release()
+    assert current.job is not None
+    assert current.job.wait(MOST)
+    assert held.batches == 1
 
 
 def test_duplicates_and_foreign_scripts_are_said() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -17,22 +18,24 @@ from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.compare import compare
-from mmdemo.errors import MMDemoError, ModelError, checked_signs
+from mmdemo.errors import BusyError, MMDemoError, ModelError, checked_signs
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.models.find import model_rows
 from mmdemo.prompts import TEMPLATE_SETS, split_templates
+from mmdemo.settings import limits
 from mmdemo.text_retrieval import rank_passages
 from mmdemo.types import REPRESENTATIONS
 from mmdemo.ui import model_handlers, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import API, API_LONG
 from mmdemo.ui.inputs import FilesInput, PictureInput, Upload, template_of
-from mmdemo.ui.jobs import Job
+from mmdemo.ui.jobs import Job, Progress, Work
+from mmdemo.ui.journal import note_error
 from mmdemo.ui.markup import in_field
 from mmdemo.ui.model_handlers import Needs, loaded
 from mmdemo.ui.text import say
 from mmdemo.ui.text_handlers import split_typed, weights_of
-from mmdemo.zero_shot import classify_steps
+from mmdemo.zero_shot import classify_steps, finished
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +97,7 @@ SwitchDoor = cast("type[gr.Checkbox]", template_of(gr.Checkbox, "SwitchDoor", _s
 
 def _told(error: Exception, name: str) -> gr.Error:
     """Return what a caller is told of an error: our own sentence, nothing of any other."""
+    note_error(error)
     if isinstance(error, MMDemoError):
         return gr.Error(str(error), print_exception=False)
     log.error("/%s failed", name, exc_info=error)
@@ -135,8 +139,36 @@ def _long(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]
     return answered
 
 
-def _so_far(stage: str, share: float) -> dict[str, Any]:
-    return {"stage": stage, "share": round(share, 3)}
+def _so_far(job: Job[Any]) -> dict[str, Any]:
+    return {"stage": job.about or "waiting", "share": round(job.share, 3)}
+
+
+def _followed(work: Work[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Do what takes long beside, so that it is known at any time whether anybody still waits.
+
+    A step of it may wait for a model, or for its turn at one, and nothing can be yielded there.
+
+    Yields:
+        How far it is; at last what it comes to.
+
+    Raises:
+        BusyError: it has taken too long.
+    """
+    most = limits().seconds
+    job, end = Job(work), time.monotonic() + most
+    try:
+        while not job.wait(_LOOK_EVERY):
+            if time.monotonic() > end:
+                raise BusyError(
+                    f"This took longer than the {most:,} seconds that are given to it, and was "
+                    "ended. Ask for less at once.",
+                    "seconds_over",
+                    limit=f"{most:,}",
+                )
+            yield _so_far(job)
+        yield job.result()
+    finally:
+        job.stop()
 
 
 # The endpoints. What stands in their docstrings is on the API page.
@@ -198,22 +230,21 @@ def classify_endpoint(
     Yields:
         How far it is; at last `Classification.to_dict()`.
     """
-    encoder = loaded(model, "en")
-    start(encoder)
-    if reject and encoder.activation == "softmax" and background(encoder) is None:
-        raise ModelError(
-            f"'None of these' needs the background set of {encoder.name}, which is being "
-            "measured. Ask again in a minute, or without reject."
-        )
     chosen = templates if templates in TEMPLATE_SETS else split_templates(templates)
-    steps = classify_steps(encoder, images, labels, chosen, reject=reject)
-    while True:
-        try:
-            stage, done, total = next(steps)
-        except StopIteration as end:
-            yield end.value.to_dict()
-            return
-        yield _so_far(stage, done / total)
+
+    def work(progress: Progress) -> dict[str, Any]:
+        encoder = loaded(model, "en")
+        start(encoder)
+        if reject and encoder.activation == "softmax" and background(encoder) is None:
+            raise ModelError(
+                f"'None of these' needs the background set of {encoder.name}, which is being "
+                "measured. Ask again in a minute, or without reject."
+            )
+        steps = classify_steps(encoder, images, labels, chosen, reject=reject)
+        told = finished(steps, lambda stage, done, total: progress(done / total, stage))
+        return told.to_dict()
+
+    yield from _followed(work)
 
 
 @_long
@@ -238,15 +269,15 @@ def rank_endpoint(
     Yields:
         How far it is; at last `Ranking.to_dict()`: the passages in the order of the weighted sum.
     """
-    encoder, texts = loaded(model, "en"), split_typed(passages, whole=False)
-    # A step of a ranking is within a forward pass, where nothing can be yielded.
-    job = Job(lambda progress: rank_passages(encoder, query, texts, progress=progress))
-    try:
-        while not job.wait(_LOOK_EVERY):
-            yield _so_far("passages", job.share)
-        yield job.result().to_dict(weights_of(dense, sparse, multi_vector))
-    finally:
-        job.stop()
+    texts = split_typed(passages, whole=False)
+
+    def work(progress: Progress) -> dict[str, Any]:
+        ranking = rank_passages(
+            loaded(model, "en"), query, texts, progress=lambda share: progress(share, "passages")
+        )
+        return ranking.to_dict(weights_of(dense, sparse, multi_vector))
+
+    yield from _followed(work)
 
 
 # Wiring.

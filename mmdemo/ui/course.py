@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
@@ -21,12 +20,10 @@ from mmdemo.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, re
 from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.localise import Localiser
-from mmdemo.ui.markup import error_message, joined, message
+from mmdemo.ui.markup import error_message, joined, message, unforeseen
 from mmdemo.ui.model_views import model_size
 from mmdemo.ui.sentences import sentence
 from mmdemo.ui.text import SAMPLE_OTHERS, SAMPLE_TEXTS, Language, say
-
-log = logging.getLogger(__name__)
 
 # What the page offers for the course's exercise, and its English text in Chinese.
 _EXERCISE = {
@@ -124,9 +121,8 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
         values = reproduce(load_encoder(spec), COURSE, pictures)
     except MMDemoError as error:
         return _message(escape(error_message(error, language)))
-    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
-        log.exception("The course's numbers could not be computed")
-        return _message(say(language, "unexpected"))
+    except Exception as error:
+        return _message(unforeseen(error, language))
     return table(values, language)
 
 

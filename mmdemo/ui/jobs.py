@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from mmdemo.errors import MMDemoError
+from mmdemo.ui import journal
 
 Result = TypeVar("Result")
 
@@ -17,6 +19,33 @@ _PATIENCE = 60.0  # seconds without anybody asking
 class StoppedError(MMDemoError):
     """Work that ended because nobody wants its result any more."""
 
+    def __init__(self, message: str = "Stopped.") -> None:
+        """Make an error."""
+        super().__init__(message, journal.STOPPED)
+
+
+class Progress(Protocol):
+    """What work tells how far it is, and asks whether it is still wanted."""
+
+    def __call__(self, share: float, about: Any = None) -> None:
+        """Take note of how far the work is.
+
+        Args:
+            share: 0 to 1.
+            about: what is being done, for whoever shows it.
+
+        Raises:
+            StoppedError: it is wanted no more, so it ends here.
+        """
+        ...
+
+    def unwanted(self) -> bool:
+        """Say the same without ending: for what waits for a model, or for its turn at one."""
+        ...
+
+
+Work: TypeAlias = Callable[[Progress], Result]
+
 
 class Job(Generic[Result]):
     """Runs a function in the background; whoever started it asks how far it is.
@@ -25,27 +54,34 @@ class Job(Generic[Result]):
     nobody could stop it.
     """
 
-    def __init__(self, work: Callable[[Callable[[float], None]], Result]) -> None:
+    def __init__(self, work: Work[Result]) -> None:
         """Start it.
 
         Args:
-            work: called with what it has to tell its progress to, 0 to 1; that raises
-                `StoppedError` when the work is no longer wanted.
+            work: called with what it has to tell its progress to.
         """
         self._work = work
         self._share = 0.0
+        self._about: Any = None
         self._result: Result | None = None
         self._error: Exception | None = None
         self._stop = threading.Event()
         self._replaced = False
         self._asked = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        # With the variables around it, so that what it uses is noted of the request it is for.
+        target, around = self._run, contextvars.copy_context()
+        self._thread = threading.Thread(target=around.run, args=(target,), name="job", daemon=True)
         self._thread.start()
 
     @property
     def share(self) -> float:
         """Return how far it is, 0 to 1."""
         return self._share
+
+    @property
+    def about(self) -> Any:
+        """Return what is being done, as the work says it; None as long as it says nothing."""
+        return self._about
 
     @property
     def ended(self) -> bool:
@@ -96,14 +132,20 @@ class Job(Generic[Result]):
 
     def _run(self) -> None:
         try:
-            self._result = self._work(self._tell)
+            self._result = self._work(self)
         except Exception as error:  # raised again in `result`
             self._error = error
 
-    def _tell(self, share: float) -> None:
+    def __call__(self, share: float, about: Any = None) -> None:
+        """Take note of how far the work is; see `Progress`."""
         self._share = share
-        if self._stop.is_set() or time.monotonic() - self._asked > _PATIENCE:
-            raise StoppedError("Stopped.")
+        self._about = about
+        if self.unwanted():
+            raise StoppedError
+
+    def unwanted(self) -> bool:
+        """Say whether the work should end; see `Progress`."""
+        return self._stop.is_set() or time.monotonic() - self._asked > _PATIENCE
 
 
 class CurrentJob(Generic[Result]):
@@ -129,7 +171,7 @@ class CurrentJob(Generic[Result]):
         job = self._job
         return job is not None and not job.stopping and not job.ended and self._given == given
 
-    def start(self, work: Callable[[Callable[[float], None]], Result], *given: Any) -> Job[Result]:
+    def start(self, work: Work[Result], *given: Any) -> Job[Result]:
         """Start a job; the one before, if it still runs, ends at its next step.
 
         Args:

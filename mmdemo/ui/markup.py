@@ -5,11 +5,15 @@ Whatever a visitor typed is escaped here, on its way into markup.
 
 from __future__ import annotations
 
+import logging
 from html import escape
 
 from mmdemo.errors import MMDemoError
 from mmdemo.notes import Note
+from mmdemo.ui import journal
 from mmdemo.ui.text import ERRORS_ZH, Language, say
+
+log = logging.getLogger(__name__)
 
 
 def message(text: str, *, stale: bool = False, late: bool = False) -> str:
@@ -28,7 +32,11 @@ def message(text: str, *, stale: bool = False, late: bool = False) -> str:
 
 
 def error_message(error: MMDemoError, language: Language) -> str:
-    """Return an error's sentence in the page's language, where it has one; not yet escaped."""
+    """Return an error's sentence in the page's language, where it has one; not yet escaped.
+
+    Whoever asks for it tells somebody: the log says that as well.
+    """
+    journal.note_error(error)
     if language == "zh" and error.code in ERRORS_ZH:
         return ERRORS_ZH[error.code].format(**error.values)
     return str(error)
@@ -38,6 +46,13 @@ def in_field(error: MMDemoError, field: str, language: Language) -> MMDemoError:
     """Return an error whose sentence begins with the field that it is about."""
     message = error_message(error, language)
     return MMDemoError(say(language, "in_field", field=field, message=message))
+
+
+def unforeseen(error: Exception, language: Language) -> str:
+    """Return what is said of a fault of ours: the log has the traceback, the visitor a sentence."""
+    journal.note_error(error)
+    log.error("What a visitor asked for failed", exc_info=error)
+    return say(language, "unexpected")
 
 
 def joined(language: Language, *sentences: str) -> str:

@@ -17,6 +17,7 @@ from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
+from mmdemo.ui.journal import note_model
 from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 
@@ -167,7 +168,8 @@ def loaded(model: str | None, language: Language) -> Encoder:
     """
     spec = find_offered(model)
     if not on_this_machine(spec):
-        raise ModelError(say(language, "not_here", title=spec.title))
+        raise ModelError(say(language, "not_here", title=spec.title), "not_here")
+    note_model(spec.name)
     return load_encoder(spec)
 
 

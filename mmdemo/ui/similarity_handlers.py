@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,13 +22,11 @@ from mmdemo.models.find import find_offered
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.markup import error_message, in_field
+from mmdemo.ui.markup import error_message, in_field, unforeseen
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.signals import OPENED, again
 from mmdemo.ui.text import Language, say
-
-log = logging.getLogger(__name__)
 
 _DRAWN = 192  # pixels: twice of what the matrix shows, for dense screens
 
@@ -114,9 +111,8 @@ def run(
         return _only_message(escape(str(error)), before, language, at_pictures=True)
     except MMDemoError as error:
         return _only_message(escape(error_message(error, language)), before, language)
-    except Exception:
-        log.exception("A comparison failed")
-        return _only_message(say(language, "unexpected"), before, language)
+    except Exception as error:
+        return _only_message(unforeseen(error, language), before, language)
     shown = Shown(results, tuple(map(_small, (first, second))), model, language)
     return _drawn(shown)._replace(
         message=message_box("</p><p>".join([*lessons, *views.notes(results, language)])),
@@ -214,9 +210,8 @@ def _beside(
         return Beside(gr.update(visible=True), heading, None, "")
     except MMDemoError:
         return Beside(*[gr.skip()] * 4)
-    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
-        log.exception("A comparison failed")
-        heading = views.beside_heading(model, None, say(language, "unexpected"), language)
+    except Exception as error:
+        heading = views.beside_heading(model, None, unforeseen(error, language), language)
         return Beside(gr.update(visible=True), heading, None, "")
     return Beside(
         gr.update(visible=True),

@@ -794,6 +794,12 @@ ERRORS_ZH: dict[str, str] = {
     "pictures_many": "共有 {count} 张图片，一次最多接受 {limit} 张，请删减。",
     "scores_many": "{pictures} 张图片与 {labels} 个标签共有 {count} 个分数，"
     "一次最多给出 {limit} 个。请减少图片或标签。",
+    "line_full": "排队中已有 {limit} 个请求，没有空位了。请一分钟后再试。",
+    "caller_busy": "您已有 {limit} 个请求在等待或运行，这是每位访问者同时的上限。"
+    "请等其中一个得到答复后再试。",
+    "jobs_many": "您已有 {count} 个分类或排序在等待或运行，这是每位访问者同时的上限。"
+    "请等其中一个结束，或停止一个后再试。",
+    "seconds_over": "该任务超过了给定的 {limit} 秒，已被结束。请减少一次的内容。",
     "text_length": "文本有 {length} 个字符，最多接受 {limit} 个，请缩短。",
     "no_passages": "没有候选段落，请至少添加一段。",
     "too_many_passages": "共有 {count} 个段落，最多排序 {limit} 个。请减少，或合并一些。",

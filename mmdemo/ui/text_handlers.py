@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -28,14 +27,13 @@ from mmdemo.similarity import order
 from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, rank_passages
 from mmdemo.ui import text_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.jobs import CurrentJob, Job, StoppedError
-from mmdemo.ui.markup import error_message
+from mmdemo.ui.jobs import CurrentJob, Job, Progress, StoppedError, Work
+from mmdemo.ui.journal import note_error
+from mmdemo.ui.markup import error_message, unforeseen
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
-
-log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 0.3  # seconds
 
@@ -110,9 +108,8 @@ def run(
             yield results if results.shown == gr.skip() else results._replace(ranked=_key(*given))
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, shown)
-    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
-        log.exception("A ranking failed")
-        yield _only_message(say(language, "unexpected"), language, shown)
+    except Exception as error:
+        yield _only_message(unforeseen(error, language), language, shown)
 
 
 def _key(query: str | None, passages: str | None, whole: bool, _model: str) -> str:
@@ -129,10 +126,10 @@ def _missing(query: str | None, passages: str | None) -> str:
 
 def _work(
     query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
-) -> Callable[[Callable[[float], None]], Answer]:
+) -> Work[Answer]:
     """Return what a job does: load the model, rank, and explain the passage that comes first."""
 
-    def work(progress: Callable[[float], None]) -> Answer:
+    def work(progress: Progress) -> Answer:
         encoder = loaded(model, language)
         ranking = rank_passages(encoder, query, passages, progress=progress)
         picked = order(ranking.hybrid(weights))[0]
@@ -158,9 +155,10 @@ def _followed(
         if job.replaced:
             return
         if job.stopping:  # its next step may take a while, but nobody need wait for that
-            raise StoppedError("Stopped.")
+            raise StoppedError
         yield _all(Shown(*job.result()), weights, language)
-    except StoppedError:
+    except StoppedError as error:
+        note_error(error)
         yield _only_message(say(language, "rank_stopped"), language, shown)
     finally:
         job.stop()

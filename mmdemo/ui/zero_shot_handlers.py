@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 import numpy as np
@@ -33,8 +31,9 @@ from mmdemo.settings import limits
 from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.jobs import StoppedError
-from mmdemo.ui.markup import error_message, in_field, note_sentence
+from mmdemo.ui.jobs import CurrentJob, Job, Progress, StoppedError
+from mmdemo.ui.journal import note_error
+from mmdemo.ui.markup import error_message, in_field, note_sentence, unforeseen
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
 from mmdemo.ui.signals import again
@@ -42,18 +41,14 @@ from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import (
     Classification,
-    Step,
     check_count,
     class_embeddings,
+    finished,
     match_chances,
     picture_vectors,
     prompt_effect,
     score,
 )
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 OWN = "own"
 """The choice of templates that stands for what the visitor wrote."""
@@ -71,23 +66,10 @@ EXAMPLES = (
 COLUMNS = 3
 """How many models stand side by side at most."""
 
+_LOOK_EVERY = 0.3  # seconds
+
 # From how many on progress is shown: what takes about a second.
 _SHOWN_FROM = {"prompts": 200, "pictures": 12, "matching": 2}
-
-
-@dataclass(frozen=True, eq=False)
-class Running:
-    """A classification that embeds many prompts, for whoever wants to end it.
-
-    Attributes:
-        given: what it was started with.
-        stop: set it, and it ends at its next step.
-        replaced: set as well where another follows, so that nobody need be told.
-    """
-
-    given: tuple[Any, ...]
-    stop: threading.Event = field(default_factory=threading.Event)
-    replaced: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -124,7 +106,6 @@ class Shown:
         pictures: as the page shows them.
         image: whose prompts are drawn.
         language: that it is shown in.
-        running: what takes long, while it does.
         memory: of the pictures.
     """
 
@@ -133,7 +114,6 @@ class Shown:
     pictures: Pictures = field(default_factory=Pictures)
     image: int = 0
     language: Language = "en"
-    running: Running | None = None
     memory: Memory = field(default_factory=Memory)
 
 
@@ -147,8 +127,9 @@ class Task:
         templates: checked.
         reject: whether to add "none of these".
         memory: is filled in while the run goes on.
-        running: to look at between steps.
-        before: what is on the screen.
+        progress: told how far it is, and about what: the encoder's name, and the step.
+        picked: whose prompts to draw.
+        repeated: whether a label was given more than once.
         language: of the page.
     """
 
@@ -157,8 +138,9 @@ class Task:
     templates: tuple[str, ...]
     reject: bool
     memory: Memory
-    running: Running
-    before: Shown
+    progress: Progress
+    picked: int | None
+    repeated: bool
     language: Language
 
 
@@ -200,7 +182,7 @@ class Results(NamedTuple):
     shown: Any = gr.skip()
 
 
-Outputs = tuple[Any, ...]
+Outputs: TypeAlias = tuple[Any, ...]
 _NOTHING = Column(*[gr.skip()] * len(Column._fields))
 
 
@@ -212,75 +194,120 @@ def run(
     picked: int | None,
     language: Language,
     before: Shown,
+    current: CurrentJob[Outputs],
     *models: str,
 ) -> Iterator[Outputs]:
     """Classify what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
-    running = Running((uploads, labels, templates, *models))
     try:
         if not uploads:
             yield _only_message(say(language, "zs_need_pictures"), language, before, picked)
             return
-        chosen = tuple(dict.fromkeys(filter(None, models)))
         checked, prompts = checked_prompts(labels or "", split_templates(templates or ""))
         check_count(len(uploads), len(checked))
-        task = Task(
-            uploads=uploads,
-            labels=checked,
-            templates=prompts,
-            reject=reject,
-            memory=before.memory.of(chosen, uploads),
-            running=running,
-            before=before,
-            language=language,
-        )
-        outcomes: list[Outcome] = []
-        for name in chosen:
-            outcomes.append((yield from _outcome(name, task)))
-        repeated = len([one for one in split_labels(labels or "") if one.strip()])
-        yield _outputs(outcomes, task, picked, repeated > len(task.labels))
-    except StoppedError:
-        hidden = gr.update(visible=False)
+        chosen = tuple(dict.fromkeys(filter(None, models)))
+
+        def work(progress: Progress) -> Outputs:
+            task = Task(
+                uploads=uploads,
+                labels=checked,
+                templates=prompts,
+                reject=reject,
+                memory=before.memory.of(chosen, uploads),
+                progress=progress,
+                picked=picked,
+                repeated=_repeated(labels or "", checked),
+                language=language,
+            )
+            return _outputs([_outcome(name, task) for name in chosen], task)
+
+        job = current.start(work, uploads, labels, templates, *models)
+        yield from _followed(job, before, language)
+    except StoppedError as error:
+        note_error(error)
         said = message_box(say(language, "zs_stopped"), stale=True)
-        message = gr.skip() if running.replaced.is_set() else said
-        shown = replace(before, running=None)
-        yield _all(Results(message=message, progress=hidden, stop=hidden, shown=shown))
+        yield _all(_ended()._replace(message=said))
     except MMDemoError as error:
         yield _only_message(escape(error_message(error, language)), language, before, picked)
-    except Exception:  # a fault of ours: the log has the traceback, the visitor a sentence
-        log.exception("A classification failed")
-        yield _only_message(say(language, "unexpected"), language, before, picked)
+    except Exception as error:
+        yield _only_message(unforeseen(error, language), language, before, picked)
 
 
-def _outcome(name: str, task: Task) -> Generator[Outputs, None, Outcome]:
+def _repeated(typed: str, checked: Sequence[str]) -> bool:
+    return len([one for one in split_labels(typed) if one.strip()]) > len(checked)
+
+
+def _followed(job: Job[Outputs], before: Shown, language: Language) -> Iterator[Outputs]:
+    """Yield how far a job is, where it has many steps, then its results.
+
+    It ends too where nobody listens any more.
+    """
+    try:
+        while not job.wait(_LOOK_EVERY) and not job.stopping:
+            yield _so_far(job, before, language)
+        if job.replaced:
+            yield _all(_ended())
+            return
+        if job.stopping:  # its next step may take a while, but nobody need wait for that
+            raise StoppedError
+        yield job.result()
+    finally:
+        job.stop()
+
+
+def _so_far(job: Job[Outputs], before: Shown, language: Language) -> Outputs:
+    """Return what is shown of a job that is not done: nothing, where it has few steps."""
+    if job.about is None:
+        return _all(Results())
+    name, stage, done, total = job.about
+    if total < _SHOWN_FROM[stage]:
+        return _all(Results())
+    bar = views.progress(name, stage, done, total, language)
+    return _all(
+        Results(
+            message=_waiting(before, language),
+            progress=gr.update(value=bar, visible=True),
+            stop=gr.update(visible=True),
+        )
+    )
+
+
+def _ended() -> Results:
+    hidden = gr.update(visible=False)
+    return Results(progress=hidden, stop=hidden)
+
+
+def _outcome(name: str, task: Task) -> Outcome:
     """Classify with one model. A model that cannot do it does not stop the others."""
     try:
         encoder = loaded(name, task.language)
-        result = yield from _classify(name, encoder, task)
-        return Outcome(name, encoder, result, "")
+        return Outcome(name, encoder, _classify(name, encoder, task), "")
     except ModelError as error:
         return Outcome(name, None, None, error_message(error, task.language))
 
 
-def _classify(name: str, encoder: Encoder, task: Task) -> Generator[Outputs, None, Classification]:
+def _classify(name: str, encoder: Encoder, task: Task) -> Classification:
     """Embed what is new; "none of these" waits for the background set, so that nobody has to."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        task.progress(done / total, (encoder.name, stage, done, total))
+
     start(encoder)
     known = task.memory.vectors
     new = [upload for upload in dict.fromkeys(task.uploads) if (name, upload) not in known]
     if new:
         steps = picture_vectors(encoder, (_open(upload, task) for upload in new), len(new))
-        rows = yield from _followed(steps, encoder, task)
+        rows = finished(steps, report)
         known.update({(name, upload): row for upload, row in zip(new, rows, strict=True)})
     vectors = np.stack([known[name, upload] for upload in task.uploads])
-    steps = class_embeddings(encoder, task.labels, task.templates)
-    classes = yield from _followed(steps, encoder, task)
+    classes = finished(class_embeddings(encoder, task.labels, task.templates), report)
     matching = None
     if encoder.has_matching_head:
         again = (_open(upload, task) for upload in task.uploads)
-        steps = match_chances(encoder, again, task.labels, cosine(vectors, classes.vectors))
-        matching = yield from _followed(steps, encoder, task)
+        cosines = cosine(vectors, classes.vectors)
+        matching = finished(match_chances(encoder, again, task.labels, cosines), report)
     return score(
         encoder,
         vectors,
@@ -292,33 +319,7 @@ def _classify(name: str, encoder: Encoder, task: Task) -> Generator[Outputs, Non
     )
 
 
-def _followed(
-    steps: Generator[Step, None, T], encoder: Encoder, task: Task
-) -> Generator[Outputs, None, T]:
-    """Take all steps; yield how far they are where they are many, and end where that is wanted."""
-    shown = replace(task.before, running=task.running)
-    while True:
-        try:
-            stage, done, total = next(steps)
-        except StopIteration as end:
-            return end.value
-        if task.running.stop.is_set():
-            raise StoppedError("Stopped.")
-        if total >= _SHOWN_FROM[stage]:
-            bar = views.progress(encoder.name, stage, done, total, task.language)
-            yield _all(
-                Results(
-                    message=_waiting(task.before, task.language),
-                    progress=gr.update(value=bar, visible=True),
-                    stop=gr.update(visible=True),
-                    shown=shown,
-                )
-            )
-
-
-def _outputs(
-    outcomes: Sequence[Outcome], task: Task, picked: int | None, repeated: bool
-) -> Outputs:
+def _outputs(outcomes: Sequence[Outcome], task: Task) -> Outputs:
     """Return everything that a finished run shows.
 
     Raises:
@@ -335,18 +336,16 @@ def _outputs(
         tuple(one.name for one in done),
         results,
         pictures,
-        image=min(picked or 0, len(names) - 1),
+        image=min(task.picked or 0, len(names) - 1),
         language=language,
         memory=task.memory,
     )
     sentences = _sentences(outcomes, language)
-    sentences += [say(language, "zs_duplicates")] if repeated else []
+    sentences += [say(language, "zs_duplicates")] if task.repeated else []
     sentences = [*wrong_label_sets(language, task.labels), *sentences]
     timers = [watching(one.encoder) for one in done if one.encoder is not None]
-    top = Results(
+    top = _ended()._replace(
         message=message_box("</p><p>".join(sentences), stale=False),
-        progress=gr.update(visible=False),
-        stop=gr.update(visible=False),
         matrix_heading=gr.update(visible=len(names) > 1),
         prompts_heading=_prompts_heading(shown.image, language),
         pick=gr.update(
@@ -408,15 +407,13 @@ def _places(visible: bool) -> dict[str, Any]:
 
 def _only_message(text: str, language: Language, before: Shown, picked: int | None) -> Outputs:
     """Say what is wrong; the results stay, and are marked as of another input."""
-    hidden = gr.update(visible=False)
-    box = message_box(f"{text} {say(language, 'stale')}", stale=True)
-    top = Results(message=box, progress=hidden, stop=hidden)
+    top = _ended()._replace(message=message_box(f"{text} {say(language, 'stale')}", stale=True))
     if before.results and before.language != language:
         image = min(picked or 0, len(before.pictures.names) - 1)
-        shown = replace(before, running=None, language=language, image=image)
+        shown = replace(before, language=language, image=image)
         heading = _prompts_heading(shown.image, language)
         return _all(top._replace(prompts_heading=heading, shown=shown), [*_columns_again(shown)])
-    return _all(top._replace(shown=replace(before, running=None)) if before.running else top)
+    return _all(top)
 
 
 def _columns_again(shown: Shown) -> Iterator[Column]:
@@ -433,10 +430,9 @@ def awaited(shown: Shown, language: Language) -> list[Any]:
     return [gr.skip() if shown.results else message_box(say(language, "zs_loading"))]
 
 
-def stop(shown: Shown) -> None:
-    """End what is running; whoever runs it says so on the page."""
-    if shown.running is not None:
-        shown.running.stop.set()
+def stop(current: CurrentJob[Outputs]) -> None:
+    """Stop what runs; whoever follows it says so on the page."""
+    current.stop()
 
 
 def supersede(
@@ -445,6 +441,7 @@ def supersede(
     templates: str | None,
     shown: Shown,
     language: Language,
+    current: CurrentJob[Outputs],
     *models: str,
 ) -> tuple[str, Any, str]:
     """Have what is on the page classified.
@@ -455,10 +452,8 @@ def supersede(
         The signal for `run`; a message for the case that it takes long, since what is on the screen
         is of an earlier input from now on; and which set the templates are.
     """
-    running = shown.running
-    if running is not None and running.given != (uploads, labels, templates, *models):
-        running.replaced.set()
-        running.stop.set()
+    if not current.runs(uploads, labels, templates, *models):
+        current.stop(replaced=True)
     return again(), _waiting(shown, language), template_choice(templates or "")
 
 

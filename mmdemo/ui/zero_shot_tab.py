@@ -16,6 +16,7 @@ from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
 from mmdemo.ui.events import LONG, QUIET, SHORT
 from mmdemo.ui.inputs import PicturesInput
+from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_handlers import Needs
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
@@ -74,7 +75,8 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     timer, measured = model_choice.watch_background(models)
     results = results._replace(timer=timer)
     outputs = [*results, *(component for column in columns for component in column)]
-    sources = [*inputs, results.pick, language, results.shown, *models]
+    current = gr.State(CurrentJob())
+    sources = [*inputs, results.pick, language, results.shown, current, *models]
     tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
     settled = [choice.settled for choice in choices]
     given = signals.gathered(
@@ -86,7 +88,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     # A new input first ends what runs for an earlier one, which must not wait behind that.
     given.change(
         handlers.supersede,
-        [*inputs[:3], results.shown, language, *models],
+        [*inputs[:3], results.shown, language, current, *models],
         [due, results.message, template_set],
         trigger_mode="multiple",
         concurrency_limit=None,
@@ -101,7 +103,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
         **LONG,
     )
     # Not in the group of what runs a model: it must come through while that is busy.
-    results.stop.click(handlers.stop, results.shown, None, concurrency_limit=None, **QUIET)
+    results.stop.click(handlers.stop, current, None, concurrency_limit=None, **QUIET)
     results.pick.input(
         handlers.pick,
         [results.shown, results.pick, language],
