@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,9 +92,8 @@ def limits() -> Limits:
     Raises:
         SettingError: a variable is not a whole number of at least 1.
     """
-    return Limits(
-        **{one.name: _positive(limit_variable(one.name), one.default) for one in fields(Limits)}
-    )
+    known = asdict(Limits())
+    return Limits(**{name: _positive(limit_variable(name), known[name]) for name in known})
 
 
 def limit_variable(name: str) -> str:

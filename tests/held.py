@@ -6,10 +6,14 @@ import json
 import sys
 import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import numpy as np
@@ -97,48 +101,98 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:
         return model
 
 
-def post(address: str, body: dict[str, Any]) -> Any:
+HERE = "127.0.0.1"
+"""Where requests come from, unless they say something else: all of 127.0.0.0/8 is this machine."""
+
+
+class _From(urllib.request.HTTPHandler):
+    """Connects from an address of one's choice."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._connection = partial(HTTPConnection, source_address=(source, 0))
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+
+def opened(request: urllib.request.Request | str, source: str = HERE) -> Any:
+    """Send a request from an address; return the answer, to be read."""
+    return urllib.request.build_opener(_From(source)).open(request, timeout=MOST)
+
+
+def post(
+    address: str,
+    body: dict[str, Any],
+    source: str = HERE,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """Send JSON, as a program does that was written by hand; return the JSON of the answer."""
     # `json.dumps` writes NaN, and half of a sign as \\ud800.
     given = json.dumps(body).encode()
-    request = urllib.request.Request(address, given, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=MOST) as answer:
+    told = {"content-type": "application/json", **headers}
+    with opened(urllib.request.Request(address, given, told), source) as answer:
         return json.load(answer)
 
 
-def call(url: str, endpoint: str, data: list[Any]) -> str:
+def call(url: str, endpoint: str, data: list[Any], source: str = HERE) -> str:
     """Begin a call of an endpoint; return its event."""
-    return post(f"{url}/gradio_api/call/{endpoint}", {"data": data})["event_id"]
+    return post(f"{url}/gradio_api/call/{endpoint}", {"data": data}, source)["event_id"]
 
 
 def answer(url: str, endpoint: str, event: str) -> tuple[str, Any]:
     """Wait for a call's end; return how it ended, `complete` or `error`, and with what."""
-    address = f"{url}/gradio_api/call/{endpoint}/{event}"
-    with urllib.request.urlopen(address, timeout=MOST) as stream:
+    with opened(f"{url}/gradio_api/call/{endpoint}/{event}") as stream:
         kind, _, data = stream.read().decode().rstrip().rpartition("\nevent: ")[2].partition("\n")
     told = json.loads(data.removeprefix("data: "))
     return kind.removeprefix("event: "), told[0] if isinstance(told, list) else told
 
 
-def ask(url: str, endpoint: str, data: list[Any]) -> tuple[str, Any]:
+def ask(url: str, endpoint: str, data: list[Any], source: str = HERE) -> tuple[str, Any]:
     """Call an endpoint and wait for the end."""
-    return answer(url, endpoint, call(url, endpoint, data))
+    return answer(url, endpoint, call(url, endpoint, data, source))
 
 
-def join(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> None:
-    """Do what a page does at an event: have a handler run in its session."""
+@contextmanager
+def open_page(url: str, session: str) -> Iterator[None]:
+    """Keep the stream open that a page keeps open as long as it is."""
+    place = urlsplit(url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=MOST)
+    connection.request("GET", f"/gradio_api/heartbeat/{session}")
+    stream = connection.getresponse()
+    assert stream.readline() == b"data: ALIVE\n"
+    try:
+        yield
+    finally:
+        stream.close()
+        connection.close()
+
+
+def join(
+    page: gr.Blocks,
+    url: str,
+    session: str,
+    handler: object,
+    data: list[Any],
+    source: str = HERE,
+) -> str:
+    """Do what a page does at an event: have a handler run in its session; return the event."""
     fn = next(fn for fn in page.fns.values() if fn.fn is handler)
     body = {"data": data, "fn_index": fn._id, "session_hash": session}
-    post(f"{url}/gradio_api/queue/join", body)
+    return post(f"{url}/gradio_api/queue/join", body, source)["event_id"]
 
 
 def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> list[Any]:
     """Do what a page does at an event, and wait for the end; return what it shows."""
     join(page, url, session, handler, data)
-    address = f"{url}/gradio_api/queue/data?session_hash={session}"
-    with urllib.request.urlopen(address, timeout=MOST) as stream:
+    return next(one["output"]["data"] for one in ends(url, session))
+
+
+def ends(url: str, session: str) -> list[dict[str, Any]]:
+    """Read what a session is told, until nothing of it waits or runs; return each event's end."""
+    with opened(f"{url}/gradio_api/queue/data?session_hash={session}") as stream:
         events = [json.loads(line[5:]) for line in stream if line.startswith(b"data:")]
-    return next(one["output"]["data"] for one in events if one["msg"] == "process_completed")
+    return [one for one in events if one["msg"] == "process_completed"]
 
 
 def upload(url: str, path: Path) -> dict[str, Any]:

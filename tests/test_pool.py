@@ -160,8 +160,8 @@ def test_any_number_in_turn_stays_within_the_budget(fakes: type[Fake]) -> None:
     for turn in range(2):
         for number in range(9):
             assert get(pool, f"model {number}").encode(f"text {turn} {number}").shape == (1, 4)
-            state = pool.state()["memory_mb"]
-            assert state["weights"] + state["caches"] <= state["budget"]
+            state = pool.state()["memory"]
+            assert state["weights_mb"] + state["caches_mb"] <= state["budget_mb"]
     assert len(fakes.loads) > 9
 
 

@@ -8,6 +8,7 @@ import threading
 import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from tests.held import (
     fire,
     join,
     offer_held,
+    open_page,
     post,
     upload,
 )
@@ -53,12 +55,16 @@ def served(held: HeldModel, tmp_path: Path) -> Iterator[tuple[gr.Blocks, str]]:
         held.gate.release(100_000)
 
 
-def long_calls(url: str, picture: dict[str, Any]) -> list[tuple[str, str]]:
-    """Begin two classifications and two rankings that take long; return endpoint and event."""
-    classification = [[picture], LABELS, "openai-7", False, "held"]
+def classification(picture: dict[str, Any]) -> list[Any]:
+    """Return what a call of /classify is given that takes long."""
+    return [[picture], LABELS, "openai-7", False, "held"]
+
+
+def long_calls(url: str, picture: dict[str, Any], source: str) -> list[tuple[str, str]]:
+    """Begin a classification and a ranking that take long; return endpoint and event."""
     ranking = ["a query", PASSAGES, "held", 1, 1, 1]
-    given = [("classify", classification), ("rank", ranking)] * 2
-    return [(endpoint, call(url, endpoint, data)) for endpoint, data in given]
+    given = [("classify", classification(picture)), ("rank", ranking)]
+    return [(endpoint, call(url, endpoint, data, source)) for endpoint, data in given]
 
 
 def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -73,7 +79,7 @@ def test_four_long_calls_keep_nobody_else_waiting(
 ) -> None:
     page, url = served
     first, second = (upload(url, path) for path in two_pictures)
-    events = long_calls(url, first)
+    events = [*long_calls(url, first, "127.0.0.2"), *long_calls(url, first, "127.0.0.3")]
     assert held.entered.acquire(timeout=MOST)
     kind, result = ask(url, "compare", [first, second, "a bird", "mini"])
     assert (kind, result["model"]) == ("complete", "mini")
@@ -89,13 +95,15 @@ def test_what_a_page_computes_long_keeps_no_comparison_waiting(
     page, url = served
     first, second = (upload(url, path) for path in two_pictures)
     gallery = [{"image": first, "caption": None}]
-    data = [gallery, LABELS, "{}", False, None, "en", None, "held", "", ""]
-    for number in range(4):
-        join(page, url, f"visitor-{number}", zero_shot_handlers.run, data)
-    assert held.entered.acquire(timeout=MOST)
-    compared(page, url, first, second)
-    kind, _ = ask(url, "compare", [first, second, "a bird", "mini"])
-    assert kind == "complete"
+    data = [gallery, LABELS, "{}", False, None, "en", None, None, "held", "", ""]
+    with ExitStack() as pages:
+        for number in range(4):
+            pages.enter_context(open_page(url, f"visitor-{number}"))
+            join(page, url, f"visitor-{number}", zero_shot_handlers.run, data)
+        assert held.entered.acquire(timeout=MOST)
+        compared(page, url, first, second)
+        kind, _ = ask(url, "compare", [first, second, "a bird", "mini"])
+        assert kind == "complete"
 
 
 def test_a_model_that_works_long_lets_a_comparison_in_between(
@@ -116,6 +124,9 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
     assert answer(url, "classify", event)[0] == "complete"
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "work"), [("classify", "classify_steps"), ("rank", "rank_passages")]
+)
 def test_work_ends_when_its_caller_has_gone(
     endpoint: str,
     work: str,
@@ -158,8 +169,8 @@ def test_work_ends_when_its_caller_has_gone(
     stream.close()
     connection.close()
     wait_until(lambda: not waiting.alive)
-    if endpoint == "rank":  # it does not wait for the step that runs, as a classification does
-        wait_until(lambda: event not in page._queue.event_ids_to_events)
+    # It does not wait for the step that runs.
+    wait_until(lambda: event not in page._queue.event_ids_to_events)
     held.gate.release()
     assert ended.wait(MOST)
     assert held.batches == 1
@@ -175,7 +186,8 @@ def test_nothing_goes_around_the_queue(served: tuple[gr.Blocks, str]) -> None:
         assert refused.value.code == 404
     assert ask(url, "models", [])[0] == "complete"
     assert Client(url, verbose=False).predict(api_name="/models")[0]["name"] == "mini"
-    assert page._queue.max_size == 1000
+    # Only what has no function of the server's is beside the queue.
+    assert all(fn.queue for fn in page.fns.values() if fn.fn is not None)
     groups = {fn.concurrency_id for fn in page.fns.values() if fn.api_visibility == "public"}
     assert groups == {"api", "api-long"}
 

@@ -23,8 +23,9 @@ from mmdemo.models.find import find_model
 from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
 from mmdemo.progress import Progress
 from mmdemo.published import COURSE, COURSE_TEXT
-from mmdemo.ui import app, course, model_views, similarity_handlers
+from mmdemo.ui import course, model_views, similarity_handlers
 from mmdemo.ui import similarity_views as views
+from mmdemo.ui.localise import preferred_language
 from mmdemo.ui.markup import error_message, percent_text
 from mmdemo.ui.similarity_handlers import Shown
 from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
@@ -321,7 +322,7 @@ def test_example_texts_are_in_a_language_that_the_model_reads() -> None:
 
 def test_language_follows_the_browser() -> None:
     def asking(value: str) -> str:
-        return app.preferred_language(gr.Request(headers={"accept-language": value}))
+        return preferred_language({"accept-language": value})
 
     assert [asking("zh-CN,zh;q=0.9"), asking("de"), asking("")] == ["zh", "en", "en"]
 

@@ -28,7 +28,7 @@ from mmdemo.ui.text import LANGUAGES, say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import prompt_effect
-from tests.held import MARK, MOST, HeldEncoder, offer_held
+from tests.held import MARK, MOST, HeldModel, offer_held
 
 BEE, BRIDGE = (FOLDER / name for name in ("bee.jpg", "bridge.jpg"))
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -202,7 +202,7 @@ def test_what_stays_beside_a_message_follows_the_language() -> None:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldEncoder]:
+def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldModel]:
     encoder = offer_held(monkeypatch, tmp_path)
     yield encoder
     encoder.gate.release(1000)  # nothing may wait on
@@ -216,7 +216,7 @@ def begun(labels: str, current: CurrentJob[Any]) -> Iterator[tuple[Any, ...]]:
     return handlers.run([str(BEE)], labels, SEVEN, False, 0, "en", Shown(), current, "held", "", "")
 
 
-def test_many_prompts_show_progress_first(held: HeldEncoder) -> None:
+def test_many_prompts_show_progress_first(held: HeldModel) -> None:
     steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), CurrentJob())
     # While it waits at the first step, there is nothing to say.
     assert all(value == gr.skip() for value in next(steps))
@@ -236,7 +236,7 @@ def test_many_prompts_show_progress_first(held: HeldEncoder) -> None:
     assert top.shown.results
 
 
-def test_stopping_and_superseding(held: HeldEncoder) -> None:
+def test_stopping_and_superseding(held: HeldModel) -> None:
     for supersede in (False, True):
         labels = ", ".join(f"{MARK} {n} {supersede}" for n in range(60))
         current: CurrentJob[Any] = CurrentJob()
@@ -259,7 +259,7 @@ def test_stopping_and_superseding(held: HeldEncoder) -> None:
     handlers.stop(CurrentJob())
 
 
-def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldEncoder) -> None:
+def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) -> None:
     """Also where nothing has superseded it before, as in requests that were written by hand."""
     current: CurrentJob[Any] = CurrentJob()
     older = begun(f"{MARK} older", current)
@@ -271,7 +271,7 @@ def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldEncoder) 
     assert Results(*end[: len(Results._fields)]).shown == gr.skip()
 
 
-def test_whoever_leaves_stops_the_work(held: HeldEncoder) -> None:
+def test_whoever_leaves_stops_the_work(held: HeldModel) -> None:
     current: CurrentJob[Any] = CurrentJob()
     steps = begun(", ".join(f"{MARK} {n}" for n in range(60)), current)
     next(steps)

@@ -253,13 +253,15 @@ class Pool:
             ]
         return {
             "models": models,
-            "waiting": sum(one.waiting for one in encoders),
-            "running": sum(one.running for one in encoders),
-            "memory_mb": {
-                "budget": round(memory.budget() / 1e6),
-                "weights": round(sum(one.nbytes for one in slots) / 1e6, 1),
-                "caches": round(self.store.nbytes / 1e6, 1),
-                "process": round(memory.resident() / 1e6),
+            "passes": {
+                "waiting": sum(one.waiting for one in encoders),
+                "running": sum(one.running for one in encoders),
+            },
+            "memory": {
+                "budget_mb": round(memory.budget() / 1e6, 1),
+                "weights_mb": round(sum(one.nbytes for one in slots) / 1e6, 1),
+                "caches_mb": round(self.store.nbytes / 1e6, 1),
+                "process_mb": round(memory.resident() / 1e6, 1),
             },
         }
 

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.routes import App
+from starlette.middleware import Middleware
 
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import FOLDER
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered
 from mmdemo.models.pool import load_encoder
-from mmdemo.settings import hub_ids_accepted, limits, paths_accepted
-from mmdemo.ui import api, downloads, sessions, similarity_tab, text_tab, zero_shot_tab
-from mmdemo.ui.events import QUIET
-from mmdemo.ui.localise import Localiser
+from mmdemo.settings import (
+    hub_ids_accepted,
+    limits,
+    log_level,
+    passwords,
+    paths_accepted,
+    proxies,
+)
+from mmdemo.ui import api, downloads, health, similarity_tab, text_tab, zero_shot_tab
+from mmdemo.ui.callers import Callers, Streams
+from mmdemo.ui.events import QUIET, THREADS
+from mmdemo.ui.line import Line, line_of
+from mmdemo.ui.localise import Localiser, preferred_language
 from mmdemo.ui.model_handlers import suitable
-from mmdemo.ui.text import LANGUAGES, TEXT, Language, say
+from mmdemo.ui.sessions import Sessions
+from mmdemo.ui.text import LANGUAGES, TEXT, say
 from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)
@@ -28,7 +43,7 @@ log = logging.getLogger(__name__)
 # an upload must not lose it.
 _DELETE_CACHE = (3600, 86400)
 
-_MOST_WAITING = 1000  # events
+_TRUSTED_BY_UVICORN = "FORWARDED_ALLOW_IPS"
 
 # Figures follow the window by themselves, but not a column that becomes narrower beside another.
 _FIT_FIGURES = """() => {
@@ -70,7 +85,7 @@ def build() -> gr.Blocks:
 
         # By the visitor's hand alone: at the opening, one answer brings all that depends on it.
         def opened(request: gr.Request, *values: Any) -> list[Any]:
-            spoken = preferred_language(request)
+            spoken = preferred_language(request.headers)
             return [spoken, *localiser.open(*values, spoken)]
 
         page.load(
@@ -104,12 +119,6 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> None:
             localiser.add(tab, label=key)
 
 
-def preferred_language(request: gr.Request) -> Language:
-    """Return Chinese for a browser that asks for it first, else English."""
-    wanted = request.headers.get("accept-language", "")
-    return "zh" if wanted.lower().startswith("zh") else "en"
-
-
 def launch() -> None:
     """Build the page and serve it until interrupted; the address is printed.
 
@@ -117,8 +126,9 @@ def launch() -> None:
         SettingError: a variable of the environment has a value that makes no sense.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for accepted in (paths_accepted, hub_ids_accepted):
-        accepted()  # so that a slip of the pen is told now, and not at somebody's first click
+    logging.getLogger("mmdemo").setLevel(log_level())
+    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords):
+        setting()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
@@ -133,24 +143,55 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
         wait: until it is interrupted. Without it, threads of this process serve the page until
             `page.close()`; so the tests get what users get.
     """
-    # `/run` would be a way around the queue. That this is full nobody should ever read: it counts
-    # the events of all visitors together, so it stands far above what an audience makes.
-    page.queue(api_open=False, max_size=_MOST_WAITING)
-    _, address, _ = page.launch(
-        theme=theme(),
-        css_paths=STYLE_SHEET,
-        show_error=False,  # our own sentences are shown nevertheless, and nothing else is
-        ssr_mode=False,
-        pwa=False,
-        share=False,
-        max_file_size=f"{limits().upload_mb}mb",
-        footer_links=["api"],
-        allowed_paths=[str(FOLDER)],
-        run_history=False,
-        app_kwargs={"lifespan": sessions.lifespan},
-        prevent_thread_lock=not wait,
-    )
+    page.queue(api_open=False)  # `/run` would be a way around the line
+    page._queue = Line(page, Callers())
+    with _forwarded_headers_ignored():
+        _, address, _ = page.launch(
+            theme=theme(),
+            css_paths=STYLE_SHEET,
+            show_error=False,  # our own sentences are shown nevertheless, and nothing else is
+            ssr_mode=False,
+            pwa=False,
+            share=False,
+            max_file_size=f"{limits().upload_mb}mb",
+            footer_links=["api"],
+            allowed_paths=[str(FOLDER)],
+            run_history=False,
+            app_kwargs={"lifespan": _lifespan, "middleware": [Middleware(Streams, page=page)]},
+            auth=passwords() or None,
+            max_threads=THREADS,
+            prevent_thread_lock=not wait,
+        )
     return address.rstrip("/")
+
+
+@asynccontextmanager
+async def _lifespan(app: App) -> AsyncIterator[None]:
+    """Put what is ours in gradio's place before the first request."""
+    page = app.get_blocks()
+    kept = Sessions(line_of(page).callers)
+    kept.set_blocks(page)
+    app.state_holder = kept
+    health.add(app)
+    yield
+
+
+@contextmanager
+def _forwarded_headers_ignored() -> Iterator[None]:
+    """Have the server report who is at the other end of a connection, whatever a header says.
+
+    uvicorn, unasked, believes the headers of whatever connects from this machine, and gradio hands
+    it nothing but this variable. Whose headers count is for `callers.address_of` to say.
+    """
+    before = os.environ.get(_TRUSTED_BY_UVICORN)
+    os.environ[_TRUSTED_BY_UVICORN] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_TRUSTED_BY_UVICORN]
+        else:
+            os.environ[_TRUSTED_BY_UVICORN] = before
 
 
 def _warm_up() -> None:

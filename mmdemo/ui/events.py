@@ -9,15 +9,28 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 # What runs at once, in groups, so that no kind of work keeps another waiting. A group is as large
 # as its first event says, so each has its limit here.
+#
+# Whose turn it is to use a model is decided at the model, one batch at a time, and there alone: a
+# group that is full would put a comparison behind others before anybody has looked how long each
+# takes. So the groups are as wide as a full audience. What stands in them mostly waits, and that
+# costs a thread each.
 
-SHORT: dict[str, Any] = {"concurrency_id": "short", "concurrency_limit": 4}
+SHORT: dict[str, Any] = {"concurrency_id": "short", "concurrency_limit": 32}
 """For the page's comparisons, and whatever else a visitor waits a moment for."""
 
-LONG: dict[str, Any] = {"concurrency_id": "long", "concurrency_limit": 4}
+LONG: dict[str, Any] = {"concurrency_id": "long", "concurrency_limit": 24}
 """For the page's classifications and rankings: a minute or more, on a large model."""
 
-API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 4}
+API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 16}
 """For the endpoints that answer in a moment."""
 
-API_LONG: dict[str, Any] = {"concurrency_id": "api-long", "concurrency_limit": 2}
-"""For the endpoints that classify and rank. Fewer: programs ask without a pause, people do not."""
+API_LONG: dict[str, Any] = {"concurrency_id": "api-long", "concurrency_limit": 16}
+"""For the endpoints that classify and rank."""
+
+OTHERS = 8
+"""Of each handler that names no group, such as one that opens an upload: gradio runs one at a time
+of each, for all visitors together, where nothing else is said."""
+
+THREADS = 128
+"""More than all groups hold together. With fewer, those that wait for a model would be all there
+are, and nothing that needs no model could be answered. `launch` takes it too."""

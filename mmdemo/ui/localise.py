@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -153,3 +153,9 @@ def _filled(language: Language, pattern: str) -> str:
         if "{" + key + "}" in pattern:
             pattern = pattern.replace("{" + key + "}", say(language, key))
     return pattern
+
+
+def preferred_language(headers: Mapping[str, str]) -> Language:
+    """Return Chinese for a browser that asks for it first, else English."""
+    wanted = headers.get("accept-language", "")
+    return "zh" if wanted.lower().startswith("zh") else "en"
