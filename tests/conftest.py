@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from mmdemo.__main__ import main
 from mmdemo.examples import FOLDER, examples
 from mmdemo.models.encoder import Encoder
 from tests.apps import ROOT, App, environment, serving
+
+if TYPE_CHECKING:  # it needs gradio, which takes seconds to import
+    from tests.held import HeldModel
 
 TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
@@ -126,6 +130,33 @@ def started_command() -> Command:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldModel]:
+    """Put a model on offer that stands still until it is told to go on: see `tests/held.py`."""
+    from tests.held import offer_held
+
+    encoder = offer_held(monkeypatch, tmp_path)
+    yield encoder
+    encoder.gate.release(100_000)  # nothing may wait on
+
+
+@pytest.fixture
+def served(held: HeldModel, tmp_path: Path) -> Iterator[App]:
+    """Serve a page with that model, and visit it."""
+    with visited_with(held, tmp_path) as app:
+        yield app
+
+
+@contextmanager
+def visited_with(held: HeldModel, folder: Path, **settings: str) -> Iterator[App]:
+    """Serve a page with that model and some settings, and visit it."""
+    with serving(folder, **settings) as app, app.visited():
+        try:
+            yield app
+        finally:
+            held.gate.release(100_000)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import http.client
 import os
 import threading
 import urllib.error
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,10 +16,9 @@ import gradio as gr
 import pytest
 from gradio_client import Client
 
-from mmdemo.models.encoder import Encoder
 from mmdemo.ui import api, similarity_handlers, text_handlers, zero_shot_handlers
 from mmdemo.ui.similarity_handlers import Results
-from tests.apps import serving
+from tests.apps import App
 from tests.held import (
     MARK,
     MOST,
@@ -30,7 +28,6 @@ from tests.held import (
     call,
     fire,
     join,
-    offer_held,
     open_page,
     post,
     upload,
@@ -39,20 +36,6 @@ from tests.waiting import wait_until
 
 LABELS = "\n".join(f"{MARK} {number}" for number in range(1000))
 PASSAGES = "\n".join(f"{MARK} {number}" for number in range(50))
-
-
-@pytest.fixture
-def held(mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldModel]:
-    encoder = offer_held(monkeypatch, tmp_path)
-    yield encoder
-    encoder.gate.release(100_000)  # nothing may wait on
-
-
-@pytest.fixture
-def served(held: HeldModel, tmp_path: Path) -> Iterator[tuple[gr.Blocks, str]]:
-    with serving(tmp_path) as app, app.visited():
-        yield app.page, app.address
-        held.gate.release(100_000)
 
 
 def classification(picture: dict[str, Any]) -> list[Any]:
@@ -75,9 +58,9 @@ def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str,
 
 
 def test_four_long_calls_keep_nobody_else_waiting(
-    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: App, two_pictures: tuple[Path, Path]
 ) -> None:
-    page, url = served
+    page, url = served.page, served.address
     first, second = (upload(url, path) for path in two_pictures)
     events = [*long_calls(url, first, "127.0.0.2"), *long_calls(url, first, "127.0.0.3")]
     assert held.entered.acquire(timeout=MOST)
@@ -89,10 +72,10 @@ def test_four_long_calls_keep_nobody_else_waiting(
 
 
 def test_what_a_page_computes_long_keeps_no_comparison_waiting(
-    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: App, two_pictures: tuple[Path, Path]
 ) -> None:
     """Four visitors classify on the page; a fifth compares."""
-    page, url = served
+    page, url = served.page, served.address
     first, second = (upload(url, path) for path in two_pictures)
     gallery = [{"image": first, "caption": None}]
     data = [gallery, LABELS, "{}", False, None, "en", None, None, "held", "", ""]
@@ -107,10 +90,10 @@ def test_what_a_page_computes_long_keeps_no_comparison_waiting(
 
 
 def test_a_model_that_works_long_lets_a_comparison_in_between(
-    held: HeldModel, served: tuple[gr.Blocks, str], two_pictures: tuple[Path, Path]
+    held: HeldModel, served: App, two_pictures: tuple[Path, Path]
 ) -> None:
     """One model, many prompts: between two steps of a classification, a comparison gets in."""
-    _, url = served
+    url = served.address
     first, second = (upload(url, path) for path in two_pictures)
     event = call(url, "classify", [[first], LABELS, "openai-7", False, "held"])
     assert held.entered.acquire(timeout=MOST)
@@ -131,11 +114,11 @@ def test_work_ends_when_its_caller_has_gone(
     endpoint: str,
     work: str,
     held: HeldModel,
-    served: tuple[gr.Blocks, str],
+    served: App,
     two_pictures: tuple[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    page, url = served
+    page, url = served.page, served.address
     ended = threading.Event()
     original = getattr(api, work)
 
@@ -178,8 +161,8 @@ def test_work_ends_when_its_caller_has_gone(
     assert ask(url, "rank", ["a query", "one\ntwo", "held", 1, 1, 1])[0] == "complete"
 
 
-def test_nothing_goes_around_the_queue(served: tuple[gr.Blocks, str]) -> None:
-    page, url = served
+def test_nothing_goes_around_the_queue(served: App) -> None:
+    page, url = served.page, served.address
     for way in ("run", "api"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             post(f"{url}/gradio_api/{way}/models", {"data": []})
@@ -199,9 +182,9 @@ def memory() -> float:
 
 
 def test_a_call_leaves_nothing_and_a_page_keeps_its_results(
-    served: tuple[gr.Blocks, str],
+    served: App,
 ) -> None:
-    page, url = served
+    page, url = served.page, served.address
     given = ["a query", "one\ntwo", False, "held", 1, 1, 1, "en", None, None]
     fire(page, url, "a-page", text_handlers.run, given)
     with ThreadPoolExecutor(4) as pool:

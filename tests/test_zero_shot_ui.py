@@ -28,7 +28,7 @@ from mmdemo.ui.text import LANGUAGES, say
 from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import prompt_effect
-from tests.held import MARK, MOST, HeldModel, offer_held
+from tests.held import MARK, MOST, HeldModel
 
 BEE, BRIDGE = (FOLDER / name for name in ("bee.jpg", "bridge.jpg"))
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -199,13 +199,6 @@ def test_what_stays_beside_a_message_follows_the_language() -> None:
     assert say("zh", "zs_prompts_caption", number=2) in heading
     [again] = run(language="zh", labels="", before=bad[len(Results._fields) - 1])
     assert all(update == gr.skip() for update in again[first:])
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HeldModel]:
-    encoder = offer_held(monkeypatch, tmp_path)
-    yield encoder
-    encoder.gate.release(1000)  # nothing may wait on
 
 
 SEVEN = "\n".join(TEMPLATE_SETS["openai-7"].templates)
