@@ -58,6 +58,10 @@ class SettingError(MMDemoError):
 class StoppedError(MMDemoError):
     """Work that ended because nobody wants its result any more."""
 
+    def __init__(self, message: str = "Stopped.", code: str = "stopped", **values: object) -> None:
+        """Make an error."""
+        super().__init__(message, code, **values)
+
 
 def checked_signs(text: str) -> str:
     """Return a text if it is made of signs alone: half of one can be neither read nor sent on.

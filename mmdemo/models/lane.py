@@ -192,7 +192,7 @@ class Lane:
         try:
             while not request.done.wait(_LOOK):
                 if stop():
-                    raise StoppedError("Stopped.")
+                    raise StoppedError
         except BaseException:  # Ctrl+C too
             with self._changed:
                 if request in self._queue:

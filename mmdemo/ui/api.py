@@ -22,6 +22,7 @@ from mmdemo.errors import BusyError, MMDemoError, ModelError, checked_signs
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.models.find import model_rows
+from mmdemo.models.lane import Priority
 from mmdemo.prompts import TEMPLATE_SETS, split_templates
 from mmdemo.settings import limits
 from mmdemo.text_retrieval import rank_passages
@@ -31,6 +32,7 @@ from mmdemo.ui.events import API, API_LONG
 from mmdemo.ui.inputs import FilesInput, PictureInput, Upload, template_of
 from mmdemo.ui.jobs import Job, Progress, Work
 from mmdemo.ui.journal import note_error
+from mmdemo.ui.line import unheard
 from mmdemo.ui.markup import in_field
 from mmdemo.ui.model_handlers import Needs, loaded
 from mmdemo.ui.text import say
@@ -193,7 +195,7 @@ def compare_endpoint(
         raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
     first = _opened(image1, "image1_label")
     second = _opened(image2, "image2_label")
-    return compare(loaded(model, "en"), first, second, text).to_dict()
+    return compare(loaded(model, "en", Priority.CALL, unheard()), first, second, text).to_dict()
 
 
 def _opened(source: Upload, key: str) -> Image.Image:
@@ -233,7 +235,7 @@ def classify_endpoint(
     chosen = templates if templates in TEMPLATE_SETS else split_templates(templates)
 
     def work(progress: Progress) -> dict[str, Any]:
-        encoder = loaded(model, "en")
+        encoder = loaded(model, "en", Priority.ENDPOINT, progress.unwanted)
         start(encoder)
         if reject and encoder.activation == "softmax" and background(encoder) is None:
             raise ModelError(
@@ -272,8 +274,9 @@ def rank_endpoint(
     texts = split_typed(passages, whole=False)
 
     def work(progress: Progress) -> dict[str, Any]:
+        encoder = loaded(model, "en", Priority.ENDPOINT, progress.unwanted)
         ranking = rank_passages(
-            loaded(model, "en"), query, texts, progress=lambda share: progress(share, "passages")
+            encoder, query, texts, progress=lambda share: progress(share, "passages")
         )
         return ranking.to_dict(weights_of(dense, sparse, multi_vector))
 

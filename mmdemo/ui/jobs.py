@@ -8,20 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from mmdemo.errors import MMDemoError
-from mmdemo.ui import journal
+from mmdemo.errors import StoppedError
 
 Result = TypeVar("Result")
 
 _PATIENCE = 60.0  # seconds without anybody asking
-
-
-class StoppedError(MMDemoError):
-    """Work that ended because nobody wants its result any more."""
-
-    def __init__(self, message: str = "Stopped.") -> None:
-        """Make an error."""
-        super().__init__(message, journal.STOPPED)
 
 
 class Progress(Protocol):

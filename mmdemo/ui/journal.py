@@ -16,6 +16,7 @@ from functools import partial
 from gradio.block_function import BlockFunction
 
 from mmdemo.errors import MMDemoError
+from mmdemo.models.encoder import Encoder
 
 log = logging.getLogger("mmdemo.requests")
 
@@ -34,10 +35,12 @@ class Record:
 
     Attributes:
         models: the names of those that it used.
+        encoders: its views of them, which know how long it waited for its turns.
         outcome: `ok`, `stopped`, `failed`, or the code of the first error that its caller read.
     """
 
     models: list[str] = field(default_factory=list)
+    encoders: list[Encoder] = field(default_factory=list)
     outcome: str = OK
 
 
@@ -50,7 +53,7 @@ def recorded(fn: BlockFunction, waited: float) -> Iterator[Record]:
 
     Args:
         fn: what was asked for.
-        waited: seconds that it stood in the line.
+        waited: seconds that it stood in the line; those at the models are added.
     """
     record, start = Record(), time.monotonic()
     before = _current.set(record)
@@ -58,6 +61,7 @@ def recorded(fn: BlockFunction, waited: float) -> Iterator[Record]:
         yield record
     finally:
         _current.reset(before)
+        waited += sum(encoder.waited for encoder in record.encoders)
         write(fn, record, waited, time.monotonic() - start)
 
 
@@ -86,6 +90,12 @@ def note_model(name: str) -> None:
     """Note a model that the request uses."""
     if (record := _current.get()) is not None:
         record.models.append(name)
+
+
+def note_encoder(encoder: Encoder) -> None:
+    """Note a view of a model that the request works with."""
+    if (record := _current.get()) is not None:
+        record.encoders.append(encoder)
 
 
 def note_error(error: Exception) -> None:

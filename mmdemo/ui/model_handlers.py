@@ -13,11 +13,12 @@ from mmdemo.errors import MMDemoError, ModelError
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered, unavailable
+from mmdemo.models.lane import Priority, Stop
 from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui import downloads, model_views
-from mmdemo.ui.journal import note_model
+from mmdemo.ui.journal import note_encoder, note_model
 from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 
@@ -160,8 +161,19 @@ def _refused(
     )
 
 
-def loaded(model: str | None, language: Language) -> Encoder:
+def loaded(
+    model: str | None,
+    language: Language,
+    priority: Priority = Priority.TYPING,
+    stop: Stop | None = None,
+) -> Encoder:
     """Return the encoder; nothing is fetched, because everybody else would wait for it.
+
+    Args:
+        model: its name, or what was typed.
+        language: of what is said where it cannot be had.
+        priority: what goes first where several wait for the model.
+        stop: says whether the result is not wanted any more.
 
     Raises:
         ModelError: the model is not on offer, or not on this machine yet.
@@ -170,7 +182,9 @@ def loaded(model: str | None, language: Language) -> Encoder:
     if not on_this_machine(spec):
         raise ModelError(say(language, "not_here", title=spec.title), "not_here")
     note_model(spec.name)
-    return load_encoder(spec)
+    encoder = load_encoder(spec).at(priority, stop)
+    note_encoder(encoder)
+    return encoder
 
 
 def watching(weights: Weights | ModelSpec) -> Any:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from mmdemo.background import background, measuring, start
-from mmdemo.errors import MMDemoError
+from mmdemo.errors import MMDemoError, StoppedError
 from mmdemo.examples import ranking_examples
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
+from mmdemo.models.lane import Priority
 from mmdemo.passages import (
     checked_document,
     open_document,
@@ -27,7 +28,7 @@ from mmdemo.similarity import order
 from mmdemo.text_retrieval import Explanation, Ranking, Weights, explain, rank_passages
 from mmdemo.ui import text_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.jobs import CurrentJob, Job, Progress, StoppedError, Work
+from mmdemo.ui.jobs import CurrentJob, Job, Progress, Work
 from mmdemo.ui.journal import note_error
 from mmdemo.ui.markup import error_message, unforeseen
 from mmdemo.ui.markup import message as message_box
@@ -130,7 +131,7 @@ def _work(
     """Return what a job does: load the model, rank, and explain the passage that comes first."""
 
     def work(progress: Progress) -> Answer:
-        encoder = loaded(model, language)
+        encoder = loaded(model, language, Priority.PAGE, progress.unwanted)
         ranking = rank_passages(encoder, query, passages, progress=progress)
         picked = order(ranking.hybrid(weights))[0]
         why = _explained(encoder, ranking, picked)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.background import background, start
-from mmdemo.errors import MMDemoError, ModelError
+from mmdemo.errors import MMDemoError, ModelError, StoppedError
 from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
+from mmdemo.models.lane import Priority
 from mmdemo.prompts import (
     LABEL_SETS,
     TEMPLATE_SETS,
@@ -31,7 +32,7 @@ from mmdemo.settings import limits
 from mmdemo.similarity import cosine
 from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
-from mmdemo.ui.jobs import CurrentJob, Job, Progress, StoppedError
+from mmdemo.ui.jobs import CurrentJob, Job, Progress
 from mmdemo.ui.journal import note_error
 from mmdemo.ui.markup import error_message, in_field, note_sentence, unforeseen
 from mmdemo.ui.markup import message as message_box
@@ -282,7 +283,7 @@ def _ended() -> Results:
 def _outcome(name: str, task: Task) -> Outcome:
     """Classify with one model. A model that cannot do it does not stop the others."""
     try:
-        encoder = loaded(name, task.language)
+        encoder = loaded(name, task.language, Priority.PAGE, task.progress.unwanted)
         return Outcome(name, encoder, _classify(name, encoder, task), "")
     except ModelError as error:
         return Outcome(name, None, None, error_message(error, task.language))
