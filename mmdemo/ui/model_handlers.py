@@ -9,7 +9,7 @@ import gradio as gr
 
 from mmdemo.background import Weights, measuring
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.errors import MMDemoError, ModelError
+from mmdemo.errors import DownloadError, MMDemoError, ModelError
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered, unavailable
@@ -62,7 +62,11 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     if running is not None and running.running:
         running.stop()
     elif not on_this_machine(spec):
-        downloads.start(spec)
+        try:
+            downloads.start(spec)
+        except DownloadError as error:
+            said = gr.update(value=model_views.refusal(error, language), visible=True)
+            return show(model, language, needs=needs, optional=optional)._replace(download=said)
     return show(model, language, needs=needs, optional=optional)
 
 

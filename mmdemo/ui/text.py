@@ -773,6 +773,9 @@ ERRORS_ZH: dict[str, str] = {
     "请检查 HF_ENDPOINT 与 HF_HOME。",
     "disk_full": "{name} 还需要模型缓存所在磁盘的 {needed}，而可用空间只有 {free}。"
     "请清理空间，或把 HF_HOME 设为更大磁盘上的文件夹。",
+    "downloads_many": "已有 {limit} 个下载在进行，这是同时的上限。请等其中一个结束后再开始。",
+    "download_large": "{name} 需要 {size} 的磁盘空间，访问者最多可下载 {limit} 的模型。"
+    "请选择更小的模型。运行本页面的人可把它写入 MMDEMO_MODELS，或调高 MMDEMO_LIMITS_DOWNLOAD_MB。",
     "arrived_damaged": "{file} 传输时损坏，已删除。请重新下载。",
     "download_stopped": "下载已停止。已下载的部分会保留，重新开始即可继续。",
     "download_failed": "下载失败，原因见日志。",

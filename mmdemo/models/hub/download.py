@@ -23,19 +23,22 @@ from mmdemo.progress import Meter, Report
 _ATTEMPTS = 4  # in a row without a single byte: half a minute
 
 
-def fetch(wanted: Plan, report: Report, stop: threading.Event | None = None) -> None:
+def fetch(
+    wanted: Plan, report: Report, stop: threading.Event | None = None, *, reserve: int = 0
+) -> None:
     """Fetch what a plan lists into the hub's cache.
 
     Args:
         wanted: from `plan`.
         report: called a few times a second.
         stop: set it from another thread to stop soon; what has arrived is kept.
+        reserve: bytes of the disk that are not for it.
 
     Raises:
         DownloadError: the disk is too small, the connection broke for good, or it was stopped.
     """
     stop = stop or threading.Event()
-    _check_disk(wanted)
+    _check_disk(wanted, reserve)
     meter = Meter(wanted.here, wanted.total, report)
     for file in wanted.files:
         with explained(wanted.name, file.place.host, wanted):
@@ -154,10 +157,10 @@ def _check_stop(stop: threading.Event) -> None:
         )
 
 
-def _check_disk(wanted: Plan) -> None:
+def _check_disk(wanted: Plan, reserve: int) -> None:
     needed = wanted.total - wanted.here
     for file in wanted.files[:1]:
         disk = next(parent for parent in file.blob.parents if parent.is_dir())
-        free = shutil.disk_usage(disk).free
+        free = max(shutil.disk_usage(disk).free - reserve, 0)
         if free < needed:
             raise disk_full(wanted.name, needed, free)

@@ -112,7 +112,7 @@ def disk_full(name: str, needed: int, free: int) -> DownloadError:
     """Return the error for a disk that is too small; both sizes in bytes."""
     needs, has = size_text(needed), size_text(free)
     return DownloadError(
-        f"{name} needs {needs} more on the disk of the model cache, where {has} are free. "
+        f"{name} needs {needs} more on the disk of the model cache, where {has} can be taken. "
         "Free some space, or set HF_HOME to a folder on a larger disk.",
         "disk_full",
         name=name,
