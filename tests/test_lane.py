@@ -197,3 +197,28 @@ def test_the_worker_never_waits_for_itself() -> None:
     with pytest.raises(RuntimeError, match="must not ask"):
         lane.do(Step(asks, 10, joins=True), None, ["one"])
     assert lane.do(quick, None, ["next"]).results == ["next"]
+
+
+def test_the_next_part_of_a_request_comes_before_what_is_less_urgent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mmdemo.models.lane._NEXT", MOST)  # however slow the machine is
+    lane, gate = Lane("test"), Gate()
+
+    def in_two_parts() -> None:
+        lane.do(gate.step, None, ["first part"], more=True)
+        lane.do(gate.step, None, ["second part"])
+
+    with ThreadPoolExecutor(3) as threads:
+        held = threads.submit(lambda: lane.do(gate.step, None, ["held"]))
+        assert gate.entered.acquire(timeout=MOST)
+        long = threads.submit(
+            lambda: lane.do(gate.step, None, ["long"], priority=Priority.ENDPOINT)
+        )
+        wait_until(lambda: lane.waiting == 1)
+        both = threads.submit(in_two_parts)
+        wait_until(lambda: lane.waiting == 2)
+        gate.open.release()
+        for one in (held, long, both):
+            one.result(MOST)
+    assert gate.ran == [["held"], ["first part"], ["second part"], ["long"]]

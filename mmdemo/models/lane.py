@@ -28,6 +28,7 @@ STEP = 0.08
 (Miller 1968, "Response time in man-computer conversational transactions")."""
 
 _TURN = 4  # of so many steps, one goes to whoever has waited longest
+_NEXT = 0.005  # seconds that the next part of a request may take to come
 _LINGER = 5.0  # seconds without work after which the worker ends
 _LOOK = 0.1  # seconds between two looks at whether a result is still wanted
 
@@ -104,6 +105,7 @@ class Request(Generic[T]):
         longest: float,
         priority: Priority,
         stop: Stop,
+        more: bool,
     ) -> None:
         """Make one; `Lane.do` says what of."""
         self.step = step
@@ -112,6 +114,7 @@ class Request(Generic[T]):
         self.longest = longest
         self.priority = priority
         self.stop = stop
+        self.more = more
         self.done = threading.Event()
         self.results: Sequence[T] = ()
         self.error: BaseException | None = None
@@ -140,6 +143,7 @@ class Lane:
         self._worker: threading.Thread | None = None
         self._running = 0
         self._turn = 0
+        self._expected: Priority | None = None  # of what follows the request that ran
 
     @property
     def waiting(self) -> int:
@@ -160,6 +164,7 @@ class Lane:
         longest: float = 1.0,
         priority: Priority = Priority.CALL,
         stop: Stop = lambda: False,
+        more: bool = False,
     ) -> Request[T]:
         """Have items go through a step, and wait for it.
 
@@ -171,6 +176,7 @@ class Lane:
             priority: what goes first.
             stop: says whether nobody wants the result any more; a request that still waits leaves
                 the queue then.
+            more: the next part of the same follows at once: nothing less urgent gets in between.
 
         Returns:
             The request with its results.
@@ -180,7 +186,7 @@ class Lane:
             RuntimeError: asked for by the worker itself, which would wait for its own end.
             Exception: whatever the step raises.
         """
-        request = Request(step, model, items, longest, priority, stop)
+        request = Request(step, model, items, longest, priority, stop, more)
         with self._changed:
             if self._worker is threading.current_thread():
                 raise RuntimeError("What is told how far a pass is must not ask for another.")
@@ -210,13 +216,20 @@ class Lane:
     def _next(self) -> bool:
         """Run what is next; False where nothing comes any more."""
         with self._changed:
+            if self._expected is not None and not self._came(self._expected):
+                self._changed.wait_for(lambda: self._came(self._expected), _NEXT)
+            self._expected = None
             while not self._queue:
                 if not self._changed.wait(_LINGER) and not self._queue:
                     self._worker = None
                     return False
             chosen = self._take()
+            self._expected = chosen[0].priority if chosen and chosen[0].more else None
         self._run(chosen)
         return True
+
+    def _came(self, priority: Priority | None) -> bool:
+        return any(priority is not None and one.priority <= priority for one in self._queue)
 
     def _take(self, than: Priority | None = None) -> list[Request[Any]]:
         """Take the next request out of the queue, with those that may run beside it.

@@ -108,12 +108,11 @@ class Passes:
         ready = self._ready(model, wanted, features)
         lengths = [model.length(one.content) for one in ready]
         rows: dict[bytes, Features] = {}
-        for chosen in by_length(
-            lengths, lambda: self._vectors.fits, least=_SMALL_BATCH, waste=_WASTE
-        ):
+        parts = by_length(lengths, lambda: self._vectors.fits, least=_SMALL_BATCH, waste=_WASTE)
+        for chosen, more in _and_whether_more(parts):
             batch = [ready[place] for place in chosen]
             sizes = [lengths[place] for place in chosen]
-            done = self._do(self._vectors, model, batch, max(sizes), terms)
+            done = self._do(self._vectors, model, batch, max(sizes), terms, more=more)
             for one, size in zip(batch, sizes, strict=True):
                 add(timings, one.content.modality, done.took * size / sum(sizes))
             rows.update(zip((one.digest for one in batch), done.results, strict=True))
@@ -143,7 +142,8 @@ class Passes:
         def fits() -> float:
             return self._encodings.fits
 
-        for chosen in by_length(lengths, fits, least=_SMALL_BATCH, waste=_WASTE):
+        parts = by_length(lengths, fits, least=_SMALL_BATCH, waste=_WASTE)
+        for chosen, more in _and_whether_more(parts):
             size = sum(lengths[place] for place in chosen)
 
             def told(share: float, done: int = done, size: int = size) -> None:
@@ -160,7 +160,7 @@ class Passes:
             fresh: dict[bytes, TextEncoding] = {}
             if todo:
                 longest = max(len(one.content) for one in todo)
-                request = self._do(self._encodings, model, todo, longest, terms)
+                request = self._do(self._encodings, model, todo, longest, terms, more=more)
                 add(timings, "text", request.took)
                 fresh = dict(zip((one.digest for one in todo), request.results, strict=True))
             yield from ((place, kept or fresh[digest]) for place, (digest, kept) in found.items())
@@ -183,19 +183,33 @@ class Passes:
                 for text, row in zip(missing, rows, strict=True)
             ]
             lengths = [model.length(one.content) for one in ready]
-            for chosen in by_length(lengths, lambda: self._matches.fits):
+            parts = by_length(lengths, lambda: self._matches.fits)
+            for chosen, more in _and_whether_more(parts):
                 batch = [ready[place] for place in chosen]
                 longest = max(lengths[place] for place in chosen)
-                request = self._do(self._matches, model, batch, longest, terms)
+                request = self._do(self._matches, model, batch, longest, terms, more=more)
                 some = [missing[place] for place in chosen]
                 found.update(zip(some, request.results, strict=True))
         return [float(found[text][0]) for text in texts]
 
     def _do(
-        self, step: Step[T], model: Model, items: Sequence[Any], longest: float, terms: Terms
+        self,
+        step: Step[T],
+        model: Model,
+        items: Sequence[Any],
+        longest: float,
+        terms: Terms,
+        *,
+        more: bool = False,
     ) -> Request[T]:
         done = self.lane.do(
-            step, model, items, longest=longest, priority=terms.priority, stop=terms.stop
+            step,
+            model,
+            items,
+            longest=longest,
+            priority=terms.priority,
+            stop=terms.stop,
+            more=more,
         )
         terms.waited += done.waited
         return done
@@ -214,7 +228,7 @@ class Passes:
             for picture in some:
                 batch.append(_Ready(picture.digest, model.read_picture(picture.open())))
                 picture.close()  # before the next one is opened
-            done = self._do(self._features, model, batch, 1.0, terms)
+            done = self._do(self._features, model, batch, 1.0, terms, more=True)
             add(timings, "image", done.took)
             found.update(zip((one.digest for one in batch), done.results, strict=True))
         return found
@@ -292,6 +306,16 @@ class Passes:
                 found[digest] = value
                 self.keep(kind, digest, value)
         return [found[one.digest] for one in items]
+
+
+def _and_whether_more(parts: Iterator[T]) -> Iterator[tuple[T, bool]]:
+    """Yield each of several parts, and whether another one follows."""
+    for part in parts:
+        following = next(parts, None)
+        while following is not None:
+            yield part, True
+            part, following = following, next(parts, None)
+        yield part, False
 
 
 def _finished(read: TextEncoding) -> TextEncoding:
