@@ -25,7 +25,7 @@ from starlette import requests
 from mmdemo.settings import Network, proxies
 from mmdemo.ui import events, similarity_handlers, text_handlers, zero_shot_handlers
 from mmdemo.ui.callers import Callers, address_of
-from mmdemo.ui.line import _Messages, line_of
+from mmdemo.ui.line import _Messages, line_of, unheard
 from mmdemo.ui.sessions import KEPT, MOST_KEPT, Sessions
 from tests.apps import App
 from tests.conftest import visited_with
@@ -292,6 +292,28 @@ def test_a_page_that_only_lost_its_heartbeat_gets_its_answer(held: HeldModel, se
         assert read.result(MOST)[0]["success"]
 
 
+def test_work_can_ask_whether_anybody_waits_for_it(
+    served: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def rows() -> list[Any]:
+        alone = unheard()
+        assert not alone()
+        asked.set()
+        while not alone():
+            assert not left.wait(0.001)
+        left.set()
+        return []
+
+    monkeypatch.setattr("mmdemo.ui.api.model_rows", rows)
+    event = call(served.address, "models", [])
+    assert asked.wait(MOST)
+    with closing(read_and_leave(served.address, event)):
+        assert left.wait(MOST)
+    assert unheard()() is False  # where no request runs
+
+
 def test_an_endpoints_job_has_its_seconds(held: HeldModel, tmp_path: Path) -> None:
     with visited_with(held, tmp_path, MMDEMO_LIMITS_SECONDS="1") as app:
         kind, told = ask(app.address, "rank", RANKING)
@@ -350,11 +372,13 @@ def test_of_sessions_without_a_page_the_last_ones_are_kept(sessions: Sessions) -
         assert sessions["open"]
         for number in range(MOST_KEPT + 2):
             assert sessions[str(number)]
-        assert sessions["0"]
+            assert len(sessions.session_data) <= MOST_KEPT + 1
+        assert sessions["2"]
+        assert sessions["new"]
         found = kept(sessions, 1.0)
         assert len(found) == MOST_KEPT + 1
-        assert {"open", "0", "3"} <= found
-        assert not {"1", "2"} & found
+        assert {"open", "2", "4", "new"} <= found
+        assert not {"0", "1", "3"} & found
 
 
 def test_what_an_open_page_is_yet_to_read_is_never_pushed_out() -> None:
@@ -413,6 +437,7 @@ def test_a_line_a_request_is_logged_and_nothing_that_it_holds(
     ask(url, "rank", ["private", "one\ntwo", "mini", 1, 1, 1])
     on_page = [first, second, "private" * 10_000, "", "mini", "zh", None, "", ""]
     fire(page, url, "a-page", similarity_handlers.run, on_page)
+    fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, None, "en"])  # no task
     begun = [call(url, "rank", RANKING) for _ in range(2)]
     refused(url, "rank", RANKING)
     with closing(read_and_leave(url, begun[0])):
@@ -441,7 +466,7 @@ def read_and_leave(url: str, event: str) -> HTTPResponse:
     connection = HTTPConnection(place.hostname or "", place.port, timeout=MOST)
     connection.request("GET", f"/gradio_api/call/rank/{event}")
     stream = connection.getresponse()
-    assert stream.readline()
+    assert stream.status == 200
     stream.close()
     connection.close()
     return stream

@@ -27,6 +27,10 @@ API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 16}
 API_LONG: dict[str, Any] = {"concurrency_id": "api-long", "concurrency_limit": 16}
 """For the endpoints that classify and rank."""
 
+TASKS = frozenset(group["concurrency_id"] for group in (SHORT, LONG, API, API_LONG))
+"""The groups of what a visitor has asked for, each of which is a line in the log. The rest is the
+page's own: what it looks like, what its timers ask."""
+
 OTHERS = 8
 """Of each handler that names no group, such as one that opens an upload: gradio runs one at a time
 of each, for all visitors together, where nothing else is said."""

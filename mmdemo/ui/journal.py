@@ -17,6 +17,7 @@ from gradio.block_function import BlockFunction
 
 from mmdemo.errors import MMDemoError
 from mmdemo.models.encoder import Encoder
+from mmdemo.ui.events import TASKS
 
 log = logging.getLogger("mmdemo.requests")
 
@@ -66,7 +67,9 @@ def recorded(fn: BlockFunction, waited: float) -> Iterator[Record]:
 
 
 def write(fn: BlockFunction, record: Record, waited: float = 0.0, took: float = 0.0) -> None:
-    """Write the line of a request; durations in seconds."""
+    """Write the line of a request, if it is one that somebody made; durations in seconds."""
+    if fn.concurrency_id not in TASKS:
+        return
     log.info(
         "task=%s model=%s ms=%.0f wait=%.0f outcome=%s",
         task(fn),

@@ -53,6 +53,7 @@ class Line(Queue):
             blocks=page,
             default_concurrency_limit=OTHERS,
         )
+        self.ANALYTICS_MAX_EVENTS = 1  # see `compute_analytics_summary`
         self.callers = callers
         self.pending_messages_per_session = _Messages(callers.is_connected, self._drop)
         self._addresses: WeakKeyDictionary[Event, str] = WeakKeyDictionary()

@@ -48,7 +48,11 @@ class Sessions(StateHolder):
         """Return a session, made at its first use."""
         event = self.blocks._queue.event_ids_to_events.get(session_id)
         if event is None:
-            return super().__getitem__(session_id)
+            known = session_id in self.session_data
+            session = super().__getitem__(session_id)
+            if not known:  # anybody can make up names, faster than they are looked through
+                self.delete_all_expired_state()
+            return session
         if event not in self._of_calls:
             self._of_calls[event] = self._for_a_call()
         return self._of_calls[event]
