@@ -29,6 +29,7 @@ from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
 from mmdemo.ui.zero_shot_views import Pictures
 from mmdemo.zero_shot import prompt_effect
 from tests.held import MARK, MOST, HeldModel
+from tests.waiting import wait_until
 
 BEE, BRIDGE = (FOLDER / name for name in ("bee.jpg", "bridge.jpg"))
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -214,11 +215,9 @@ def test_many_prompts_show_progress_first(held: HeldModel) -> None:
     # While it waits at the first step, there is nothing to say.
     assert all(value == gr.skip() for value in next(steps))
     bars = []
-    for _ in range(3):
-        held.gate.release()
-        for _ in range(2):  # it has come to the next step
-            assert held.entered.acquire(timeout=MOST)
-        held.entered.release()
+    for step in range(1, 4):
+        held.gate.release(63)
+        wait_until(lambda step=step: held.batches == 63 * step + 1)  # it has come to the next step
         bars.append(Results(*next(steps)[: len(Results._fields)]).progress["value"])
     assert "63 of 210 prompts embedded" in bars[0]
     assert "189 of 210" in bars[-1]
