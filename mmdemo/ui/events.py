@@ -31,6 +31,9 @@ TASKS = frozenset(group["concurrency_id"] for group in (SHORT, LONG, API, API_LO
 """The groups of what a visitor has asked for, each of which is a line in the log. The rest is the
 page's own: what it looks like, what its timers ask."""
 
+LONG_TASKS = frozenset(group["concurrency_id"] for group in (LONG, API_LONG))
+"""Those of them that take long: one caller has only some at once."""
+
 OTHERS = 8
 """Of each handler that names no group, such as one that opens an upload: gradio runs one at a time
 of each, for all visitors together, where nothing else is said."""

@@ -26,7 +26,7 @@ from mmdemo.errors import BusyError, MMDemoError
 from mmdemo.settings import limits
 from mmdemo.ui import journal
 from mmdemo.ui.callers import Callers, address_of
-from mmdemo.ui.events import OTHERS, THREADS
+from mmdemo.ui.events import LONG_TASKS, OTHERS, THREADS
 from mmdemo.ui.localise import preferred_language
 from mmdemo.ui.markup import error_message
 from mmdemo.ui.text import Language
@@ -214,8 +214,8 @@ class _Messages(LRUCache[str, AsyncQueue[EventMessage]]):
 
 
 def is_job(fn: BlockFunction) -> bool:
-    """Say whether a function takes long: classifications and rankings go on in steps."""
-    return fn.types_generator
+    """Say whether a function takes long: classifications and rankings do."""
+    return fn.concurrency_id in LONG_TASKS
 
 
 def _job(fn: BlockFunction, session: str, event_id: str) -> str:
