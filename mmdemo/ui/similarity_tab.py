@@ -12,7 +12,7 @@ from mmdemo.examples import Example, examples
 from mmdemo.published import COURSE_TEXT
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
-from mmdemo.ui.events import LONG, QUIET, SHORT
+from mmdemo.ui.events import QUIET, SHORT
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_choice import ModelChoice
@@ -77,7 +77,7 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
         [timer, *(component for column in columns for component in column)],
         trigger_mode="always_last",
         **QUIET,
-        **LONG,
+        **SHORT,
     )
     choice.settled.change(
         handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
