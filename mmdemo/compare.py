@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.background import Background, background, percentile_ranks, percentiles
-from mmdemo.images import ImageSource, as_source
+from mmdemo.images import ImageSource, as_sources
 from mmdemo.models.items import checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.similarity import cosine, degrees
@@ -82,8 +82,8 @@ class Comparison:
         fusion: how the fused embeddings came about.
         text: the text.
         dim: length of a vector.
-        timings: milliseconds: `open` the pictures, `text`, `image` and `fused` forward passes, and
-            `total`. What comes from the cache costs nothing and is absent.
+        timings: milliseconds: `open` the pictures that are new, `text`, `image` and `fused` forward
+            passes, and `total`. What comes from the cache costs nothing and is absent.
         notes: what a reader of the scores should know.
         shown: for each picture, whether it shows the text; empty for a model without a `match`.
         background: the background set of the percentiles, or None.
@@ -139,7 +139,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
 
     Args:
         encoder: from `load_encoder`; must embed texts, images and both together.
-        image1: a PIL picture, a path, or the bytes of a file.
+        image1: a PIL picture, a path, the bytes of a file, or a `Picture`.
         image2: likewise.
         text: embedded alone, and together with each of the pictures.
 
@@ -153,7 +153,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
     """
     text = checked_text(text)
     start = time.perf_counter()
-    first, second = as_source(image1), as_source(image2)
+    first, second = as_sources(image1, image2)
     timings = {"open": (time.perf_counter() - start) * 1000.0}
     fused = [{"image": first, "text": text}, {"image": second, "text": text}]
     vectors = encoder.encode([text, first, second, *fused], timings=timings)  # [5, dim]

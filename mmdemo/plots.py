@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from urllib.parse import quote
 
 import numpy as np
 import plotly.graph_objects as go
+import plotly.io as pio
 from numpy.typing import NDArray
 
 from mmdemo.compare import PairKind, TextImage
@@ -44,7 +47,13 @@ _SEQUENTIAL = [
 ]
 _QUARTERS = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
 _NEUTRAL = "rgba(128,128,128,0.28)"
+_SVG = "http://www.w3.org/2000/svg"
+# What an address of data may hold as it is. A slash may be too, but plotly writes 6 signs for it.
+_PLAIN = " !$&'()*+,-.:;=?@_~"
+_ICON = 0.82  # of a cell
+_ICONS_AT = -0.97
 _FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"}
+_UNUSED = ("polar", "ternary", "scene", "geo", "mapbox", "coloraxis", "colorscale")
 _CONFIG_FREE = {"dragmode": False, "hovermode": "closest"}
 
 
@@ -78,7 +87,7 @@ def similarity_bars(
         series: name of each text, as many as every row has scores; for the hover text.
         lowest: where the axis begins; it ends at 1.
     """
-    figure = go.Figure()
+    figure = _figure()
     count = len(series)
     thickness = 0.24 if count > 1 else 0.4
     for index, name in enumerate(series):
@@ -149,17 +158,20 @@ def similarity_heatmap(
     labels: Sequence[str],
     icons: Sequence[str],
     lowest: float,
+    shared: str = "",
 ) -> go.Figure:
     """Draw a square matrix of cosines with a picture at every row and column.
 
     Args:
         matrix: [n, n] cosines; a NaN leaves its cell empty.
         labels: n names, for ticks and hover text.
-        icons: n image addresses.
+        icons: n drawings in the language of SVG, each 96 x 96.
         lowest: cosine at the light end of the colour scale; 1 is at the dark end.
+        shared: SVG definitions that the drawings use.
     """
     size = len(labels)
-    figure = go.Figure(
+    start, end = -1.45, size - 0.5  # the first column and row of the axes belong to the icons
+    figure = _figure(
         go.Heatmap(
             z=matrix.tolist(),
             x=list(range(size)),
@@ -192,14 +204,9 @@ def similarity_heatmap(
     }
     figure.update_layout(
         _layout(HEATMAP_HEIGHT, {"l": 4, "r": 4, "t": 4, "b": 4}),
-        # The first column and row of the axes belong to the pictures.
-        xaxis=ticks | {"range": [-1.45, size - 0.5], "side": "top"},
-        yaxis=ticks | {"range": [size - 0.5, -1.45], "showticklabels": False},
-        images=[
-            image
-            for index, source in enumerate(icons)
-            for image in (_icon(source, index, -0.97), _icon(source, -0.97, index))
-        ],
+        xaxis=ticks | {"range": [start, end], "side": "top"},
+        yaxis=ticks | {"range": [end, start], "showticklabels": False},
+        images=[_icons(icons, shared, start, end)],
     )
     return figure
 
@@ -225,7 +232,7 @@ def prompt_strips(
     count, rows = len(templates), np.arange(len(labels))
     # Spread over the row's height in their own order, so that equal cosines do not hide each other.
     offsets = np.linspace(-0.26, 0.26, count) if count > 1 else np.zeros(1)
-    figure = go.Figure()
+    figure = _figure()
     figure.add_scatter(
         mode="markers",
         x=by_template.ravel().tolist(),
@@ -298,18 +305,32 @@ def _ink(values: NDArray[np.float32], lowest: float) -> list[str]:
     return ["#ffffff" if dark else "#16202b" for dark in place > 0.62]
 
 
-def _icon(source: str, x: float, y: float) -> dict[str, object]:
+def _icons(icons: Sequence[str], shared: str, start: float, end: float) -> dict[str, object]:
+    """Return the icons of both axes as one picture over the whole figure, each drawn there once.
+
+    Places are parts of the whole, in percent, so that an icon keeps its shape in any.
+    """
+    whole = end - start
+    side = f"{_ICON / whole:.4%}"
+    middle = [*((index, _ICONS_AT) for index in range(len(icons)))]
+    middle += [(y, x) for x, y in middle]
+    drawn = "".join(f'<g id="i{index}">{icon}</g>' for index, icon in enumerate(icons))
+    placed = "".join(
+        f'<svg x="{(x - _ICON / 2 - start) / whole:.4%}" y="{(y - _ICON / 2 - start) / whole:.4%}" '
+        f'width="{side}" height="{side}" viewBox="0 0 96 96"><use href="#i{place % len(icons)}"/>'
+        "</svg>"
+        for place, (x, y) in enumerate(middle)
+    )
+    drawing = f'<svg xmlns="{_SVG}"><defs>{shared}{drawn}</defs>{placed}</svg>'
     return {
-        "source": source,
+        "source": "data:image/svg+xml," + quote(drawing, safe=_PLAIN),
         "xref": "x",
         "yref": "y",
-        "x": x,
-        "y": y,
-        "xanchor": "center",
-        "yanchor": "middle",
-        "sizex": 0.82,
-        "sizey": 0.82,
-        "sizing": "contain",
+        "x": start,
+        "y": start,
+        "sizex": whole,
+        "sizey": whole,
+        "sizing": "stretch",
         "layer": "above",
     }
 
@@ -324,6 +345,19 @@ def _layout(height: int, margin: dict[str, int]) -> dict[str, object]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         **_CONFIG_FREE,
     }
+
+
+def _figure(*traces: object) -> go.Figure:
+    return go.Figure(traces, {"template": _template()})
+
+
+@cache
+def _template() -> dict[str, object]:
+    """Return of plotly's own template what our figures use; the whole has 7 kB in each figure."""
+    whole = pio.templates["plotly"].to_plotly_json()
+    drawn = {kind: whole["data"][kind] for kind in ("bar", "scatter")}
+    layout = {name: value for name, value in whole["layout"].items() if name not in _UNUSED}
+    return {"data": drawn, "layout": layout}
 
 
 def _escaped(text: str) -> str:
@@ -350,7 +384,7 @@ def token_heatmap(
             among the columns.
     """
     names = [_escaped(token) for token in columns]
-    figure = go.Figure(
+    figure = _figure(
         go.Heatmap(
             z=cosines.tolist(),
             x=list(range(len(columns))),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
+from mmdemo.images import Picture
+
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
 
@@ -82,14 +84,15 @@ MODEL_PAGE = (
 
 
 def reproduce(
-    encoder: Encoder, published: Sequence[Published], pictures: Mapping[str, Image.Image]
+    encoder: Encoder, published: Sequence[Published], pictures: Mapping[str, Image.Image | Picture]
 ) -> list[float]:
     """Return the cosine of each published pair as this encoder has it.
 
     Args:
         encoder: embeds text, images and both together.
         published: what to compute.
-        pictures: by name, in the mode of their file: from `images.open_unchanged`.
+        pictures: by name, in the mode of their file: from `images.open_unchanged`, or a `Picture`
+            that is read so.
     """
     sides = list(dict.fromkeys(side for pair in published for side in (pair.first, pair.second)))
     vectors = dict(zip(sides, encoder.encode([_item(*s, pictures) for s in sides]), strict=True))
@@ -97,7 +100,7 @@ def reproduce(
 
 
 def _item(
-    picture: str | None, text: str | None, pictures: Mapping[str, Image.Image]
+    picture: str | None, text: str | None, pictures: Mapping[str, Image.Image | Picture]
 ) -> dict[str, object]:
     given = {"image": None if picture is None else pictures[picture], "text": text}
     return {kind: value for kind, value in given.items() if value is not None}

@@ -276,17 +276,15 @@ def classify_steps(
     check_count(len(sources), len(checked))
     timings: Timings = {}
     opened = (_open(source, position) for position, source in enumerate(sources, start=1))
-    # A matching head wants them again.
     with timed(timings, "image"):
-        pictures = list(opened) if encoder.has_matching_head else []
-        vectors = yield from picture_vectors(encoder, pictures or opened, len(sources))
+        vectors = yield from picture_vectors(encoder, opened, len(sources))
     with timed(timings, "classes"):
         classes = yield from class_embeddings(encoder, checked, prompts)
     matching = None
     if encoder.has_matching_head:
         with timed(timings, "matching"):
             cosines = cosine(vectors, classes.vectors)
-            matching = yield from match_chances(encoder, pictures, checked, cosines)
+            matching = yield from match_chances(encoder, sources, checked, cosines)
     timings["total"] = sum(timings.values())
     if reject and encoder.activation == "softmax":
         ensure(encoder)
@@ -350,7 +348,7 @@ def picture_vectors(
 
     Args:
         encoder: the model.
-        pictures: opened, or opening while they are taken.
+        pictures: may be found while they are taken; files are closed when they are embedded.
         count: how many they are.
 
     Yields:
@@ -363,6 +361,7 @@ def picture_vectors(
     rows: list[Embeddings] = []
     while some := list(islice(rest, _PICTURES_AT_ONCE)):
         rows.append(encoder.encode(some))
+        _close(some)
         some.clear()  # before the next ones are opened
         yield "pictures", sum(map(len, rows)), count
     return np.concatenate(rows)
@@ -400,6 +399,7 @@ def match_chances(
         best = order(cosines[image])[:asked]
         prompts = [fill(plain, checked[label]) for label in best]
         found[image, best] = encoder.match_probabilities([picture], prompts)[0]
+        _close([picture])
         yield "matching", image + 1, len(cosines)
     return found
 
@@ -570,15 +570,16 @@ def check_count(pictures: int, labels: int) -> None:
         )
 
 
-def _listed(images: Iterable[ImageSource] | ImageSource) -> list[ImageSource]:
+def _listed(images: Iterable[ImageSource] | ImageSource) -> list[Image.Image | Picture]:
     if isinstance(images, str | bytes | Path | Image.Image | Picture):
-        return [images]
+        images = [images]
     if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
         raise PictureError(
             f"Pictures are PIL pictures, paths, or the bytes of files, not {type(images).__name__}."
             " Image.fromarray makes a picture of an array."
         )
-    return list(images)
+    # Not looked at before their turn, so that they are not all in memory at once.
+    return [one if isinstance(one, Image.Image | Picture) else Picture(one) for one in images]
 
 
 def _open(image: ImageSource, position: int) -> Image.Image | Picture:
@@ -587,6 +588,12 @@ def _open(image: ImageSource, position: int) -> Image.Image | Picture:
     except PictureError as error:
         message = f"Picture {position}: {error}"
         raise PictureError(message, error.code, **error.values) from error
+
+
+def _close(pictures: Sequence[Image.Image | Picture]) -> None:
+    for picture in pictures:
+        if isinstance(picture, Picture):
+            picture.close()
 
 
 def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]) -> list[Note]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import load_encoder
+from mmdemo import images, load_encoder
 from mmdemo.__main__ import main
 from mmdemo.examples import FOLDER, examples
 from mmdemo.models.encoder import Encoder
@@ -81,6 +81,7 @@ def _as_in_a_new_process(
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in memory of the hub's answers and of what was measured."""
+    monkeypatch.setattr("mmdemo.images._known", images._Known())
     monkeypatch.setattr("mmdemo.models.find._of_hub", {})
     monkeypatch.setattr("mmdemo.ui.downloads._downloads", {})
     monkeypatch.setattr("mmdemo.background._known", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import threading
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 import numpy as np
 import pytest
+from gradio_client.utils import apply_diff
 from numpy.typing import NDArray
 
 from mmdemo import background
@@ -29,6 +31,8 @@ from mmdemo.models.files import fingerprint
 from mmdemo.types import Token
 from tests.fakes import FakeModel, written
 from tests.waiting import MOST
+
+END = "process_completed"
 
 MARK = "long"
 """A batch whose first text holds it is what stands still."""
@@ -177,7 +181,7 @@ def join(
     source: str = HERE,
 ) -> str:
     """Do what a page does at an event: have a handler run in its session; return the event."""
-    fn = next(fn for fn in page.fns.values() if fn.fn is handler)
+    fn = next(fn for fn in page.fns.values() if fn.fn and inspect.unwrap(fn.fn) is handler)
     body = {"data": data, "fn_index": fn._id, "session_hash": session}
     return post(f"{url}/gradio_api/queue/join", body, source)["event_id"]
 
@@ -185,14 +189,32 @@ def join(
 def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> list[Any]:
     """Do what a page does at an event, and wait for the end; return what it shows."""
     join(page, url, session, handler, data)
-    return next(one["output"]["data"] for one in ends(url, session))
+    told = _told(url, session)
+    # Of a generator the first comes whole, others as what is different, and the last once more.
+    steps = [one["output"]["data"] for one in told if one["msg"] == "process_generating"]
+    if not steps:
+        return next(one["output"]["data"] for one in told if one["msg"] == END)
+    answers = steps[:1]
+    for step in steps[1:]:
+        answers.append([apply_diff(*one) for one in zip(answers[-1], step, strict=True)])
+    shown = answers[0]
+    for one in answers[1:]:
+        shown = [old if _skipped(new) else new for old, new in zip(shown, one, strict=True)]
+    return shown
 
 
 def ends(url: str, session: str) -> list[dict[str, Any]]:
     """Read what a session is told, until nothing of it waits or runs; return each event's end."""
+    return [one for one in _told(url, session) if one["msg"] == END]
+
+
+def _told(url: str, session: str) -> list[dict[str, Any]]:
     with opened(f"{url}/gradio_api/queue/data?session_hash={session}") as stream:
-        events = [json.loads(line[5:]) for line in stream if line.startswith(b"data:")]
-    return [one for one in events if one["msg"] == "process_completed"]
+        return [json.loads(line[5:]) for line in stream if line.startswith(b"data:")]
+
+
+def _skipped(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) <= {"__type__", "props"}
 
 
 def upload(url: str, path: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
     with pytest.raises(TextError, match=says):
         next(class_embeddings(mini, labels, "openai-80"))
     # On the page, before a picture is opened.
-    monkeypatch.setattr(zero_shot_handlers, "_open", None)
+    monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
     templates = "\n".join(TEMPLATE_SETS["openai-80"].templates)
     given: Any = (
         ["a.png"],

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from mmdemo import images
 from mmdemo.errors import PictureError
+from mmdemo.examples import FOLDER
 from mmdemo.images import (
+    Picture,
     as_image,
+    as_sources,
+    digest_of,
     open_image,
     open_unchanged,
     shown_by_browsers,
@@ -248,7 +256,250 @@ def test_what_browsers_cannot_show(gradient: Image.Image, file_bytes: Encode) ->
 def test_thumbnail_is_a_square_jpeg(gradient: Image.Image) -> None:
     with_alpha = gradient.convert("RGBA")
     head, _, body = thumbnail_uri(with_alpha, 32).partition(",")
-    assert head == "data:image/jpeg;base64"
+    assert head == "data:image/webp;base64"
     import base64
 
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (32, 32)
+
+
+@pytest.fixture
+def photo(gradient: Image.Image) -> Image.Image:
+    """Return a picture whose short side is twice what a large JPEG keeps at least."""
+    return gradient.resize((1920, 1280), Image.Resampling.BICUBIC)
+
+
+def test_a_large_jpeg_is_read_smaller_through_every_door(
+    photo: Image.Image, file_bytes: Encode, tmp_path: Path
+) -> None:
+    data, path = file_bytes(photo, "JPEG", quality=95), tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    opened = open_image(path)
+    assert opened.size == (960, 640)
+    assert np.abs(pixels(opened) - pixels(photo.resize((960, 640)))).mean() < 2
+    for other in (
+        open_image(data),
+        as_image(str(path)),
+        Picture(path).open(),
+        Picture(data).open(),
+    ):
+        np.testing.assert_array_equal(pixels(other), pixels(opened))
+    large = file_bytes(photo.resize((5121, 5120)), "JPEG")
+    assert open_image(large).size == (641, 640)
+    assert open_image(file_bytes(photo, "JPEG", progressive=True)).size == (960, 640)
+
+
+def test_a_jpeg_below_twice_that_is_read_whole(photo: Image.Image, file_bytes: Encode) -> None:
+    data = file_bytes(photo.crop((0, 0, 1920, 1279)), "JPEG")
+    np.testing.assert_array_equal(
+        pixels(open_image(data)), pixels(Image.open(io.BytesIO(data)).convert("RGB"))
+    )
+    for path in FOLDER.glob("*.jpg"):
+        np.testing.assert_array_equal(pixels(open_image(path)), pixels(Image.open(path)))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_large_jpeg_of_any_kind_is_turned_and_in_colour(
+    photo: Image.Image, file_bytes: Encode, mode: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = photo.transpose(Image.Transpose.ROTATE_90).convert(mode)
+    opened = open_image(file_bytes(stored, "JPEG", exif=exif, quality=95))
+    assert (opened.mode, opened.size) == ("RGB", (960, 640))
+    expected = photo.convert(mode).convert("RGB").resize((960, 640))
+    assert np.abs(pixels(opened) - pixels(expected)).mean() < 4
+
+
+def test_several_pictures_in_one_jpeg_count_as_the_first(
+    photo: Image.Image, file_bytes: Encode
+) -> None:
+    data = file_bytes(photo, "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))])
+    assert open_image(data).size == (960, 640)
+
+
+def test_a_large_jpeg_is_unchanged_where_that_is_asked_for(
+    photo: Image.Image, file_bytes: Encode
+) -> None:
+    data = file_bytes(photo, "JPEG")
+    stored = Image.open(io.BytesIO(data))
+    for opened in (open_unchanged(data), Picture(data, unchanged=True).open()):
+        np.testing.assert_array_equal(pixels(opened), pixels(stored))
+    assert Picture(data, unchanged=True).digest != Picture(data).digest
+    # PIL's own are taken as they are.
+    assert as_image(stored).size == photo.size
+
+
+def test_limits_are_on_the_file_not_on_what_is_read_of_it(
+    photo: Image.Image, file_bytes: Encode
+) -> None:
+    data = file_bytes(photo, "JPEG")
+    assert open_image(data, Limits(pixels=1920 * 1280)).size == (960, 640)
+    for read in (open_image, lambda *given: Picture(*given).digest):
+        with pytest.raises(PictureError, match="1920 x 1280"):
+            read(data, Limits(pixels=1920 * 1280 - 1))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list of what is decoded from now on."""
+    files: list[bytes] = []
+    decode = images._opened
+
+    def noted(data: bytes, *rest: Any) -> Image.Image:
+        files.append(data)
+        return decode(data, *rest)
+
+    monkeypatch.setattr(images, "_opened", noted)
+    return files
+
+
+def test_a_picture_is_decoded_once_and_a_known_file_not_at_all(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path, decoded: list[bytes]
+) -> None:
+    path = tmp_path / "one.png"
+    path.write_bytes(file_bytes(gradient, "PNG"))
+    picture = Picture(path)
+    assert decoded == []
+    digest = picture.digest
+    assert len(digest) == 20
+    assert picture.open() is picture.open()
+    np.testing.assert_array_equal(pixels(picture.open()), pixels(gradient))
+    assert as_image(picture) is picture.open()
+    assert len(decoded) == 1
+    (tmp_path / "link.png").symlink_to(path)
+    for source in (path, str(path), path.read_bytes(), tmp_path / "link.png"):
+        assert Picture(source).digest == digest
+    assert len(decoded) == 1
+    picture.close()
+    assert picture.open().size == gradient.size
+    assert len(decoded) == 2
+
+
+def test_a_known_file_is_not_read(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.png"
+    path.write_bytes(file_bytes(gradient, "PNG"))
+    digest = Picture(path).digest
+    with monkeypatch.context() as closed:
+        closed.setattr(images, "_read", None)
+        assert Picture(path).digest == digest
+
+
+def test_a_file_that_was_replaced_is_another_picture(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.bmp"
+    path.write_bytes(file_bytes(gradient, "BMP"))
+    before, status = Picture(path), path.stat()
+    assert before.digest
+    # Of the same size, and as old as the other.
+    other = tmp_path / "other.bmp"
+    other.write_bytes(file_bytes(gradient.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "BMP"))
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(path)
+    after = Picture(path)
+    assert after.digest != before.digest
+    np.testing.assert_array_equal(pixels(after.open())[:, ::-1], pixels(gradient))
+    # Pixels never stand under the name of others.
+    assert before.open().getpixel((0, 0)) == gradient.getpixel((0, 0))
+    before.close()
+    with pytest.raises(PictureError, match="changed"):
+        before.open()
+
+
+def test_what_cannot_be_read_has_no_digest(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path
+) -> None:
+    whole = file_bytes(gradient, "PNG")
+    path = tmp_path / "one.png"
+    for data in (whole[: len(whole) // 2], b"", b"no picture"):
+        path.write_bytes(data)
+        for source in (path, data):
+            picture = Picture(source)
+            for _ in range(2):
+                with pytest.raises(PictureError):
+                    _ = picture.digest
+                with pytest.raises(PictureError):
+                    picture.open()
+    for source in (tmp_path / "gone.png", "nul\0.png", tmp_path, 3):
+        with pytest.raises(PictureError):
+            _ = Picture(source).digest  # pyright: ignore[reportArgumentType]
+
+
+def test_other_limits_are_looked_at_again(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.png"
+    path.write_bytes(file_bytes(gradient, "PNG"))
+    digest = Picture(path).digest
+    for source in (path, path.read_bytes()):
+        with pytest.raises(PictureError, match="60 x 40"):
+            _ = Picture(source, Limits(pixels=2399)).digest
+        with monkeypatch.context() as environment:
+            environment.setenv("MMDEMO_LIMITS_PIXELS", "2399")
+            with pytest.raises(PictureError, match="60 x 40"):
+                _ = Picture(source).digest
+        assert Picture(source, Limits(pixels=2400)).digest == digest
+
+
+def test_many_threads_decode_one_picture_once(
+    gradient: Image.Image, file_bytes: Encode, decoded: list[bytes]
+) -> None:
+    picture = Picture(file_bytes(gradient.resize((61, 41)), "PNG"))
+    together, opened = threading.Barrier(8), []
+
+    def ask() -> None:
+        together.wait()
+        opened.append((picture.digest, picture.open()))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 8
+    assert len({digest for digest, _ in opened}) == len({id(one) for _, one in opened}) == 1
+    assert len(decoded) == 1
+
+
+def test_several_pictures_are_opened_at_the_same_time(
+    gradient: Image.Image, file_bytes: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, decode = threading.Barrier(2, timeout=60), images._opened
+
+    def held(*given: Any) -> Image.Image:
+        together.wait()
+        return decode(*given)
+
+    monkeypatch.setattr(images, "_opened", held)
+    one, two = (Picture(file_bytes(gradient.resize((side, 9)), "PNG")) for side in (7, 8))
+    as_sources(one, two)
+    assert one.open().size != two.open().size
+
+
+def test_looking_at_pictures_tells_of_the_first_that_cannot_be_read(
+    gradient: Image.Image, file_bytes: Encode, decoded: list[bytes]
+) -> None:
+    whole, broken = Picture(file_bytes(gradient, "PNG")), Picture(b"no picture")
+    with pytest.raises(PictureError, match="not a picture"):
+        as_sources(gradient, whole, broken, b"")
+    assert as_sources(gradient, whole) == [gradient, whole]
+    assert decoded.count(b"no picture") == 2
+    assert len(decoded) == 3
+
+
+def test_what_is_known_of_files_is_bounded(
+    gradient: Image.Image, file_bytes: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_MOST_KNOWN", 3)
+    for side in range(1, 9):
+        assert Picture(file_bytes(gradient.resize((side, side)), "PNG")).digest
+    assert len(images._known._digests) == 3
+
+
+def test_a_picture_in_memory_is_no_file(gradient: Image.Image, file_bytes: Encode) -> None:
+    data = file_bytes(gradient, "PNG")
+    assert digest_of(gradient) == digest_of(open_image(data)) == digest_of(gradient.copy())
+    assert digest_of(gradient) != digest_of(gradient.convert("L"))
+    assert digest_of(gradient) != Picture(data).digest

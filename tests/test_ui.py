@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import gradio as gr
 import numpy as np
@@ -27,9 +29,12 @@ from mmdemo.ui import course, model_views, similarity_handlers
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.localise import preferred_language
 from mmdemo.ui.markup import error_message, percent_text
-from mmdemo.ui.similarity_handlers import Shown
+from mmdemo.ui.similarity_handlers import Results, Shown
 from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
 from tests.conftest import ROOT, TINY
+from tests.waiting import last_of
+
+THUMBNAILS = ("data:image/webp;base64,AAAA", "data:image/webp;base64,BBBB")
 
 HOSTILE = "<img src=x onerror=alert(1)> {0.__class__} %{x} & “quotes”"
 
@@ -42,6 +47,10 @@ def result(mini: Encoder, opening: tuple[Path, Path, str]) -> Comparison:
 @pytest.fixture(scope="module")
 def hostile(mini: Encoder, opening: tuple[Path, Path, str]) -> Comparison:
     return compare(mini, *opening[:2], HOSTILE)
+
+
+def compared(*given: Any, **named: Any) -> Results:
+    return last_of(similarity_handlers.run(*given, **named))
 
 
 def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
@@ -94,13 +103,19 @@ def test_a_negative_score_has_room() -> None:
 
 def test_heatmap_shows_every_cosine() -> None:
     matrix = np.array([[1, 0.25], [0.25, 1]], dtype=np.float32)
-    figure = similarity_heatmap(matrix, ["a", "b"], ["data:,1", "data:,2"], lowest=0.0)
+    figure = similarity_heatmap(matrix, ["a", "b"], ["<one/>", "<two/>"], 0.0, "<both/>")
     drawn = figure.to_dict()
     cells, numbers = drawn["data"]
     assert cells["z"] == matrix.tolist()
     assert numbers["text"] == ["1.00", "0.25", "0.25", "1.00"]
-    icons = [image["source"] for image in drawn["layout"]["images"]]
-    assert icons == ["data:,1"] * 2 + ["data:,2"] * 2
+    # All icons are one picture over the figure, in which each is drawn once and placed twice.
+    (image,) = drawn["layout"]["images"]
+    places = drawn["layout"]["xaxis"]["range"]
+    assert [image["x"], image["x"] + image["sizex"]] == pytest.approx(places)
+    drawing = unquote(image["source"])
+    assert [drawing.count(icon) for icon in ("<one/>", "<two/>", "<both/>")] == [1, 1, 1]
+    assert re.findall(r'href="(#i\d)"', drawing) == ["#i0", "#i1", "#i0", "#i1"]
+    assert ElementTree.fromstring(drawing.partition(",")[2]).tag.endswith("svg")
 
 
 def test_readings_hold_value_percentile_and_meaning(result: Comparison) -> None:
@@ -146,19 +161,12 @@ def test_two_texts_say_what_moved(result: Comparison, hostile: Comparison) -> No
     assert "give the same numbers" in same
 
 
-def test_a_visitors_text_is_never_markup(
-    hostile: Comparison, opening: tuple[Path, Path, str]
-) -> None:
-    first, second = (open_image(path) for path in opening[:2])
+def test_a_visitors_text_is_never_markup(hostile: Comparison) -> None:
     shown = [
         views.readings([hostile, hostile], "en"),
         views.matrix_heading(hostile, "en"),
         views.details([hostile], "en"),
-        str(
-            views.heatmap(
-                background(MODELS["mini"]), hostile.matrix, (first, second), "en"
-            ).to_json()
-        ),
+        str(views.heatmap(background(MODELS["mini"]), hostile.matrix, THUMBNAILS, "en").to_json()),
         " ".join(views.notes([hostile], "en")),
     ]
     assert not any("<img src=x" in markup for markup in shown)
@@ -166,7 +174,7 @@ def test_a_visitors_text_is_never_markup(
     assert "{0.__class__}" in shown[0]
 
 
-def test_before_the_first_comparison_everything_has_its_place(opening: tuple) -> None:
+def test_before_the_first_comparison_everything_has_its_place() -> None:
     markup = views.awaited_readings(background(MODELS["mini"]), "en")
     # Text and each picture in a grid of their own, then the four.
     assert markup.count('class="mm-cards"') == 2
@@ -174,10 +182,10 @@ def test_before_the_first_comparison_everything_has_its_place(opening: tuple) ->
     assert "data-score" not in markup
     empty = views.bars(background(MODELS["mini"]), [], "en").to_dict()
     assert len(empty["layout"]["shapes"]) == 2 * (2 + len(PAIRS))
-    pictures = open_image(opening[0]), open_image(opening[1])
-    frame = views.heatmap(background(MODELS["mini"]), None, pictures, "en").to_dict()
+    frame = views.heatmap(background(MODELS["mini"]), None, THUMBNAILS, "en").to_dict()
     assert set(frame["data"][1]["text"]) == {""}
-    assert len(frame["layout"]["images"]) == 10
+    (image,) = frame["layout"]["images"]
+    assert [unquote(image["source"]).count(thumbnail) for thumbnail in THUMBNAILS] == [1, 1]
 
 
 def test_what_is_awaited_is_in_the_page_s_language_until_there_are_results(
@@ -191,7 +199,7 @@ def test_what_is_awaited_is_in_the_page_s_language_until_there_are_results(
         assert examples()[0].text(language) in readings
         assert say(language, "label_image 1") in str(matrix.to_dict())
     first, second, text = map(str, opening)
-    shown = similarity_handlers.run(first, second, text, "", "mini", "en", Shown()).shown
+    shown = compared(first, second, text, "", "mini", "en", Shown()).shown
     assert similarity_handlers.awaited_again("mini", shown, "zh") == [gr.skip()] * 4
     assert similarity_handlers.awaited_again("mimi", Shown(), "zh") == [gr.skip()] * 4
 
@@ -222,9 +230,8 @@ def test_a_model_without_background_set_says_so_once(opening: tuple[Path, Path, 
         assert say(language, "bars_band") not in markup
         assert "data-percentile" not in markup
     assert "shapes" not in views.bars(None, [tiny], "en").to_dict()["layout"]
-    pictures = open_image(opening[0]), open_image(opening[1])
     lowest = float(tiny.matrix.min())
-    figure = views.heatmap(None, tiny.matrix, pictures, "en", lowest).to_dict()
+    figure = views.heatmap(None, tiny.matrix, THUMBNAILS, "en", lowest).to_dict()
     assert figure["data"][0]["zmin"] == pytest.approx(lowest)
 
 
@@ -291,7 +298,7 @@ def test_bad_input_changes_only_the_message(
     first, second, text = opening
     given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
     given |= {"model": "mini", "language": "en", "before": Shown()} | changed
-    shown = similarity_handlers.run(**given)
+    shown = compared(**given)
     # Where its cause is: at the pictures, or at the text.
     places = [shown.at_pictures, shown.message]
     said, other = places if {"image1", "image2"} & set(changed) else reversed(places)
@@ -303,14 +310,14 @@ def test_bad_input_changes_only_the_message(
 
 def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, Path, str]) -> None:
     first, second, text = map(str, opening)
-    good = similarity_handlers.run(first, second, text, "a bird", "mini", "en", Shown())
-    bad = similarity_handlers.run(None, second, text, "a bird", "mini", "zh", good.shown)
+    good = compared(first, second, text, "a bird", "mini", "en", Shown())
+    bad = compared(None, second, text, "a bird", "mini", "zh", good.shown)
     assert say("zh", "need_image", which=say("zh", "image1_label")) in bad.at_pictures
     assert say("zh", "what_i2i") in bad.readings
-    same = similarity_handlers.run(first, second, text, "a bird", "mini", "zh", bad.shown)
+    same = compared(first, second, text, "a bird", "mini", "zh", bad.shown)
     assert bad.readings == same.readings
     assert bad.matrix1 == same.matrix1
-    again = similarity_handlers.run(None, second, text, "a bird", "mini", "zh", bad.shown)
+    again = compared(None, second, text, "a bird", "mini", "zh", bad.shown)
     assert again.readings == gr.skip()
 
 

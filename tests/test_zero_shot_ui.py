@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import Classification, classify
+from mmdemo import Classification, classify, images
 from mmdemo.background import background
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
@@ -330,15 +330,15 @@ def test_one_model_that_is_missing_leaves_the_others() -> None:
 def test_another_label_costs_the_pictures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [shown] = run()
     kept = Results(*shown[: len(Results._fields)]).shown
-    opened: list[Any] = []
-    monkeypatch.setattr(handlers, "open_image", lambda upload: opened.append(upload))
-    [again] = run(labels="bee, bridge, owl", before=kept)
-    assert opened == []
+    with monkeypatch.context() as closed:
+        closed.setattr(images, "_opened", None)
+        closed.setattr(Image, "open", None)
+        [again] = run(labels="bee, bridge, owl", before=kept)
     assert Results(*again[: len(Results._fields)]).shown.pictures == kept.pictures
     # What is gone from the page is forgotten.
     [fewer] = run(uploads=[str(BRIDGE)], before=kept)
     memory = Results(*fewer[: len(Results._fields)]).shown.memory
-    assert set(memory.thumbnails) == {str(BRIDGE)}
+    assert set(memory.thumbnails.made) == {str(BRIDGE)}
     assert set(memory.vectors) == {("mini", str(BRIDGE))}
 
 

@@ -14,26 +14,24 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import gradio as gr
-from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.compare import compare
 from mmdemo.errors import BusyError, MMDemoError, ModelError, checked_signs
 from mmdemo.examples import examples
-from mmdemo.images import open_image
+from mmdemo.images import Picture
 from mmdemo.models.find import model_rows
 from mmdemo.models.lane import Priority
 from mmdemo.prompts import TEMPLATE_SETS, split_templates
 from mmdemo.settings import limits
 from mmdemo.text_retrieval import rank_passages
 from mmdemo.types import REPRESENTATIONS
-from mmdemo.ui import model_handlers, similarity_tab, text_tab, zero_shot_tab
+from mmdemo.ui import model_handlers, pictures, similarity_tab, text_tab, zero_shot_tab
 from mmdemo.ui.events import API, API_LONG
 from mmdemo.ui.inputs import FilesInput, PictureInput, Upload, template_of
 from mmdemo.ui.jobs import Job, Progress, Work
 from mmdemo.ui.journal import note_error
 from mmdemo.ui.line import unheard
-from mmdemo.ui.markup import in_field
 from mmdemo.ui.model_handlers import Needs, loaded
 from mmdemo.ui.text import say
 from mmdemo.ui.text_handlers import split_typed, weights_of
@@ -193,16 +191,9 @@ def compare_endpoint(
     """
     if image1 is None or image2 is None:
         raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
-    first = _opened(image1, "image1_label")
-    second = _opened(image2, "image2_label")
+    first, second = Picture(image1), Picture(image2)
+    pictures.check([first, second], [say("en", "image1_label"), say("en", "image2_label")], "en")
     return compare(loaded(model, "en", Priority.CALL, unheard()), first, second, text).to_dict()
-
-
-def _opened(source: Upload, key: str) -> Image.Image:
-    try:
-        return open_image(source)
-    except MMDemoError as error:
-        raise in_field(error, say("en", key), "en") from error
 
 
 @_short

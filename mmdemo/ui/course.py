@@ -11,7 +11,7 @@ import gradio as gr
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
-from mmdemo.images import open_unchanged
+from mmdemo.images import Picture
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered
@@ -116,8 +116,8 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
             return _message(say(language, "course_pictures"))
         if not on_this_machine(spec):
             return _message(say(language, "not_here", title=escape(spec.title)))
-        opened = map(open_unchanged, (image1, image2))
-        pictures = dict(zip(COURSE_PICTURES, opened, strict=True))
+        given = (Picture(image, unchanged=True) for image in (image1, image2))
+        pictures = dict(zip(COURSE_PICTURES, given, strict=True))
         values = reproduce(load_encoder(spec), COURSE, pictures)
     except MMDemoError as error:
         return _message(escape(error_message(error, language)))

@@ -16,7 +16,7 @@ from mmdemo.ui.text import ERRORS_ZH, Language, say
 log = logging.getLogger(__name__)
 
 
-def message(text: str, *, stale: bool = False, late: bool = False) -> str:
+def message(text: str, *, stale: bool = False, late: bool = False, again: bool = False) -> str:
     """Return a message box.
 
     Args:
@@ -24,10 +24,12 @@ def message(text: str, *, stale: bool = False, late: bool = False) -> str:
         stale: whether the results in the tab are of an earlier input; they are dimmed.
         late: likewise, while new ones are on their way; seen only if these take longer than a
             moment, so that nothing flickers.
+        again: whether a late one follows another, which may be in sight by now.
     """
     if not text:
         return ""
-    kind = " stale late" if late else " stale" if stale else ""
+    kind = " stale" if stale or late else ""
+    kind += (" late again" if again else " late") if late else ""
     return f'<div class="mm-message{kind}" role="status"><p>{text}</p></div>'
 
 

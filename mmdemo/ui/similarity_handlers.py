@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.compare import Comparison, compare
+from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import Example, examples
-from mmdemo.images import open_image, shown_by_browsers
+from mmdemo.images import Picture, as_sources, shown_by_browsers, thumbnail_uri
+from mmdemo.models import pool
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
+from mmdemo.models.lane import Priority
 from mmdemo.ui import course
 from mmdemo.ui import similarity_views as views
 from mmdemo.ui.inputs import Upload
+from mmdemo.ui.jobs import Job, Progress
 from mmdemo.ui.markup import error_message, in_field, unforeseen
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
+from mmdemo.ui.pictures import Thumbnails, check
 from mmdemo.ui.signals import OPENED, again
 from mmdemo.ui.text import Language, say
 
-_DRAWN = 192  # pixels: twice of what the matrix shows, for dense screens
+_MOMENT = 0.4  # seconds: what takes longer says what it waits for
 
 
 class Results(NamedTuple):
@@ -55,15 +59,40 @@ class Shown:
 
     Attributes:
         results: one comparison a text; none before the first.
-        pictures: as large as they are drawn.
+        pictures: what was compared.
+        thumbnails: of these.
         model: as it was chosen.
         language: that they are shown in.
     """
 
     results: tuple[Comparison, ...] = ()
-    pictures: tuple[Image.Image, ...] = ()
+    pictures: tuple[Upload, ...] = ()
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
     model: str = ""
     language: Language = "en"
+
+
+@dataclass
+class Asked:
+    """What one run is about, and how far it has come.
+
+    Attributes:
+        uploads: the two pictures, as far as they are there.
+        texts: the two texts, likewise.
+        model: as it was chosen.
+        language: of the page.
+        before: what is on the screen.
+        spec: of the model, once its turn has come.
+        encoder: the model, once it was there.
+    """
+
+    uploads: tuple[Upload | None, Upload | None]
+    texts: tuple[str | None, str | None]
+    model: str
+    language: Language
+    before: Shown
+    spec: ModelSpec | None = None
+    encoder: Encoder | None = None
 
 
 class _AtPictureError(MMDemoError):
@@ -88,51 +117,97 @@ def run(
     language: Language,
     before: Shown,
     *others: str,
-) -> Results:
-    """Compare what is on the page and return what to show.
+) -> Iterator[Results]:
+    """Compare what is on the page and yield what to show.
 
-    Bad input changes nothing but the message, so that nothing on the page is lost. The models that
-    stand beside the first are asked where there are any.
+    What takes longer than a moment says first what it waits for. Bad input changes nothing but the
+    message, so that nothing on the page is lost. The models that stand beside the first are asked
+    where there are any.
     """
+    asked = Asked((image1, image2), (text, other), model, language, before)
+    job = Job(lambda progress: _compared(asked, progress))
     try:
-        first = _open(image1, "image1_label", language)
-        second = _open(image2, "image2_label", language)
-        if not (text or "").strip():
-            return _only_message(say(language, "need_text"), before, language)
-        encoder = loaded(model, language)
-        start(encoder)
-        lessons = _lessons((image1, image2), (text, other), language)
-        results = tuple(
-            _compare(encoder, first, second, given, key, language)
-            for given, key in ((text, "text_label"), (other, "other_label"))
-            if given and given.strip()
+        yield from _meanwhile(job, asked)
+        shown, lessons, encoder = job.result()
+        yield _drawn(shown)._replace(
+            message=message_box("</p><p>".join([*lessons, *views.notes(shown.results, language)])),
+            at_pictures="",
+            timer=watching(encoder),
+            beside=again() if any(others) else gr.skip(),
         )
     except _AtPictureError as error:
-        return _only_message(escape(str(error)), before, language, at_pictures=True)
+        yield _only_message(escape(str(error)), before, language, at_pictures=True)
     except MMDemoError as error:
-        return _only_message(escape(error_message(error, language)), before, language)
+        yield _only_message(escape(error_message(error, language)), before, language)
     except Exception as error:
-        return _only_message(unforeseen(error, language), before, language)
-    shown = Shown(results, tuple(map(_small, (first, second))), model, language)
-    return _drawn(shown)._replace(
-        message=message_box("</p><p>".join([*lessons, *views.notes(results, language)])),
-        at_pictures="",
-        timer=watching(encoder),
-        beside=again() if any(others) else gr.skip(),
-    )
+        yield _only_message(unforeseen(error, language), before, language)
+    finally:
+        job.stop()
 
 
-def _small(picture: Image.Image) -> Image.Image:
-    """Return a copy as large as it is drawn, to be kept for the length of a visit."""
-    copy = picture.copy()
-    copy.thumbnail((_DRAWN, _DRAWN), Image.Resampling.LANCZOS)
-    return copy
+def _meanwhile(job: Job[Any], asked: Asked) -> Iterator[Results]:
+    """Wait for a comparison; yield what it waits for, each time that this is something else."""
+    said, first = "", not asked.before.results
+    while not job.wait(_MOMENT):
+        awaited = _awaits(asked.spec, asked.encoder, asked.language)
+        # The page opens with a message that says so, and its place is as large as that.
+        if awaited != said and not (first and asked.encoder is None):
+            yield Results(message=message_box(awaited, late=not first, again=bool(said)))
+            said = awaited
+
+
+def _awaits(spec: ModelSpec | None, encoder: Encoder | None, language: Language) -> str:
+    """Say what a comparison waits for: its model, or those who ask that one too."""
+    if spec is not None and not pool.loaded(spec):
+        return say(language, "awaits_model", title=escape(spec.title))
+    if encoder is not None and encoder.waiting:
+        return say(language, "awaits_turn", count=encoder.waiting)
+    return say(language, "awaits_result")
+
+
+def _compared(asked: Asked, progress: Progress) -> tuple[Shown, list[str], Encoder]:
+    """Compare; return what to show, what the example teaches, and the model.
+
+    Raises:
+        MMDemoError: something is missing, or cannot be read.
+    """
+    language = asked.language
+    uploads, pictures = _pictures(asked)
+    if not (asked.texts[0] or "").strip():
+        raise MMDemoError(say(language, "need_text"))
+    thumbnails = asked.before.thumbnails.only(uploads)
+    for upload, picture in zip(uploads, pictures, strict=True):
+        thumbnails.of(upload, picture)
+    asked.spec = find_offered(asked.model)
+    asked.encoder = encoder = loaded(asked.model, language, Priority.TYPING, progress.unwanted)
+    start(encoder)
+    results: list[Comparison] = []
+    for text, key in zip(asked.texts, ("text_label", "other_label"), strict=True):
+        if text and text.strip():
+            results.append(_compare(encoder, pictures, text, key, language))
+    shown = Shown(tuple(results), uploads, thumbnails, asked.model, language)
+    return shown, _lessons(pictures, asked.texts, language), encoder
+
+
+def _pictures(asked: Asked) -> tuple[tuple[Upload, ...], tuple[Picture, ...]]:
+    """Return both pictures; an error names the field it is in."""
+    fields = [say(asked.language, f"image{number}_label") for number in (1, 2)]
+    for upload, name in zip(asked.uploads, fields, strict=True):
+        if upload is None:
+            raise _AtPictureError(say(asked.language, "need_image", which=name))
+    uploads = tuple(upload for upload in asked.uploads if upload is not None)
+    pictures = tuple(map(Picture, uploads))
+    try:
+        check(pictures, fields, asked.language)
+    except MMDemoError as error:
+        raise _AtPictureError(str(error)) from error
+    return uploads, pictures
 
 
 def _drawn(shown: Shown) -> Results:
     """Return everything that shows comparisons, in their language."""
     results, language = shown.results, shown.language
-    first, second = shown.pictures
+    first, second = (shown.thumbnails.made[upload] for upload in shown.pictures)
     known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
     drawn = Results(
@@ -179,7 +254,8 @@ def beside(
     pictures = None
     if any(models) and texts and image1 is not None and image2 is not None:
         with suppress(MMDemoError):
-            pictures = open_image(image1), open_image(image2)
+            pictures = Picture(image1), Picture(image2)
+            as_sources(*pictures)
     timer: Any = gr.skip()
     columns: list[Beside] = []
     for model in models:
@@ -191,7 +267,7 @@ def beside(
 
 
 def _beside(
-    pictures: tuple[Image.Image, Image.Image] | None,
+    pictures: tuple[Picture, Picture] | None,
     texts: Sequence[str],
     model: str,
     language: Language,
@@ -230,7 +306,6 @@ def awaited(model: str, shown: Shown, language: Language) -> list[Any]:
         return [gr.skip()] * 4
     spec, opening = find_offered(model), examples()[0]
     known, text = background(spec), opening.text(_readable(model, language))
-    first, second = map(open_image, opening.paths)
     return [
         message_box(say(language, "loading")),
         views.bars(known, [], language),
@@ -242,8 +317,14 @@ def awaited(model: str, shown: Shown, language: Language) -> list[Any]:
             calibrated=spec.source.startswith("package:"),  # what ships is
             course=course.with_another_model([text], spec, language),
         ),
-        views.heatmap(known, None, (first, second), language),
+        views.heatmap(known, None, _opening_thumbnails(), language),
     ]
+
+
+@cache
+def _opening_thumbnails() -> tuple[str, str]:
+    first, second = (thumbnail_uri(Picture(path).open()) for path in examples()[0].paths)
+    return first, second
 
 
 def awaited_again(model: str, shown: Shown, language: Language) -> list[Any]:
@@ -258,7 +339,7 @@ def rendition(uploaded: Upload | None) -> Any:
     if uploaded is None or shown_by_browsers(uploaded):
         return gr.skip()
     try:
-        return open_image(uploaded)
+        return Picture(uploaded).open()
     except MMDemoError:
         return gr.skip()  # the comparison that the upload starts says what is wrong
 
@@ -314,7 +395,7 @@ def _lesson(example: Example, language: Language) -> str:
 
 
 def _lessons(
-    images: Sequence[Upload | None], texts: Sequence[str | None], language: Language
+    pictures: Sequence[Picture], texts: Sequence[str | None], language: Language
 ) -> list[str]:
     """Say of a ready-made comparison that `mini` gets wrong that it does; swapped, it stays one."""
     given = {(text or "").strip() for text in texts}
@@ -323,12 +404,12 @@ def _lessons(
         for example in examples()
         if example.wrong
         and given & {example.text_en, example.text_zh}
-        and sorted(map(_bytes, images)) == sorted(path.read_bytes() for path in example.paths)
+        and _digests(pictures) == _digests(map(Picture, example.paths))
     ]
 
 
-def _bytes(upload: Upload | None) -> bytes:
-    return Path(upload).read_bytes() if isinstance(upload, str) else upload or b""
+def _digests(pictures: Iterable[Picture]) -> list[bytes]:
+    return sorted(picture.digest for picture in pictures)
 
 
 def suit_model(model: str, language: Language) -> list[Any]:
@@ -336,26 +417,11 @@ def suit_model(model: str, language: Language) -> list[Any]:
     return [*list_examples(model, language), course.show(model)]
 
 
-def _open(source: Upload | None, key: str, language: Language) -> Image.Image:
-    """Open a picture; an error names the field it is in."""
-    field = say(language, key)
-    if source is None:
-        raise _AtPictureError(say(language, "need_image", which=field))
-    try:
-        return open_image(source)
-    except MMDemoError as error:
-        raise _AtPictureError(str(in_field(error, field, language))) from error
-
-
 def _compare(
-    encoder: Encoder,
-    first: Image.Image,
-    second: Image.Image,
-    text: str,
-    key: str,
-    language: Language,
+    encoder: Encoder, pictures: Sequence[Picture], text: str, key: str, language: Language
 ) -> Comparison:
     """Compare; an error of the text names the field it is in."""
+    first, second = pictures
     try:
         return compare(encoder, first, second, text)
     except TextError as error:

@@ -12,7 +12,7 @@ from mmdemo.examples import Example, examples
 from mmdemo.published import COURSE_TEXT
 from mmdemo.ui import course, model_choice, signals
 from mmdemo.ui import similarity_handlers as handlers
-from mmdemo.ui.events import QUIET, SHORT
+from mmdemo.ui.events import QUIET, SHORT, told_once
 from mmdemo.ui.inputs import PictureInput
 from mmdemo.ui.localise import Localiser
 from mmdemo.ui.model_choice import ModelChoice
@@ -61,7 +61,7 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
     beside = [other.model for other in others]
     given = signals.gathered(opened, [*compared, language, choice.settled, measured])
     given.change(
-        handlers.run,
+        told_once(handlers.run),
         [*inputs, language, outputs.shown, *beside],
         list(outputs),
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import quote
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmdemo.background import Background
 from mmdemo.compare import LABELS, PAIRS, PICTURES, TEXT_IMAGE, Comparison, PairKind, TextImage
-from mmdemo.images import thumbnail_uri
 from mmdemo.plots import KIND_COLOURS, LOWEST, Bar, similarity_bars, similarity_heatmap
 from mmdemo.similarity import degrees
 from mmdemo.types import Fusion
@@ -248,7 +245,7 @@ def _shows(texts: Sequence[str], cards: str, language: Language, *, calibrated: 
 def heatmap(
     known: Background | None,
     matrix: NDArray[np.float32] | None,
-    pictures: tuple[Image.Image, Image.Image],
+    thumbnails: tuple[str, str],
     language: Language,
     lowest: float = 0.0,
 ) -> go.Figure:
@@ -257,18 +254,22 @@ def heatmap(
     Args:
         known: the model's background set, if there is one.
         matrix: float32 [5, 5], or None.
-        pictures: the two that were compared.
+        thumbnails: of the two that were compared, as addresses of data.
         language: of the labels.
         lowest: cosine at the light end of the colour scale, for a model without a background set.
     """
     if matrix is None:
         matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
-    one, two = map(thumbnail_uri, pictures)
-    icons = [_svg(_LETTER), one, two, _fused_icon(one), _fused_icon(two)]
+    pictures = [f'<use href="#{name}"/>' for name in ("one", "two")]
+    icons = [_LETTER, *pictures, *(f"{picture}{_CORNER}" for picture in pictures)]
+    shared = "".join(
+        f'<image id="{name}" href="{thumbnail}" width="96" height="96"/>'
+        for name, thumbnail in zip(("one", "two"), thumbnails, strict=True)
+    )
     labels = [say(language, f"label_{label}") for label in LABELS]
     if known:  # the light end of the scale belongs to the model
         lowest = known.quantile("i2i", 1.0)
-    return similarity_heatmap(matrix, labels, icons, lowest)
+    return similarity_heatmap(matrix, labels, icons, lowest, shared)
 
 
 def matrix_heading(result: Comparison, language: Language) -> str:
@@ -402,19 +403,10 @@ def _band(known: Background | None, kind: str) -> tuple[float, float, float] | N
     return low, middle, high
 
 
-def _fused_icon(thumbnail: str) -> str:
-    """Return a thumbnail with the sign for text in its corner."""
-    picture = f'<image href="{thumbnail}" width="96" height="96"/>'
-    return _svg(f'{picture}<g transform="translate(52 52) scale(.46)">{_LETTER}</g>')
-
-
-def _svg(body: str) -> str:
-    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96">{body}</svg>'
-    return "data:image/svg+xml," + quote(drawing)
-
-
 # The sign for text: a white T on ink.
 _LETTER = (
     '<rect x="5" y="5" width="86" height="86" rx="20" fill="#123a5c" stroke="#fff"'
     ' stroke-width="5"/><path d="M25 28h46v13H55v32H41V41H25z" fill="#fff"/>'
 )
+# The same in the corner of a picture.
+_CORNER = f'<g transform="translate(52 52) scale(.46)">{_LETTER}</g>'

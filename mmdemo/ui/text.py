@@ -374,6 +374,18 @@ TEXT: dict[str, dict[Language, str]] = {
         "en": "Loading the model and comparing the first example…",
         "zh": "正在加载模型并比较第一个示例……",
     },
+    "awaits_model": {
+        "en": "Loading {title}… The comparison follows.",
+        "zh": "正在加载 {title}……随后进行比较。",
+    },
+    "awaits_turn": {
+        "en": "Many ask this model now: {count} requests wait.",
+        "zh": "这个模型现在很忙：{count} 个请求正在等待。",
+    },
+    "awaits_result": {
+        "en": "Comparing…",
+        "zh": "正在比较……",
+    },
     # Zero-shot classification: inputs
     "tab_zero_shot": {"en": "Zero-shot", "zh": "零样本分类"},
     "beside_label": {"en": "And beside it", "zh": "并排比较"},
@@ -702,6 +714,7 @@ _ACCEPTED_ZH = (
 ERRORS_ZH: dict[str, str] = {
     "damaged": "这张图片已损坏或不完整，无法完整读取。请用看图软件打开后重新保存为 {accepted}。",
     "no_file": "没有可读取的图片文件“{name}”。请检查文件名后重试。",
+    "file_changed": "这个图片文件在使用期间被更改了。请重试。",
     "file_size": "该文件有 {size} MB，最多接受 {limit} MB。请缩小，例如长边 2000 像素。",
     "file_empty": "该文件是空的。请选择图片：{accepted}。",
     "no_pixels": "这张图片没有像素，请换一张。",

@@ -14,7 +14,7 @@ from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import text_handlers as handlers
-from mmdemo.ui.events import LONG, QUIET, SHORT
+from mmdemo.ui.events import LONG, QUIET, SHORT, told_once
 from mmdemo.ui.inputs import FilesInput
 from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
@@ -125,7 +125,7 @@ def _wire(
     # Another start does not wait for the one that runs, but takes its place.
     gr.on(
         starts,
-        handlers.run,
+        told_once(handlers.run),
         [*inputs, results.shown, current],
         outputs,
         trigger_mode="multiple",

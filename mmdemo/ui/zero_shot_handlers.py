@@ -12,12 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmdemo.background import background, start
 from mmdemo.errors import MMDemoError, ModelError, StoppedError
 from mmdemo.examples import FOLDER, wrong_sets
-from mmdemo.images import open_image, shown_by_browsers, thumbnail_uri
+from mmdemo.images import Picture, open_image, shown_by_browsers
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.models.lane import Priority
@@ -34,9 +33,10 @@ from mmdemo.ui import zero_shot_views as views
 from mmdemo.ui.inputs import Upload
 from mmdemo.ui.jobs import CurrentJob, Job, Progress
 from mmdemo.ui.journal import note_error
-from mmdemo.ui.markup import error_message, in_field, note_sentence, unforeseen
+from mmdemo.ui.markup import error_message, note_sentence, unforeseen
 from mmdemo.ui.markup import message as message_box
 from mmdemo.ui.model_handlers import loaded, watching
+from mmdemo.ui.pictures import Thumbnails, check
 from mmdemo.ui.signals import again
 from mmdemo.ui.text import Language, say
 from mmdemo.ui.zero_shot_views import Pictures
@@ -78,17 +78,17 @@ class Memory:
     """What is known of the pictures on the page, so that another label costs them nothing.
 
     Attributes:
-        thumbnails: by upload.
+        thumbnails: of them.
         vectors: float32 [dim], by model and upload. An upload's path is named after its content.
     """
 
-    thumbnails: dict[Upload, str] = field(default_factory=dict)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
     vectors: dict[tuple[str, Upload], NDArray[np.float32]] = field(default_factory=dict)
 
     def of(self, models: Sequence[str], uploads: Sequence[Upload]) -> Memory:
         """Return a copy without what is gone from the page."""
         return Memory(
-            {upload: one for upload, one in self.thumbnails.items() if upload in uploads},
+            self.thumbnails.only(uploads),
             {
                 (model, upload): vector
                 for (model, upload), vector in self.vectors.items()
@@ -299,16 +299,16 @@ def _classify(name: str, encoder: Encoder, task: Task) -> Classification:
     known = task.memory.vectors
     new = [upload for upload in dict.fromkeys(task.uploads) if (name, upload) not in known]
     if new:
-        steps = picture_vectors(encoder, (_open(upload, task) for upload in new), len(new))
+        steps = picture_vectors(encoder, (_looked_at(upload, task) for upload in new), len(new))
         rows = finished(steps, report)
         known.update({(name, upload): row for upload, row in zip(new, rows, strict=True)})
     vectors = np.stack([known[name, upload] for upload in task.uploads])
     classes = finished(class_embeddings(encoder, task.labels, task.templates), report)
     matching = None
     if encoder.has_matching_head:
-        again = (_open(upload, task) for upload in task.uploads)
+        pictures = map(Picture, task.uploads)
         cosines = cosine(vectors, classes.vectors)
-        matching = finished(match_chances(encoder, again, task.labels, cosines), report)
+        matching = finished(match_chances(encoder, pictures, task.labels, cosines), report)
     return score(
         encoder,
         vectors,
@@ -332,7 +332,8 @@ def _outputs(outcomes: Sequence[Outcome], task: Task) -> Outputs:
     if not results:
         raise ModelError(outcomes[0].reason if outcomes else say(language, "zs_need_model"))
     names = tuple(Path(one).name if isinstance(one, str) else "" for one in task.uploads)
-    pictures = Pictures(names, tuple(_thumbnail(upload, task) for upload in task.uploads))
+    thumbnails = task.memory.thumbnails
+    pictures = Pictures(names, tuple(thumbnails.of(one, Picture(one)) for one in task.uploads))
     shown = Shown(
         tuple(one.name for one in done),
         results,
@@ -489,31 +490,31 @@ def _picture_choices(pictures: Pictures) -> list[tuple[str, int]]:
     return [(f"{index + 1} · {name}", index) for index, name in enumerate(pictures.names)]
 
 
-def _open(upload: Upload, task: Task) -> Image.Image:
-    """Open a picture, and note its thumbnail; an error says which picture it is."""
-    try:
-        picture = open_image(upload)
-    except MMDemoError as error:
-        number = task.uploads.index(upload) + 1
-        field = say(task.language, "zs_picture", number=number)
-        raise in_field(error, field, task.language) from error
-    if upload not in task.memory.thumbnails:
-        task.memory.thumbnails[upload] = thumbnail_uri(picture)
+def _looked_at(upload: Upload, task: Task) -> Picture:
+    """Return a picture that is new to the page, and keep its thumbnail; an error says which it is.
+
+    Raises:
+        MMDemoError: it cannot be read.
+    """
+    picture = Picture(upload)
+    number = task.uploads.index(upload) + 1
+    check([picture], [say(task.language, "zs_picture", number=number)], task.language)
+    task.memory.thumbnails.of(upload, picture)
     return picture
-
-
-def _thumbnail(upload: Upload, task: Task) -> str:
-    if upload not in task.memory.thumbnails:
-        _open(upload, task)
-    return task.memory.thumbnails[upload]
 
 
 def renditions(uploads: list[Upload]) -> Any:
     """Replace pictures that browsers cannot show, such as TIFF, by the same pixels as PNG."""
-    if all(map(shown_by_browsers, uploads)) or len(uploads) > limits().pictures:
+    if len(uploads) > limits().pictures:
+        return gr.skip()
+    shown = [shown_by_browsers(upload) for upload in uploads]
+    if all(shown):
         return gr.skip()
     try:
-        return [one if shown_by_browsers(one) else open_image(one) for one in uploads]
+        return [
+            upload if as_it_is else open_image(upload)
+            for upload, as_it_is in zip(uploads, shown, strict=True)
+        ]
     except MMDemoError:
         return gr.skip()  # the classification that the upload starts says what is wrong
 

@@ -14,7 +14,7 @@ from mmdemo.examples import wrong_sets
 from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui import model_choice, signals
 from mmdemo.ui import zero_shot_handlers as handlers
-from mmdemo.ui.events import LONG, QUIET, SHORT
+from mmdemo.ui.events import LONG, QUIET, SHORT, told_once
 from mmdemo.ui.inputs import PicturesInput
 from mmdemo.ui.jobs import CurrentJob
 from mmdemo.ui.localise import Localiser
@@ -95,7 +95,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
         **QUIET,
     )
     due.change(
-        handlers.run,
+        told_once(handlers.run),
         sources,
         outputs,
         trigger_mode="always_last",

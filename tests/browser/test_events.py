@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from mmdemo import compare, load_encoder
+from mmdemo.compare import Comparison
 from mmdemo.examples import examples
 from mmdemo.ui import similarity_handlers, text_handlers, zero_shot_handlers
 from mmdemo.ui.text import LANGUAGES, TEXT, Language, say
@@ -20,6 +24,7 @@ from mmdemo.ui.zero_shot_handlers import EXAMPLES
 from tests.apps import App
 from tests.browser.conftest import PATIENCE, SIZES, Visit, both_sizes
 from tests.browser.test_similarity import upload, wait_for
+from tests.waiting import MOST
 
 pytestmark = pytest.mark.browser
 
@@ -61,7 +66,8 @@ class Counted:
     def note(self, request: Request) -> None:
         if request.url.endswith("/queue/join?"):
             body = json.loads(request.post_data or "{}")
-            self.asked.append((self.app.page.fns[body["fn_index"]].fn, body["data"]))
+            asked = self.app.page.fns[body["fn_index"]].fn
+            self.asked.append((asked and inspect.unwrap(asked), body["data"]))
 
     def counts(self) -> Counter[str]:
         """Return how often what was computed since it was asked last; to be called once it is seen.
@@ -191,6 +197,7 @@ def test_after_a_switch_no_word_of_the_page_is_in_the_other_language(
         page.get_by_label(NAMES["zh"], exact=True).check()
         expect(page.get_by_role("tab", name=say("zh", "tab_text"))).to_be_visible()
         visit.counts()
+        expect(page.locator("#bars")).to_contain_text(say("zh", "kind_i2i"))
         assert page.evaluate("document.documentElement.lang") == "zh"
         for title in titles:
             page.get_by_role("tab", name=say("zh", title)).click()
@@ -246,3 +253,31 @@ def test_what_is_wrong_with_a_picture_is_said_beside_it_on_the_first_screen(
     assert page.evaluate("window.scrollY") == 0
     assert box is not None
     assert box["y"] + box["height"] <= 720
+
+
+@both_sizes
+def test_what_a_comparison_awaits_is_said_and_moves_nothing(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, gate = visit.page, threading.Event()
+
+    def held(*given: Any) -> Comparison:
+        assert gate.wait(MOST)
+        return compare(*given)
+
+    monkeypatch.setattr(similarity_handlers, "compare", held)
+    awaited = page.locator(".mm-message.late")
+    field = page.get_by_label("Text", exact=True)
+    below = page.locator("#examples")
+    field.fill("a lighthouse")
+    place = below.bounding_box()
+    expect(awaited).to_have_text(say("en", "awaits_result"))
+    expect(page.locator("#readings")).to_have_css("opacity", "0.4")
+    expect(awaited).to_have_css("animation-name", "mm-late")
+    page.wait_for_function("document.querySelector('.mm-message.late').offsetHeight > 30")
+    assert below.bounding_box() == place
+    gate.set()
+    expect(awaited).to_have_count(0)
+    expect(page.locator("#readings")).to_have_css("opacity", "1")
+    assert below.bounding_box() == place
+    expect(page.locator(".mm-shows h3")).to_contain_text("a lighthouse")
