@@ -150,8 +150,9 @@ def _meanwhile(job: Job[Any], asked: Asked) -> Iterator[Results]:
     said, first = "", not asked.before.results
     while not job.wait(_MOMENT):
         awaited = _awaits(asked.spec, asked.encoder, asked.language)
-        # The page opens with a message that says so, and its place is as large as that.
-        if awaited != said and not (first and asked.encoder is None):
+        if first and not (asked.encoder and asked.encoder.waiting):
+            continue  # the page opens with a message that says as much
+        if awaited != said:
             yield Results(message=message_box(awaited, late=not first, again=bool(said)))
             said = awaited
 

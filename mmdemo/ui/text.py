@@ -379,8 +379,8 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "正在加载 {title}……随后进行比较。",
     },
     "awaits_turn": {
-        "en": "Many ask this model now: {count} requests wait.",
-        "zh": "这个模型现在很忙：{count} 个请求正在等待。",
+        "en": "The model is busy. Requests that wait for it: {count}.",
+        "zh": "模型正忙，等待它的请求：{count} 个。",
     },
     "awaits_result": {
         "en": "Comparing…",
