@@ -99,7 +99,7 @@ def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPa
     with pytest.raises(PictureError, match=says) as refused:
         classify(mini, ["a.png"] * 50, labels, "plain")  # none of which is opened
     assert "20,050" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
-    monkeypatch.setattr(zero_shot_handlers, "_open", None)
+    monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
     given: Any = (
         ["a.png"] * 50,
         "\n".join(labels),
