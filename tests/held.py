@@ -189,7 +189,7 @@ def join(
 def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> list[Any]:
     """Do what a page does at an event, and wait for the end; return what it shows."""
     join(page, url, session, handler, data)
-    told = _told(url, session)
+    told = messages(url, session)
     # Of a generator the first comes whole, others as what is different, and the last once more.
     steps = [one["output"]["data"] for one in told if one["msg"] == "process_generating"]
     if not steps:
@@ -205,10 +205,11 @@ def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[An
 
 def ends(url: str, session: str) -> list[dict[str, Any]]:
     """Read what a session is told, until nothing of it waits or runs; return each event's end."""
-    return [one for one in _told(url, session) if one["msg"] == END]
+    return [one for one in messages(url, session) if one["msg"] == END]
 
 
-def _told(url: str, session: str) -> list[dict[str, Any]]:
+def messages(url: str, session: str) -> list[dict[str, Any]]:
+    """Read what a session is told, until nothing of it waits or runs."""
     with opened(f"{url}/gradio_api/queue/data?session_hash={session}") as stream:
         return [json.loads(line[5:]) for line in stream if line.startswith(b"data:")]
 

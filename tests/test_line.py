@@ -39,6 +39,7 @@ from tests.held import (
     ends,
     fire,
     join,
+    messages,
     open_page,
     opened,
     post,
@@ -124,9 +125,14 @@ def test_a_page_is_told_in_its_language_and_a_newer_run_takes_the_place_of_an_ol
         third = join(page, url, "a-page", zero_shot_handlers.run, data)
         wait_until(lambda: older not in page._queue.event_ids_to_events)
         held.gate.release(100_000)
-        told = {one["event_id"]: one for one in ends(url, "a-page")}
-        assert [told[event]["success"] for event in (older, newer, third)] == [True, True, False]
-        assert "您已有 1 个分类或排序" in told[third]["output"]["error"]
+        heard = messages(url, "a-page")
+        [toast] = [one for one in heard if one["msg"] == "log"]
+        assert toast["event_id"] == third
+        assert "您已有 1 个分类或排序" in toast["log"]
+        last = {one["event_id"]: one for one in heard if one["msg"] == "process_completed"}
+        assert all(last[event]["success"] for event in (older, newer, third))
+        changed = [value for value in last[third]["output"]["data"] if value is not None]
+        assert changed == [{"__type__": "update"}] * len(changed)
 
 
 def test_one_caller_has_a_number_of_places_whichever_way_it_comes(

@@ -19,7 +19,7 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio.server_messages import EventMessage, LogMessage, ProcessCompletedMessage
 from gradio.utils import LRUCache, error_payload
 
 from mmdemo.errors import BusyError, MMDemoError
@@ -29,7 +29,7 @@ from mmdemo.ui.callers import Callers, address_of
 from mmdemo.ui.events import LONG_TASKS, OTHERS, THREADS
 from mmdemo.ui.localise import preferred_language
 from mmdemo.ui.markup import error_message
-from mmdemo.ui.text import Language
+from mmdemo.ui.text import Language, say
 
 _running: ContextVar[Event | None] = ContextVar("event", default=None)
 
@@ -63,9 +63,9 @@ class Line(Queue):
     ) -> Any:
         """Let an event in, or refuse it with a sentence.
 
-        Whoever has a stream open reads the sentence there, as that of any other error: gradio's
-        page and its client show both. (Of a status of 503 the page shows its own words, and of any
-        other the client shows none.) Whoever has none gets it as the answer, and leaves nothing.
+        Whoever has a stream open reads the sentence there, which gradio's page and its client show.
+        (Of a status of 503 the page shows its own words, and of any other the client shows none.)
+        Whoever has none gets it as the answer, and leaves nothing.
         """
         fn = self.blocks.fns.get(-1 if body.fn_index is None else body.fn_index)
         if fn is None or fn.fn is None:
@@ -126,7 +126,8 @@ class Line(Queue):
         username: str | None,
     ) -> Any:
         journal.write(fn, journal.Record(outcome=error.code))
-        told = error_message(error, _language(fn, body, request))
+        language = _language(fn, body, request)
+        told = error_message(error, language)
         session = body.session_hash or ""
         unread = self.pending_event_ids_session.get(session, set())
         # One who never reads must not pile them up.
@@ -136,8 +137,13 @@ class Line(Queue):
         self.pending_event_ids_session.setdefault(session, set()).add(event._id)
         if session not in self.pending_messages_per_session:
             self.pending_messages_per_session[session] = AsyncQueue()
-        payload = error_payload(gr.Error(told, print_exception=False), show_error=False)
-        self.send_message(event, ProcessCompletedMessage(output=payload, success=False))
+        if fn.api_visibility == "public":
+            payload = error_payload(gr.Error(told, print_exception=False), show_error=False)
+            self.send_message(event, ProcessCompletedMessage(output=payload, success=False))
+        else:
+            title = say(language, "busy_title")
+            self.send_message(event, LogMessage(log=told, level="warning", title=title))
+            self.send_message(event, _nothing(fn))
         return True, event._id, "success"
 
     async def process_events(
@@ -225,6 +231,16 @@ def _job(fn: BlockFunction, session: str, event_id: str) -> str:
     just ending. Of an endpoint, each for itself.
     """
     return event_id if fn.api_visibility == "public" else f"{fn._id} {session}"
+
+
+def _nothing(fn: BlockFunction) -> ProcessCompletedMessage:
+    """Return the end of an event that changes nothing.
+
+    Not an error: after one, gradio's page forgets what it has put off until then, and what was
+    typed last would never be computed.
+    """
+    skipped = [None if block.stateful else gr.skip() for block in fn.outputs]
+    return ProcessCompletedMessage(output={"data": skipped, "is_generating": False}, success=True)
 
 
 def line_of(page: gr.Blocks) -> Line:

@@ -366,6 +366,7 @@ TEXT: dict[str, dict[Language, str]] = {
         "zh": "显示的仍是上一次比较的结果。",
     },
     "in_field": {"en": "{field}: {message}", "zh": "{field}：{message}"},
+    "busy_title": {"en": "Too much at once", "zh": "同时的请求太多"},
     "unexpected": {
         "en": "Something went wrong here. Your input is kept; try again, or other pictures.",
         "zh": "我们这边出了点问题。您的输入仍在，请重试或换一张图片。",
