@@ -98,7 +98,7 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
     """One model, many prompts: between two steps of a classification, a comparison gets in."""
     # A comparison has several parts: none may be late, however slow the machine is.
     monkeypatch.setattr("mmdemo.models.lane._NEXT", MOST)
-    monkeypatch.setattr("mmdemo.models.lane._TURN", MOST)
+    monkeypatch.setattr("mmdemo.models.lane._PATIENCE", MOST)
     url = served.address
     first, second = (upload(url, path) for path in two_pictures)
     event = call(url, "classify", [[first], LABELS, "openai-7", False, "held"])

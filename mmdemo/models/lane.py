@@ -23,11 +23,12 @@ Stop = Callable[[], bool]
 Breathe = Callable[[], None]
 """To be called within a pass that takes long: whatever is more urgent runs meanwhile."""
 
-STEP = 0.08
+STEP = 0.05
 """Seconds that a step of long work is to take. A person sees a delay of a tenth of a second as none
 (Miller 1968, "Response time in man-computer conversational transactions")."""
 
-_TURN = 4  # of so many steps, one goes to whoever has waited longest
+_TURN = 2  # of so many steps, one goes to whoever has waited longest
+_PATIENCE = 0.5  # seconds that anybody waits before that counts
 _NEXT = 0.005  # seconds that the next part of a request may take to come
 _LINGER = 5.0  # seconds without work after which the worker ends
 _LOOK = 0.1  # seconds between two looks at whether a result is still wanted
@@ -244,8 +245,10 @@ class Lane:
             return []
         first = min(waiting, key=lambda one: one.priority)  # the first of equals came first
         self._turn += 1
-        if than is None and self._turn % _TURN == 0:
-            first = min(waiting, key=lambda one: one.came)
+        oldest = min(waiting, key=lambda one: one.came)
+        late = time.perf_counter() - oldest.came > _PATIENCE
+        if late and than is None and self._turn % _TURN == 0:
+            first = oldest
         chosen = [first]
         if first.step.joins:
             for one in waiting:
