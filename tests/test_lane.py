@@ -159,6 +159,18 @@ def test_who_has_gone_leaves_the_queue() -> None:
     assert line.gate.ran == [["held"], ["somebody's"]]
 
 
+def test_who_wants_it_again_too_late_is_told() -> None:
+    line = Line(Gate())
+
+    def only_when_the_worker_looks() -> bool:
+        return threading.current_thread().name == "test"
+
+    left = line.ask("nobody's", Priority.PAGE, only_when_the_worker_looks)
+    line.go()
+    with pytest.raises(StoppedError):
+        left.result(MOST)
+
+
 def test_the_urgent_gets_into_a_pass_that_takes_long() -> None:
     line = Line(Gate(), "in layers")
     typed = line.ask("typed", Priority.TYPING)

@@ -226,7 +226,8 @@ class Lane:
                     return False
             chosen = self._take()
             self._expected = chosen[0].priority if chosen and chosen[0].more else None
-        self._run(chosen)
+        if chosen:  # nobody may want any of it
+            self._run(chosen)
         return True
 
     def _came(self, priority: Priority | None) -> bool:
@@ -239,7 +240,10 @@ class Lane:
             than: take only what is more urgent than that.
         """
         for request in [one for one in self._queue if one.stop()]:
-            self._queue.remove(request)  # whoever asked for it looks too, and leaves
+            self._queue.remove(request)
+            # Told, not left to look: it may be wanted again by then, and be waited for in vain.
+            request.error = StoppedError()
+            request.done.set()
         waiting = [one for one in self._queue if than is None or one.priority < than]
         if not waiting:
             return []
