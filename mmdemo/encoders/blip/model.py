@@ -30,14 +30,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from transformers import BlipConfig, BlipForImageTextRetrieval
 
-from mmdemo.encoders.base import Features, Model, Prepared, Tokens
-from mmdemo.encoders.parts.pretrained import PictureReader, TextReader, load_network
+from mmdemo.encoders.base import Features, Prepared, Tokens
+from mmdemo.encoders.parts.pretrained import PictureReader, SavedModel, TextReader, load_network
 from mmdemo.errors import ModelError
-from mmdemo.images import to_rgb
-from mmdemo.types import TokenUsage
 
 _BESIDE = 512
 """Tokens that a text counts for which looks at a picture: its attention to that has 200 MB a layer
@@ -47,7 +44,7 @@ _MATCH = 1
 """Which output of the matching head says that the two belong together."""
 
 
-class Blip(Model):
+class Blip(SavedModel):
     """A BLIP retrieval model: contrastive cosines, image-grounded fusion and a matching head."""
 
     modalities = frozenset({"text", "image", "fused"})
@@ -83,26 +80,10 @@ class Blip(Model):
         self.logit_scale = math.exp(config.logit_scale_init_value)
         self.temperature_known = False
 
-    def networks(self) -> list[torch.nn.Module]:
-        """Return the network with both encoders and both heads."""
-        return [self._network]
-
-    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
-        """Return the tokens of texts; they look at a picture without making room for it."""
-        return self._texts.read(texts)
-
-    def read_picture(self, image: Image.Image) -> torch.Tensor:
-        """Return what the vision tower takes, float32 [3, size, size]."""
-        return self._pictures.read(to_rgb(image))
-
     def length(self, item: Prepared) -> int:
         """Return how long an item is in a batch, in tokens, or in what else takes that room."""
-        read = 1 if item.tokens is None else self._texts.length(item.tokens)
+        read = super().length(item)
         return read if item.features is None else max(read, _BESIDE)
-
-    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        """Say how much of a text is read; it looks at a picture without making room for it."""
-        return self._texts.usage(text)
 
     def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
         """Return [n, dim], of the contrastive head."""
@@ -135,12 +116,12 @@ class Blip(Model):
     def match_chances(self, pairs: Sequence[Prepared]) -> list[float]:
         """Return the chance in 0..1 that each picture and its text belong together."""
         chances = [0.0] * len(pairs)
-        for places in _by_picture(pairs):
+        for features, places in _by_picture(pairs):
             texts = [pairs[place].tokens or () for place in places]
             # A single picture for all its texts: its keys and values are computed once.
-            tokens = self._tensor(np.stack(_features(pairs, places[:1])))
+            states = self._states(texts, self._tensor(features[None].copy()))
             with torch.inference_mode():
-                told = self._network.itm_head(self._states(texts, tokens)).softmax(-1)
+                told = self._network.itm_head(states).softmax(-1)
             for place, chance in zip(places, told[:, _MATCH].tolist(), strict=True):
                 chances[place] = chance
         return chances
@@ -167,13 +148,10 @@ class Blip(Model):
             return self._network.text_proj(states).cpu().numpy()
 
 
-def _by_picture(pairs: Sequence[Prepared]) -> list[list[int]]:
-    """Return the places of the pairs of each picture."""
-    places: dict[int, list[int]] = {}
+def _by_picture(pairs: Sequence[Prepared]) -> list[tuple[Features, list[int]]]:
+    """Return the features of each picture, and the places of its pairs."""
+    found: dict[int, tuple[Features, list[int]]] = {}
     for place, pair in enumerate(pairs):
-        places.setdefault(id(pair.features), []).append(place)
-    return list(places.values())
-
-
-def _features(pairs: Sequence[Prepared], places: Sequence[int]) -> list[Features]:
-    return [one for place in places if (one := pairs[place].features) is not None]
+        if pair.features is not None:
+            found.setdefault(id(pair.features), (pair.features, []))[1].append(place)
+    return list(found.values())

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from transformers import (
     AlignConfig,
     AlignModel,
@@ -34,17 +33,17 @@ from transformers import (
     SiglipModel,
 )
 
-from mmdemo.encoders.base import Features, Model, Prepared, Tokens
+from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.dual_encoder import languages_of
 from mmdemo.encoders.parts.checkpoint import read_json
 from mmdemo.encoders.parts.pretrained import (
     PictureReader,
+    SavedModel,
     TextReader,
     load_network,
 )
 from mmdemo.errors import ModelError
-from mmdemo.images import to_rgb
-from mmdemo.types import Activation, TokenUsage
+from mmdemo.types import Activation
 
 
 class _Family(NamedTuple):
@@ -86,7 +85,7 @@ _FAMILIES = {
 }
 
 
-class DualEncoder(Model):
+class DualEncoder(SavedModel):
     """A model with a text tower and a vision tower that meet only in the cosine."""
 
     modalities = frozenset({"text", "image", "fused"})
@@ -117,26 +116,6 @@ class DualEncoder(Model):
         self.logit_bias = float(self._network.logit_bias) if siglip else 0.0
         self.activation = family.activation
         self.languages = languages_of(config.text_config.vocab_size)
-
-    def networks(self) -> list[torch.nn.Module]:
-        """Return the network with both towers."""
-        return [self._network]
-
-    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
-        """Return the tokens of texts; a picture takes no room away from them."""
-        return self._texts.read(texts)
-
-    def read_picture(self, image: Image.Image) -> torch.Tensor:
-        """Return what the vision tower takes, float32 [3, height, width]."""
-        return self._pictures.read(to_rgb(image))
-
-    def length(self, item: Prepared) -> int:
-        """Return how long an item's text is in a batch; its picture is a vector already."""
-        return 1 if item.tokens is None else self._texts.length(item.tokens)
-
-    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        """Say how much of a text is read; a picture takes no room away from it."""
-        return self._texts.usage(text)
 
     def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:
         """Return [n, dim]."""

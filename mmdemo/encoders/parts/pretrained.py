@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from mmdemo.encoders.base import Tokens
+from mmdemo.encoders.base import Model, Prepared, Tokens
 from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
 from mmdemo.errors import ModelError
-from mmdemo.images import centre_strip
+from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
@@ -285,3 +285,31 @@ class PictureReader:
         by_short_side = getattr(self._processor.size, "shortest_edge", None) is not None
         whole = centre_strip(image, _LONGEST_STRIP) if by_short_side else image
         return self._processor(whole, return_tensors="pt").pixel_values[0]
+
+
+class SavedModel(Model):
+    """A model as transformers saves it: one network, which reads texts and pictures apart."""
+
+    _network: Any
+    _texts: TextReader
+    _pictures: PictureReader
+
+    def networks(self) -> list[torch.nn.Module]:
+        """Return the one network, with all its towers and heads."""
+        return [self._network]
+
+    def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
+        """Return the tokens of texts; a picture takes no room away from them."""
+        return self._texts.read(texts)
+
+    def read_picture(self, image: Image.Image) -> torch.Tensor:
+        """Return what the vision tower takes, float32 [3, height, width]."""
+        return self._pictures.read(to_rgb(image))
+
+    def length(self, item: Prepared) -> int:
+        """Return how long an item's text is in a batch."""
+        return 1 if item.tokens is None else self._texts.length(item.tokens)
+
+    def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
+        """Say how much of a text is read; a picture takes no room away from it."""
+        return self._texts.usage(text)
