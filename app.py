@@ -2,7 +2,7 @@
 
 import sys
 
-from mmdemo.__main__ import main
+from mmdemo.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(["serve"]))

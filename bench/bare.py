@@ -62,7 +62,7 @@ def answer(mmdemo: ModuleType, encoder: Any, request: Request, paths: list[Path]
         return mmdemo.classify(encoder, paths, request.texts, TEMPLATES)
     if request.kind == "rank":
         return mmdemo.rank_passages(encoder, request.text, request.texts)
-    return mmdemo.compare(encoder, *paths, request.text)
+    return mmdemo.tasks.compare(encoder, *paths, request.text)
 
 
 if __name__ == "__main__":

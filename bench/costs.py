@@ -127,10 +127,10 @@ def _steps(
     text = f"a text of {named}"
     three = [text, {"image": first, "text": text}, {"image": second, "text": text}]
     return [
-        lambda: mmdemo.compare(encoder, *new, f"a cold text of {named}"),
-        lambda: mmdemo.compare(encoder, first, second, f"a new text of {named}"),
+        lambda: mmdemo.tasks.compare(encoder, *new, f"a cold text of {named}"),
+        lambda: mmdemo.tasks.compare(encoder, first, second, f"a new text of {named}"),
         lambda: encoder.encode(three),
-        lambda: mmdemo.compare(encoder, first, second, f"a new text of {named}"),
+        lambda: mmdemo.tasks.compare(encoder, first, second, f"a new text of {named}"),
     ]
 
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from bench.measures import Floats, auc
 from mmdemo import load_encoder
-from mmdemo.background_pairs import PER_TEXT, PICTURES, Entry, entries
-from mmdemo.compare import TEXT_IMAGE
+from mmdemo.background.pairs import PER_TEXT, PICTURES, Entry, entries
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
+from mmdemo.tasks.compare import TEXT_IMAGE
 
 _BATCH = 16
 

@@ -69,7 +69,7 @@ def _jobs(mmdemo: ModuleType, encoder: Any) -> Iterator[Callable[[], Any]]:
         random = np.random.default_rng(number)
         [text], own = texts(random, 1, 6), pictures[number]
         labels, passages = texts(random, 10, 3), texts(random, 9, 40)
-        yield lambda own=own, text=text: mmdemo.compare(encoder, own, shared[0], text).matrix
+        yield lambda own=own, text=text: mmdemo.tasks.compare(encoder, own, shared[0], text).matrix
         yield lambda own=own, text=text: encoder.encode([text, own, {"image": own, "text": text}])
         yield (
             lambda own=own, labels=labels: (

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from mmdemo import classify, load_encoder
-from mmdemo.background_pairs import PICTURES, entries
+from mmdemo.background.pairs import PICTURES, entries
 from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
 

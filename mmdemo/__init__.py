@@ -5,13 +5,13 @@
 {"i2i": .., "i2it": .., "t2it": .., "it2it": ..}
 """
 
-from mmdemo.compare import Comparison, compare
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.pool import load_encoder
-from mmdemo.text_retrieval import Ranking, rank_passages
-from mmdemo.zero_shot import Classification, classify
+from mmdemo.tasks.classify import Classification, classify
+from mmdemo.tasks.compare import Comparison, compare
+from mmdemo.tasks.rank import Ranking, rank_passages
 
 __all__ = [
     "MODELS",

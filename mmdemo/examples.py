@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo.assets import ASSETS
-from mmdemo.prompts import LABEL_SETS
+from mmdemo.tasks.prompts import LABEL_SETS
 from mmdemo.types import Verdict
 
 FOLDER = ASSETS / "examples"

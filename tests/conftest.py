@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mmdemo import images, load_encoder
-from mmdemo.__main__ import main
+from mmdemo.cli import main
 from mmdemo.examples import FOLDER, examples
 from mmdemo.models.encoder import Encoder
 from tests.apps import ROOT, App, environment, serving
@@ -83,9 +83,9 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in memory of the hub's answers and of what was measured."""
     monkeypatch.setattr("mmdemo.images._known", images._Known())
     monkeypatch.setattr("mmdemo.models.find._of_hub", {})
-    monkeypatch.setattr("mmdemo.ui.downloads._downloads", {})
-    monkeypatch.setattr("mmdemo.background._known", {})
-    monkeypatch.setattr("mmdemo.background._failed", set())
+    monkeypatch.setattr("mmdemo.ui.parts.models.downloads._downloads", {})
+    monkeypatch.setattr("mmdemo.background.sets._known", {})
+    monkeypatch.setattr("mmdemo.background.sets._failed", set())
 
 
 class Done(NamedTuple):

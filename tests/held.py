@@ -22,7 +22,7 @@ import pytest
 from gradio_client.utils import apply_diff
 from numpy.typing import NDArray
 
-from mmdemo import background
+from mmdemo.background import sets as background
 from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.models import find, pool

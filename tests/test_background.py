@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import MODELS, background, load_encoder
-from mmdemo.background_pairs import (
+from mmdemo import MODELS, load_encoder
+from mmdemo.background import sets as background
+from mmdemo.background.pairs import (
     FEW_TEXTS,
     PER_TEXT,
     PICTURES,
@@ -22,13 +23,13 @@ from mmdemo.background_pairs import (
     same_text_pairs,
     unrelated_scores,
 )
-from mmdemo.compare import PAIRS
 from mmdemo.encoders.base import Tokens
 from mmdemo.errors import ModelError
 from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.files import fingerprint
 from mmdemo.models.find import find_model
+from mmdemo.tasks.compare import PAIRS
 from tests.conftest import ROOT, TINY, forget
 from tests.fakes import FakeModel, written
 from tests.waiting import MOST

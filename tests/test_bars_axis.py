@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 import pytest
 
 from mmdemo import MODELS, compare
-from mmdemo.background import Background, background
-from mmdemo.compare import PICTURES, Comparison, PairKind
+from mmdemo.background.sets import Background, background
 from mmdemo.models.encoder import Encoder
-from mmdemo.plots import LOWEST, Bar, similarity_bars
-from mmdemo.ui import similarity_views as views
+from mmdemo.plots.bars import LOWEST, Bar, similarity_bars
+from mmdemo.tasks.compare import PICTURES, Comparison, PairKind
+from mmdemo.ui.tabs.similarity import views
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmdemo import classify, compare, load_encoder
-from mmdemo.__main__ import main
+from mmdemo.cli import main
 from tests.conftest import TINY, Command
 
 
@@ -122,7 +122,7 @@ def test_a_background_set_is_measured_ahead_of_time(
         unwritable.setenv("MMDEMO_CACHE", str(tmp_path / "file"))
         assert main(["background", folder]) == 1
         assert "Set MMDEMO_CACHE to a folder" in capsys.readouterr().err
-    monkeypatch.setattr("mmdemo.background._known", {})
+    monkeypatch.setattr("mmdemo.background.sets._known", {})
     assert main(["background", folder]) == 0
     printed = capsys.readouterr()
     assert "100 %" in printed.err

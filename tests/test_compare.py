@@ -10,10 +10,10 @@ from PIL import Image
 
 from mmdemo import compare
 from mmdemo.assets import ASSETS
-from mmdemo.compare import LABELS, PAIRS
 from mmdemo.encoders.base import Tokens
 from mmdemo.errors import ModelError, PictureError, TextError
 from mmdemo.models.encoder import Encoder, encoder_of
+from mmdemo.tasks.compare import LABELS, PAIRS
 from tests.fakes import FakeModel
 
 

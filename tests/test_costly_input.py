@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from mmdemo import images
-from mmdemo.background import Background, cache_path, write
-from mmdemo.background import background as known_background
+from mmdemo.background.sets import Background, cache_path, write
+from mmdemo.background.sets import background as known_background
 from mmdemo.errors import PictureError, TextError
 from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
-from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
-from mmdemo.ui import zero_shot_handlers
-from mmdemo.ui.jobs import CurrentJob
-from mmdemo.ui.text import ERRORS_ZH
-from mmdemo.ui.zero_shot_handlers import Shown
-from mmdemo.zero_shot import check_count, class_embeddings, classify
+from mmdemo.tasks.classify import check_count, class_embeddings, classify
+from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
+from mmdemo.ui.strings import ERRORS_ZH
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
+from mmdemo.ui.tabs.zero_shot.handlers import Shown
+from mmdemo.work import CurrentJob
 
 
 def exif_bomb(headers: int) -> bytes:

@@ -9,11 +9,12 @@ import pytest
 
 from mmdemo import MODELS
 from mmdemo.models.find import find_model
-from mmdemo.published import COURSE, COURSE_TEXT
-from mmdemo.ui import course, similarity_handlers
-from mmdemo.ui.model_views import model_size
-from mmdemo.ui.similarity_handlers import Shown
-from mmdemo.ui.text import SAMPLE_TEXTS, Language, say
+from mmdemo.tasks.published import COURSE, COURSE_TEXT
+from mmdemo.ui.parts.models.views import model_size
+from mmdemo.ui.strings import SAMPLE_TEXTS, Language, say
+from mmdemo.ui.tabs.similarity import course
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.similarity.handlers import Shown
 from tests.conftest import TINY
 from tests.waiting import last_of
 

@@ -12,11 +12,12 @@ import pytest
 from mmdemo import MODELS
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.hub.cache import Plan
-from mmdemo.ui import downloads, model_handlers
-from mmdemo.ui.downloads import Download
-from mmdemo.ui.model_handlers import Needs
-from mmdemo.ui.model_views import refusal
-from mmdemo.ui.text import ERRORS_ZH, Language
+from mmdemo.ui.parts.models import downloads
+from mmdemo.ui.parts.models import handlers as model_handlers
+from mmdemo.ui.parts.models.downloads import Download
+from mmdemo.ui.parts.models.handlers import Needs
+from mmdemo.ui.parts.models.views import refusal
+from mmdemo.ui.strings import ERRORS_ZH, Language
 from tests.hub_server import Hub, serve
 from tests.waiting import wait_until
 

@@ -19,8 +19,8 @@ from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_model, find_offered, model_row, offered
 from mmdemo.progress import Progress
 from mmdemo.types import Embeddings
-from mmdemo.ui.markup import error_message
-from mmdemo.ui.text import ERRORS_ZH
+from mmdemo.ui.parts.markup import error_message
+from mmdemo.ui.strings import ERRORS_ZH
 from tests.apps import environment
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, serve

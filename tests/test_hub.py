@@ -26,7 +26,7 @@ SIZE = 3_000_000
 HEARS_CTRL_C = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from mmdemo.__main__ import main
+from mmdemo.cli import main
 sys.exit(main())
 """
 

@@ -16,7 +16,7 @@ from mmdemo.models import pool
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_model, find_offered, model_row
 from mmdemo.models.hub.place import hub_place, is_hub_id, typed_id
-from mmdemo.ui.markup import error_message
+from mmdemo.ui.parts.markup import error_message
 from tests.apps import environment
 from tests.conftest import TINY, Command, forget
 from tests.hub_server import COMMIT, Hub, serve

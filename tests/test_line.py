@@ -23,10 +23,13 @@ from gradio_client.exceptions import AppError
 from starlette import requests
 
 from mmdemo.settings import Network, proxies
-from mmdemo.ui import events, similarity_handlers, text_handlers, zero_shot_handlers
-from mmdemo.ui.callers import Callers, address_of
-from mmdemo.ui.line import _Messages, line_of, unheard
-from mmdemo.ui.sessions import KEPT, MOST_KEPT, Sessions
+from mmdemo.ui.serving import events
+from mmdemo.ui.serving.callers import Callers, address_of
+from mmdemo.ui.serving.line import _Messages, line_of, unheard
+from mmdemo.ui.serving.sessions import KEPT, MOST_KEPT, Sessions
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.text import handlers as text_handlers
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from tests.apps import App
 from tests.conftest import visited_with
 from tests.held import (

@@ -11,16 +11,19 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from mmdemo.__main__ import main
+from mmdemo.cli import main
 from mmdemo.errors import DownloadError, ModelError, SettingError
 from mmdemo.models import find
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered, model_rows, offered, unavailable
-from mmdemo.ui import course, model_handlers, similarity_handlers, text_handlers
 from mmdemo.ui.app import build, launch
-from mmdemo.ui.jobs import CurrentJob
-from mmdemo.ui.text import Language
-from mmdemo.ui.text_handlers import Results, Shown
+from mmdemo.ui.parts.models import handlers as model_handlers
+from mmdemo.ui.strings import Language
+from mmdemo.ui.tabs.similarity import course
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.text import handlers as text_handlers
+from mmdemo.ui.tabs.text.handlers import Results, Shown
+from mmdemo.work import CurrentJob
 from tests import bge_m3
 
 NEEDS: model_handlers.Needs = frozenset({"text"})

@@ -18,12 +18,12 @@ from mmdemo import compare, images, load_encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.images import Picture
 from mmdemo.models.encoder import Encoder
-from mmdemo.ui import course, pictures
-from mmdemo.ui import similarity_handlers as handlers
 from mmdemo.ui.api import compare_endpoint
-from mmdemo.ui.events import told_once
-from mmdemo.ui.similarity_handlers import Results, Shown
-from mmdemo.ui.text import LANGUAGES, Language, say
+from mmdemo.ui.parts import pictures
+from mmdemo.ui.serving.events import told_once
+from mmdemo.ui.strings import LANGUAGES, Language, say
+from mmdemo.ui.tabs.similarity import course, handlers
+from mmdemo.ui.tabs.similarity.handlers import Results, Shown
 from tests.conftest import TINY
 from tests.held import MARK, MOST, HeldModel, offer_held
 from tests.waiting import last_of, wait_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmdemo.errors import TextError
-from mmdemo.prompts import (
+from mmdemo.tasks.prompts import (
     LABEL_SETS,
     LONGEST_LABEL,
     SLOT,
@@ -15,7 +15,7 @@ from mmdemo.prompts import (
     fill,
     split_labels,
 )
-from mmdemo.ui.text import ERRORS_ZH
+from mmdemo.ui.strings import ERRORS_ZH
 
 
 def test_every_template_has_one_place_for_the_label() -> None:

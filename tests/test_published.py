@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmdemo import MODELS, compare, load_encoder
 from mmdemo.images import open_unchanged
-from mmdemo.published import (
+from mmdemo.tasks.published import (
     COURSE,
     COURSE_PICTURES,
     COURSE_TEXT,

@@ -17,14 +17,13 @@ from typing import get_args
 import pytest
 
 from mmdemo import MODELS, compare
-from mmdemo.compare import PICTURES, Comparison, PairKind, Shown
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
+from mmdemo.tasks.compare import PICTURES, Comparison, PairKind, Shown
 from mmdemo.types import Verdict
-from mmdemo.ui import course
-from mmdemo.ui import similarity_views as views
-from mmdemo.ui.sentences import STANCES, Stance, sentence
-from mmdemo.ui.text import TEXT, Language, say
+from mmdemo.ui.strings import TEXT, Language, say
+from mmdemo.ui.tabs.similarity import course, views
+from mmdemo.ui.tabs.similarity.sentences import STANCES, Stance, sentence
 
 STANCE_WORDS: dict[Language, str] = {
     "en": r"\b(supports?|fits?|belongs?|shows?|shown|match(es)?|depicts?|agrees?|suits?)\b",

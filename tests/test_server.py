@@ -16,8 +16,11 @@ import gradio as gr
 import pytest
 from gradio_client import Client
 
-from mmdemo.ui import api, similarity_handlers, text_handlers, zero_shot_handlers
-from mmdemo.ui.similarity_handlers import Results
+from mmdemo.ui import api
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.similarity.handlers import Results
+from mmdemo.ui.tabs.text import handlers as text_handlers
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from tests.apps import App
 from tests.held import (
     MARK,

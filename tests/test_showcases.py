@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mmdemo import Classification, classify, compare
-from mmdemo.background import background
+from mmdemo.background.sets import background
 from mmdemo.examples import (
     FOLDER,
     Example,
@@ -29,17 +29,20 @@ from mmdemo.examples import (
     wrong_sets,
 )
 from mmdemo.models.encoder import Encoder
-from mmdemo.prompts import LABEL_SETS
-from mmdemo.published import COURSE_TEXT
-from mmdemo.ui import similarity_handlers, similarity_tab, zero_shot_handlers, zero_shot_tab
-from mmdemo.ui import zero_shot_views as views
+from mmdemo.tasks.classify import best_by_chance
+from mmdemo.tasks.prompts import LABEL_SETS
+from mmdemo.tasks.published import COURSE_TEXT
 from mmdemo.ui.app import build
-from mmdemo.ui.jobs import CurrentJob
-from mmdemo.ui.localise import Localiser
-from mmdemo.ui.text import LANGUAGES, SAMPLE_OTHERS, SAMPLE_TEXTS, TEXT, Language, say
-from mmdemo.ui.zero_shot_handlers import EXAMPLES, Column, Results, Shown
-from mmdemo.ui.zero_shot_views import Pictures
-from mmdemo.zero_shot import best_by_chance
+from mmdemo.ui.parts.localise import Localiser
+from mmdemo.ui.strings import LANGUAGES, SAMPLE_OTHERS, SAMPLE_TEXTS, TEXT, Language, say
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
+from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
+from mmdemo.ui.tabs.zero_shot import views
+from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES, Column, Results, Shown
+from mmdemo.ui.tabs.zero_shot.views import Pictures
+from mmdemo.work import CurrentJob
 from tests.waiting import last_of
 
 CODES: list[Language] = [code for _, code in LANGUAGES]
@@ -267,7 +270,7 @@ def test_none_of_these_is_on_at_first_and_off_at_the_endpoint() -> None:
 def test_a_model_without_a_background_set_goes_on_without_none_of_these(
     mini: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmdemo.zero_shot.background", lambda _: None)
+    monkeypatch.setattr("mmdemo.tasks.classify.background", lambda _: None)
     monkeypatch.setattr(zero_shot_handlers, "background", lambda _: None)
     [shown] = run_zero_shot("\n".join(_LOW), "en")
     cards = Column(*shown[len(Results._fields) :][: len(Column._fields)]).cards

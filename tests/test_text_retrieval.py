@@ -14,22 +14,26 @@ import numpy as np
 import pytest
 
 from mmdemo import load_encoder
-from mmdemo.__main__ import main
-from mmdemo.background import background
+from mmdemo.background.sets import background
+from mmdemo.cli import main
 from mmdemo.encoders.bge_m3.model import BGEM3
 from mmdemo.errors import ModelError, TextError
 from mmdemo.examples import ranking_examples
 from mmdemo.models.encoder import Encoder, encoder_of
-from mmdemo.passages import open_document, read_document, split_document, typed_passages
-from mmdemo.plots import token_heatmap
+from mmdemo.plots.tokens import token_heatmap
 from mmdemo.similarity import cosine, lexical, maxsim, order
-from mmdemo.text_retrieval import Ranking, explain, rank_passages, ranks
+from mmdemo.tasks.passages import open_document, read_document, split_document, typed_passages
+from mmdemo.tasks.rank import Ranking, explain, rank_passages, ranks
 from mmdemo.types import REPRESENTATIONS, Representation
-from mmdemo.ui import model_handlers, model_views, similarity_tab, text_handlers, text_tab
-from mmdemo.ui import text_views as views
-from mmdemo.ui.jobs import CurrentJob, Job, StoppedError
-from mmdemo.ui.text import LANGUAGES
-from mmdemo.ui.text_handlers import Results, Shown
+from mmdemo.ui.parts.models import handlers as model_handlers
+from mmdemo.ui.parts.models import views as model_views
+from mmdemo.ui.strings import LANGUAGES
+from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.text import handlers as text_handlers
+from mmdemo.ui.tabs.text import layout as text_tab
+from mmdemo.ui.tabs.text import views
+from mmdemo.ui.tabs.text.handlers import Results, Shown
+from mmdemo.work import CurrentJob, Job, StoppedError
 from tests.bge_m3 import save
 from tests.conftest import TINY
 
@@ -459,7 +463,7 @@ def test_a_job_tells_its_progress_and_ends_on_request() -> None:
 
 
 def test_a_job_that_nobody_asks_about_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmdemo.ui.jobs._PATIENCE", 0.0)
+    monkeypatch.setattr("mmdemo.work._PATIENCE", 0.0)
 
     def work(tell: Callable[[float], None]) -> str:
         while True:

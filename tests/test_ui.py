@@ -15,22 +15,24 @@ import numpy as np
 import pytest
 
 from mmdemo import MODELS, compare, load_encoder
-from mmdemo.background import background
-from mmdemo.compare import PAIRS, PICTURES, Comparison
+from mmdemo.background.sets import background
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import examples
 from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_model
-from mmdemo.plots import Bar, similarity_bars, similarity_heatmap
+from mmdemo.plots.bars import Bar, similarity_bars
+from mmdemo.plots.matrix import similarity_heatmap
 from mmdemo.progress import Progress
-from mmdemo.published import COURSE, COURSE_TEXT
-from mmdemo.ui import course, model_views, similarity_handlers
-from mmdemo.ui import similarity_views as views
-from mmdemo.ui.localise import preferred_language
-from mmdemo.ui.markup import error_message, percent_text
-from mmdemo.ui.similarity_handlers import Results, Shown
-from mmdemo.ui.text import ERRORS_ZH, LANGUAGES, TEXT, say
+from mmdemo.tasks.compare import PAIRS, PICTURES, Comparison
+from mmdemo.tasks.published import COURSE, COURSE_TEXT
+from mmdemo.ui.parts.localise import preferred_language
+from mmdemo.ui.parts.markup import error_message, percent_text
+from mmdemo.ui.parts.models import views as model_views
+from mmdemo.ui.strings import ERRORS_ZH, LANGUAGES, TEXT, say
+from mmdemo.ui.tabs.similarity import course, views
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.similarity.handlers import Results, Shown
 from tests.conftest import ROOT, TINY
 from tests.waiting import last_of
 
@@ -335,7 +337,7 @@ def test_language_follows_the_browser() -> None:
 
 
 def test_the_page_is_built_in_english_and_switches_to_chinese() -> None:
-    from mmdemo.ui.localise import Localiser
+    from mmdemo.ui.parts.localise import Localiser
 
     localiser = Localiser()
     with gr.Blocks():
@@ -350,7 +352,7 @@ def test_the_page_is_built_in_english_and_switches_to_chinese() -> None:
 
 
 def test_a_page_that_opens_in_its_first_language_is_sent_nothing_that_it_shows() -> None:
-    from mmdemo.ui.localise import Localiser
+    from mmdemo.ui.parts.localise import Localiser
 
     localiser = Localiser()
     with gr.Blocks():

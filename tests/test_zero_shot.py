@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo import classify
-from mmdemo.background import background
+from mmdemo.background.sets import background
 from mmdemo.encoders.base import Features, Model, Prepared, Tokens
 from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.store import Store
-from mmdemo.prompts import TEMPLATE_SETS
+from mmdemo.tasks.classify import ClassEmbeddings, class_embeddings, prompt_effect
+from mmdemo.tasks.prompts import TEMPLATE_SETS
 from mmdemo.types import TokenUsage
-from mmdemo.zero_shot import ClassEmbeddings, class_embeddings, prompt_effect
 from tests.fakes import FakeModel, written
 from tests.waiting import wait_until
 
@@ -396,7 +396,7 @@ def test_anything_that_can_be_taken_once(counting: Encoder, squares: list[Image.
 
 
 def test_pictures_are_let_go_one_after_the_other(counting: Encoder) -> None:
-    from mmdemo.zero_shot import picture_vectors
+    from mmdemo.tasks.classify import picture_vectors
 
     alive: list[weakref.ref[Image.Image]] = []
     most = 0

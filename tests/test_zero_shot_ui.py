@@ -16,18 +16,17 @@ import pytest
 from PIL import Image
 
 from mmdemo import Classification, classify, images
-from mmdemo.background import background
+from mmdemo.background.sets import background
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
-from mmdemo.prompts import LABEL_SETS, TEMPLATE_SETS
-from mmdemo.ui import zero_shot_handlers as handlers
-from mmdemo.ui import zero_shot_views as views
-from mmdemo.ui.inputs import PicturesInput
-from mmdemo.ui.jobs import CurrentJob
-from mmdemo.ui.text import LANGUAGES, say
-from mmdemo.ui.zero_shot_handlers import Column, Results, Shown
-from mmdemo.ui.zero_shot_views import Pictures
-from mmdemo.zero_shot import prompt_effect
+from mmdemo.tasks.classify import prompt_effect
+from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
+from mmdemo.ui.parts.inputs import PicturesInput
+from mmdemo.ui.strings import LANGUAGES, say
+from mmdemo.ui.tabs.zero_shot import handlers, views
+from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
+from mmdemo.ui.tabs.zero_shot.views import Pictures
+from mmdemo.work import CurrentJob
 from tests.held import MARK, MOST, HeldModel
 from tests.waiting import wait_until
 

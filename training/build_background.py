@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmdemo.background import measure, shipped_path, write
+from mmdemo.background.sets import measure, shipped_path, write
 from mmdemo.models.pool import load_encoder
 from mmdemo.progress import print_share
 

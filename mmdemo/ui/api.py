@@ -15,27 +15,31 @@ from typing import Any, cast
 
 import gradio as gr
 
-from mmdemo.background import background, start
-from mmdemo.compare import compare
+from mmdemo.background.sets import background, start
 from mmdemo.errors import BusyError, MMDemoError, ModelError, checked_signs
 from mmdemo.examples import examples
 from mmdemo.images import Picture
 from mmdemo.models.find import model_rows
 from mmdemo.models.lane import Priority
-from mmdemo.prompts import TEMPLATE_SETS, split_templates
 from mmdemo.settings import limits
-from mmdemo.text_retrieval import rank_passages
+from mmdemo.tasks.classify import classify_steps, finished
+from mmdemo.tasks.compare import compare
+from mmdemo.tasks.prompts import TEMPLATE_SETS, split_templates
+from mmdemo.tasks.rank import rank_passages
 from mmdemo.types import REPRESENTATIONS
-from mmdemo.ui import model_handlers, pictures, similarity_tab, text_tab, zero_shot_tab
-from mmdemo.ui.events import API, API_LONG
-from mmdemo.ui.inputs import FilesInput, PictureInput, Upload, template_of
-from mmdemo.ui.jobs import Job, Progress, Work
-from mmdemo.ui.journal import note_error
-from mmdemo.ui.line import unheard
-from mmdemo.ui.model_handlers import Needs, loaded
-from mmdemo.ui.text import say
-from mmdemo.ui.text_handlers import split_typed, weights_of
-from mmdemo.zero_shot import classify_steps, finished
+from mmdemo.ui.parts import pictures
+from mmdemo.ui.parts.inputs import FilesInput, PictureInput, Upload, template_of
+from mmdemo.ui.parts.models import handlers as model_handlers
+from mmdemo.ui.parts.models.handlers import Needs, loaded
+from mmdemo.ui.serving.events import API, API_LONG
+from mmdemo.ui.serving.journal import note_error
+from mmdemo.ui.serving.line import unheard
+from mmdemo.ui.strings import say
+from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.text import layout as text_tab
+from mmdemo.ui.tabs.text.handlers import split_typed, weights_of
+from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
+from mmdemo.work import Job, Progress, Work
 
 log = logging.getLogger(__name__)
 

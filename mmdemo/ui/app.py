@@ -27,14 +27,19 @@ from mmdemo.settings import (
     paths_accepted,
     proxies,
 )
-from mmdemo.ui import api, downloads, health, similarity_tab, text_tab, zero_shot_tab
-from mmdemo.ui.callers import Callers, Streams
-from mmdemo.ui.events import QUIET, THREADS
-from mmdemo.ui.line import Line, line_of
-from mmdemo.ui.localise import Localiser, preferred_language
-from mmdemo.ui.model_handlers import suitable
-from mmdemo.ui.sessions import Sessions
-from mmdemo.ui.text import LANGUAGES, TEXT, say
+from mmdemo.ui import api
+from mmdemo.ui.parts.localise import Localiser, preferred_language
+from mmdemo.ui.parts.models import downloads
+from mmdemo.ui.parts.models.handlers import suitable
+from mmdemo.ui.serving import health
+from mmdemo.ui.serving.callers import Callers, Streams
+from mmdemo.ui.serving.events import QUIET, THREADS
+from mmdemo.ui.serving.line import Line, line_of
+from mmdemo.ui.serving.sessions import Sessions
+from mmdemo.ui.strings import LANGUAGES, TEXT, say
+from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.text import layout as text_tab
+from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
 from mmdemo.ui.theme import STYLE_SHEET, theme
 
 log = logging.getLogger(__name__)

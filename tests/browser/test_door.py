@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from mmdemo.ui.text import TEXT
+from mmdemo.ui.strings import TEXT
 from tests.apps import App, serving
 from tests.browser.conftest import visiting
 from tests.held import MARK, MOST, HeldModel, call

@@ -16,11 +16,13 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from mmdemo import compare, load_encoder
-from mmdemo.compare import Comparison
 from mmdemo.examples import examples
-from mmdemo.ui import similarity_handlers, text_handlers, zero_shot_handlers
-from mmdemo.ui.text import LANGUAGES, TEXT, Language, say
-from mmdemo.ui.zero_shot_handlers import EXAMPLES
+from mmdemo.tasks.compare import Comparison
+from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
+from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.text import handlers as text_handlers
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
+from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES
 from tests.apps import App
 from tests.browser.conftest import PATIENCE, SIZES, Visit, both_sizes
 from tests.browser.test_similarity import upload, wait_for

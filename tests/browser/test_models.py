@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder
-from mmdemo.compare import PAIRS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.images import open_unchanged
 from mmdemo.models import find
-from mmdemo.published import COURSE, COURSE_PICTURES, reproduce
+from mmdemo.tasks.compare import PAIRS
+from mmdemo.tasks.published import COURSE, COURSE_PICTURES, reproduce
 from tests.apps import App, serving
 from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.browser.test_similarity import read_scores, type_text, upload, wait_for

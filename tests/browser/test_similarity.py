@@ -13,9 +13,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder
-from mmdemo.compare import PAIRS, PairKind
 from mmdemo.examples import examples
-from mmdemo.plots import BARS_HEIGHT, HEATMAP_HEIGHT
+from mmdemo.plots.bars import BARS_HEIGHT
+from mmdemo.plots.matrix import HEATMAP_HEIGHT
+from mmdemo.tasks.compare import PAIRS, PairKind
 from tests.apps import running_app
 from tests.browser.conftest import Visit, both_sizes, visiting
 

@@ -11,14 +11,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import load_encoder
-from mmdemo.background import Background, cache_path, write
+from mmdemo.background.sets import Background, cache_path, write
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.examples import ranking_examples
 from mmdemo.models.files import fingerprint
 from mmdemo.models.find import find_model
-from mmdemo.passages import split_document
 from mmdemo.similarity import order
-from mmdemo.text_retrieval import Ranking, explain, rank_passages
+from mmdemo.tasks.passages import split_document
+from mmdemo.tasks.rank import Ranking, explain, rank_passages
 from tests.apps import App, environment, serving
 from tests.bge_m3 import save
 from tests.browser.conftest import Visit, both_sizes, visiting

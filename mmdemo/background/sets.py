@@ -1,0 +1,304 @@
+"""What a cosine means: its place among the cosines of unrelated pairs, the *background set*.
+
+Cosines of two models cannot be compared, and one model's cosine of 0.4 may be high for two
+pictures and low for a picture and itself with a text. So each pair kind of each model has its own
+background: pairs of the same kind, made from pictures and texts that have nothing to do with each
+other (`background_pairs.py`). Sets of some models ship with the app
+(`training/build_background.py` writes them); those of other weights are measured on the user's
+machine once, and kept in its cache.
+
+A set belongs to weights, not to a name: an `Encoder` can be asked for, or a `ModelSpec`, whose
+files tell. Without a fingerprint, as for an encoder that a program made by hand, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdemo.assets import ASSETS
+from mmdemo.background.pairs import recipe, unrelated_scores
+from mmdemo.encoders.spec import ModelSpec
+from mmdemo.models.files import fingerprint
+from mmdemo.models.lane import Priority
+from mmdemo.progress import ShareReport
+from mmdemo.settings import cache_folder
+
+if TYPE_CHECKING:
+    from mmdemo.models.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind", bound=str)
+
+_QUANTILES = 201  # every half percent
+# A classifier says "none of these" where a cosine is no higher than 99 to 99.9 % of the background.
+_FINER = {"t2i": 1001}
+
+
+class Weights(Protocol):
+    """What a background set belongs to: weights that are loaded, as an encoder has them."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells its weights from others; empty where that is not known."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """The background set of one model.
+
+    Attributes:
+        quantiles: by pair kind, float64 [n]: equally spaced quantiles, from minimum to maximum, of
+            the cosines of unrelated pairs.
+        pairs: by pair kind, how many pairs those are.
+        fingerprint: the weights that the numbers were computed with.
+    """
+
+    quantiles: Mapping[str, NDArray[np.float64]]
+    pairs: Mapping[str, int]
+    fingerprint: str
+
+    def percentile(self, kind: str, score: float) -> float:
+        """Return the percentage of unrelated pairs with a lower cosine, 0 to 100.
+
+        Linear between the stored quantiles.
+        """
+        return float(self.ranks(kind, np.asarray(score)))
+
+    def ranks(self, kind: str, scores: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the percentile of each score, float32 of the same shape."""
+        quantiles = self.quantiles[kind]
+        ranks = np.interp(scores, quantiles, np.linspace(0.0, 100.0, len(quantiles)))
+        return np.asarray(ranks, dtype=np.float32)
+
+    def quantile(self, kind: str, percent: float) -> float:
+        """Return the cosine below which that percentage of unrelated pairs lies."""
+        quantiles = self.quantiles[kind]
+        return float(np.interp(percent, np.linspace(0.0, 100.0, len(quantiles)), quantiles))
+
+
+def background(weights: Weights | ModelSpec) -> Background | None:
+    """Return the background set that ships, is in the cache or was measured; else None.
+
+    Cheap enough for every request.
+    """
+    key = name, own = _key(weights)
+    if key not in _known and own:
+        for path in (shipped_path(name), cache_path(weights)):
+            found = path and _read(path)
+            if found and found.fingerprint == own:
+                return _known.setdefault(key, found)
+    return _known.get(key)
+
+
+def percentiles(known: Background | None, scores: Mapping[Kind, float]) -> dict[Kind, float]:
+    """Return the percentile of each score whose pair kind the set has; without a set none."""
+    if known is None:
+        return {}
+    return {
+        kind: known.percentile(kind, score)
+        for kind, score in scores.items()
+        if kind in known.quantiles
+    }
+
+
+def percentile_ranks(
+    known: Background | None, kind: str, scores: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Return the percentile of each score of one pair kind; None where the set has none of it."""
+    return known.ranks(kind, scores) if known and kind in known.quantiles else None
+
+
+def measure(
+    encoder: Encoder, progress: ShareReport | None = None, *, thorough: bool = False
+) -> Background:
+    """Compute the background set of a model from the shipped pictures and texts.
+
+    Args:
+        encoder: embeds texts; pair kinds with pictures are left out where it does not embed those.
+        progress: called with the share done.
+        thorough: take eight times as many fused passes, for a set that ships.
+    """
+    measured = unrelated_scores(encoder, progress or (lambda share: None), thorough=thorough)
+    return Background(
+        quantiles={
+            kind: np.quantile(values, np.linspace(0, 1, _FINER.get(kind, _QUANTILES))).round(5)
+            for kind, values in measured.items()
+        },
+        pairs={kind: len(values) for kind, values in measured.items()},
+        fingerprint=encoder.fingerprint,
+    )
+
+
+# Sets that are measured here: one at a time, two would only fight over the same cores.
+
+_known: dict[tuple[str, str], Background] = {}
+_shares: dict[tuple[str, str], float] = {}
+_failed: set[tuple[str, str]] = set()
+_measuring = threading.Lock()
+_starting = threading.Lock()
+
+
+def ensure(encoder: Encoder, progress: ShareReport | None = None) -> Background:
+    """Return the background set of a model, measured and kept if it is not known yet.
+
+    Blocks until it is there: some seconds to some minutes. Whoever asks for the same model at the
+    same time waits for the one measurement.
+
+    Args:
+        encoder: from `load_encoder`.
+        progress: called with the share done.
+    """
+    if known := background(encoder):
+        return known
+    key = _key(encoder)
+    with _measuring:
+        if known := background(encoder):
+            return known
+
+        def note(share: float) -> None:
+            _shares[key] = share
+            if progress:
+                progress(share)
+
+        try:
+            measured = measure(encoder, note)
+            if encoder.fingerprint:
+                _known[key] = measured
+                _keep(encoder, measured)
+        finally:
+            _shares.pop(key, None)
+        return measured
+
+
+def start(encoder: Encoder) -> None:
+    """Have the set measured in the background, unless it is known or on its way already.
+
+    What failed once is not tried again: the page asks at every comparison. `ensure` tries again.
+    """
+    key = _key(encoder)
+    with _starting:
+        if key in _shares or key in _failed or not encoder.fingerprint or background(encoder):
+            return
+        _shares[key] = 0.0
+    threading.Thread(target=_run, args=(encoder,), name="background set", daemon=True).start()
+
+
+def measuring(weights: Weights | ModelSpec) -> float | None:
+    """Return the share of a model's measurement that is done, 0 to 1; None where none runs."""
+    return _shares.get(_key(weights))
+
+
+def _run(encoder: Encoder) -> None:
+    key = _key(encoder)
+    try:
+        ensure(encoder.at(Priority.BACKGROUND))
+    except Exception:  # nobody else would learn of it: this is a thread of its own
+        log.exception("The background set of %s could not be measured", encoder.name)
+        _failed.add(key)
+    finally:
+        _shares.pop(key, None)
+
+
+def _key(weights: Weights | ModelSpec) -> tuple[str, str]:
+    if isinstance(weights, ModelSpec):
+        return weights.name, fingerprint(weights)
+    return weights.name, weights.fingerprint
+
+
+# Files.
+
+
+def shipped_path(name: str) -> Path:
+    """Return where the set of a model that ships with the app is, or would be."""
+    return ASSETS / "background" / f"{_file_name(name)}.json"
+
+
+def cache_path(weights: Weights | ModelSpec) -> Path | None:
+    """Return where the set of these weights is kept, or would be; None without a cache folder.
+
+    Other weights, and other pictures or texts, never find it: the file is named after them.
+    """
+    folder = cache_folder()
+    name, own = _key(weights)
+    digest = hashlib.sha256(f"{name}\0{own}\0{recipe()}".encode())
+    file = f"{_file_name(name)}-{digest.hexdigest()[:16]}.json"
+    return folder and folder / "background" / file
+
+
+def _file_name(model: str) -> str:
+    """Return a model's name as a file name: `owner/name` and `local:name` hold other signs."""
+    return re.sub(r"[^\w.-]+", "-", model)[:80]
+
+
+def write(known: Background, model: str, path: Path) -> None:
+    """Write a set as JSON; a reader sees the old file or the new one, never a half.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    data = {
+        "model": model,
+        "fingerprint": known.fingerprint,
+        "pairs": dict(known.pairs),
+        "quantiles": {kind: values.tolist() for kind, values in known.quantiles.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may write the same
+    try:
+        half.write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
+
+
+def _keep(encoder: Encoder, measured: Background) -> None:
+    path = cache_path(encoder)
+    try:
+        if path:
+            write(measured, encoder.name, path)
+    except OSError as error:
+        log.warning(
+            "The background set of %s is kept in memory only: %s. Set MMDEMO_CACHE to a folder "
+            "that can be written.",
+            encoder.name,
+            error.strerror,
+        )
+
+
+def _read(path: Path) -> Background | None:
+    """Read a set; None where there is none, or where the file is damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        found = Background(
+            quantiles={
+                str(kind): np.asarray(values, dtype=np.float64)
+                for kind, values in data["quantiles"].items()
+            },
+            pairs={str(kind): int(count) for kind, count in data["pairs"].items()},
+            fingerprint=str(data["fingerprint"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    rows = found.quantiles.values()
+    sound = all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() for row in rows)
+    return found if sound and set(found.quantiles) == set(found.pairs) else None

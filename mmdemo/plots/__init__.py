@@ -1,0 +1,1 @@
+"""Arrays to figures: a file for each kind of chart."""

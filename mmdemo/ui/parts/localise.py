@@ -1,0 +1,161 @@
+"""Switching the page's language: every component that shows words, in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from mmdemo.ui.strings import TEXT, Language, say
+
+
+class _Words(NamedTuple):
+    """Strings of one component.
+
+    Attributes:
+        component: what shows them.
+        keys: for each of its properties a key of `TEXT`, or a pattern with keys in it.
+    """
+
+    component: Block
+    keys: dict[str, str]
+
+
+class _Handler(NamedTuple):
+    """What depends on more than the language.
+
+    Attributes:
+        function: takes the values of `inputs`, then the language; returns those of `outputs`.
+        inputs: what it must know.
+        outputs: what it changes.
+        as_built: whether a page that opens in the first language shows it already.
+    """
+
+    function: Callable[..., Sequence[Any]]
+    inputs: Sequence[Component]
+    outputs: Sequence[Block]
+    as_built: bool
+
+
+class Localiser:
+    """Collects what to translate while the page is built; then answers the language choice.
+
+    All of it hangs on one event. Were each part to listen by itself, a page would ask a dozen times
+    for one choice of a language, and show two languages meanwhile.
+    """
+
+    def __init__(self, first: Language = "en") -> None:
+        """Start empty.
+
+        Args:
+            first: the language that components are built in.
+        """
+        self._first: Language = first
+        self._words: list[_Words] = []
+        self._handlers: list[_Handler] = []
+
+    @property
+    def inputs(self) -> list[Component]:
+        """Return what a switch must know beside the language, in order."""
+        return [component for handler in self._handlers for component in handler.inputs]
+
+    @property
+    def outputs(self) -> list[Block]:
+        """Return the components that a switch updates, in order."""
+        handled = [component for handler in self._handlers for component in handler.outputs]
+        return [words.component for words in self._words] + handled
+
+    def add(self, component: Block, **keys: str) -> None:
+        """Translate properties of a component, such as `label="text_label"`, from now on.
+
+        A value may also be a pattern, as for `add_html`.
+        """
+        self._words.append(_Words(component, keys))
+        for name, key in keys.items():
+            setattr(component, name, _filled(self._first, key))
+
+    def add_html(self, component: gr.HTML, pattern: str) -> None:
+        """Translate a piece of markup; `{key}` in the pattern stands for a string of the page."""
+        self._words.append(_Words(component, {"value": pattern}))
+        component.value = _filled(self._first, pattern)
+
+    def add_handler(
+        self,
+        function: Callable[..., Sequence[Any]],
+        inputs: Sequence[Component],
+        outputs: Sequence[Block],
+        *,
+        as_built: bool = False,
+    ) -> None:
+        """Have a function answer for what is no mere string.
+
+        Args:
+            function: takes the values of `inputs`, then the language; returns those of `outputs`.
+            inputs: what it must know.
+            outputs: what it changes.
+            as_built: whether a page that opens in the first language shows it already.
+        """
+        self._handlers.append(_Handler(function, inputs, outputs, as_built))
+
+    def switch(self, *given: Any) -> list[Any]:
+        """Return an update for each of `outputs`.
+
+        Args:
+            given: the values of `inputs`, then the language to be shown.
+        """
+        *values, language = given
+        return self._strings(language) + self._handled(values, language)
+
+    def open(self, *given: Any) -> list[Any]:
+        """Return the same for a page that has just opened, whose strings are in the first language.
+
+        What depends on more than the language may have changed since the page was built.
+
+        Args:
+            given: as for `switch`.
+        """
+        *values, language = given
+        if language == self._first:
+            strings: list[Any] = [gr.skip()] * len(self._words)
+        else:
+            strings = self._strings(language)
+        return strings + self._handled(values, language, opening=True)
+
+    def _strings(self, language: Language) -> list[Any]:
+        return [
+            # Typed as gradio's own update is: a mapping of any properties.
+            {"__type__": "update"} | {name: _filled(language, key) for name, key in keys.items()}
+            for _, keys in self._words
+        ]
+
+    def _handled(
+        self, values: Sequence[Any], language: Language, *, opening: bool = False
+    ) -> list[Any]:
+        found: list[Any] = []
+        rest = list(values)
+        for handler in self._handlers:
+            own, rest = rest[: len(handler.inputs)], rest[len(handler.inputs) :]
+            if opening and handler.as_built and language == self._first:
+                found += [gr.skip()] * len(handler.outputs)
+            else:
+                found += handler.function(*own, language)
+        return found
+
+
+def _filled(language: Language, pattern: str) -> str:
+    """Return the string of a key, or a pattern with its keys replaced."""
+    if pattern in TEXT:
+        return say(language, pattern)
+    for key in TEXT:
+        if "{" + key + "}" in pattern:
+            pattern = pattern.replace("{" + key + "}", say(language, key))
+    return pattern
+
+
+def preferred_language(headers: Mapping[str, str]) -> Language:
+    """Return Chinese for a browser that asks for it first, else English."""
+    wanted = headers.get("accept-language", "")
+    return "zh" if wanted.lower().startswith("zh") else "en"

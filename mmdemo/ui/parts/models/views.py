@@ -1,0 +1,92 @@
+"""A model as the page shows it: what it can do, and its way to this machine."""
+
+from __future__ import annotations
+
+from html import escape
+
+from mmdemo.encoders.spec import ModelSpec
+from mmdemo.errors import MMDemoError
+from mmdemo.models.files import on_this_machine
+from mmdemo.progress import Progress, clock, size_text
+from mmdemo.types import Modality
+from mmdemo.ui.parts.markup import error_message
+from mmdemo.ui.parts.models.downloads import Download
+from mmdemo.ui.strings import Language, say
+
+
+def facts(spec: ModelSpec, language: Language) -> str:
+    """Return what a model can do, its size, languages, and whether it is on this machine."""
+    able: tuple[tuple[Modality, str, str], ...] = (
+        ("text", say(language, "can_text"), _of_texts(spec, language)),
+        ("image", say(language, "can_image"), ""),
+        ("fused", say(language, "can_fused"), say(language, f"fusion_{spec.fusion}")),
+    )
+    items = [
+        f'<li class="yes">✓ {label}{f" ({how})" if how else ""}</li>'
+        if modality in spec.modalities
+        else f"<li>✗ {label}</li>"
+        for modality, label, how in able
+    ]
+    where = "on_machine" if on_this_machine(spec) else "not_on_machine"
+    plain = (
+        say(language, "dimensions", dim=spec.dim),
+        model_size(spec),
+        ", ".join(say(language, f"language_{code}") for code in spec.languages),
+        say(language, where),
+        spec.licence,
+    )
+    items += [f"<li>{escape(text)}</li>" for text in plain if text]
+    return f'<ul class="mm-facts">{"".join(items)}</ul>'
+
+
+def _of_texts(spec: ModelSpec, language: Language) -> str:
+    """Return what a model makes of a text; nothing for one that makes a single vector of it."""
+    if len(spec.representations) == 1:
+        return ""
+    return ", ".join(say(language, f"rank_{name}") for name in spec.representations)
+
+
+def model_size(spec: ModelSpec) -> str:
+    """Return what a model takes on disk."""
+    return size_text(spec.size_mb * 1e6)
+
+
+def download(spec: ModelSpec, running: Download | None, language: Language) -> str:
+    """Return how far the download of a model is, why it ended, or what it would cost."""
+    if running is None:
+        licence = escape(spec.licence) or say(language, "licence_unknown")
+        return _box(say(language, "download_cost", size=model_size(spec), licence=licence))
+    if not running.running:
+        reason = running.error and error_message(running.error, language)
+        return _box(escape(reason or say(language, "download_done")))
+    if running.progress is None:
+        return _box(say(language, "download_asking", size=model_size(spec)))
+    return progress_bar(spec, running.progress, language)
+
+
+def progress_bar(spec: ModelSpec, progress: Progress, language: Language) -> str:
+    """Return a bar, and below it bytes, speed and remaining time."""
+    share = 100.0 * progress.done / max(progress.total, 1)
+    left = "" if progress.remaining is None else clock(progress.remaining)
+    line = say(
+        language,
+        "download_line" if left else "download_start_line",
+        done=size_text(progress.done),
+        total=size_text(progress.total),
+        speed=size_text(progress.speed),
+        left=left,
+    )
+    bar = (
+        f'<div class="mm-progress" role="progressbar" aria-label="{escape(spec.title)}" '
+        f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
+    )
+    return f'{bar}<p class="mm-download">{line}</p>'
+
+
+def refusal(error: MMDemoError, language: Language) -> str:
+    """Return why a model cannot be had."""
+    return _box(escape(error_message(error, language)))
+
+
+def _box(text: str) -> str:
+    return f'<p class="mm-download" role="status">{text}</p>'

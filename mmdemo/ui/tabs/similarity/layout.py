@@ -1,0 +1,250 @@
+"""The tab "Similarity": two pictures and a text in, four similarities and their matrix out."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import gradio as gr
+from gradio.blocks import Block
+
+from mmdemo.examples import Example, examples
+from mmdemo.tasks.published import COURSE_TEXT
+from mmdemo.ui.parts import signals
+from mmdemo.ui.parts.inputs import PictureInput
+from mmdemo.ui.parts.localise import Localiser
+from mmdemo.ui.parts.models import choice as model_choice
+from mmdemo.ui.parts.models.choice import ModelChoice
+from mmdemo.ui.parts.models.handlers import Needs
+from mmdemo.ui.serving.events import QUIET, SHORT, told_once
+from mmdemo.ui.strings import SAMPLE_OTHERS, SAMPLE_TEXTS
+from mmdemo.ui.tabs.similarity import course, handlers
+from mmdemo.ui.tabs.similarity.handlers import Beside, Results
+
+NEEDS: Needs = frozenset({"text", "image", "fused"})
+"""What a model must embed."""
+
+OTHERS = 2
+"""How many models can stand beside the first."""
+
+
+def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
+    """Lay out the tab and wire it.
+
+    Args:
+        localiser: collects what to translate; its first answer has the first comparison made.
+        language: the page's language choice.
+        _tab: the tab that this is.
+    """
+    opening = examples()[0]
+    opened = signals.signal()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_id="inputs"):
+            choice = model_choice.build(localiser, language, NEEDS)
+            others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
+            inputs, messages, offered = _build_inputs(localiser, language, choice, opening, opened)
+        with gr.Column(scale=7, min_width=320, elem_id="results"):
+            outputs, columns = _build_results(localiser, inputs.model, messages)
+            section = course.build(
+                localiser, language, inputs.model, [inputs.image1, inputs.image2]
+            )
+    timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
+    outputs = outputs._replace(
+        timer=timer, beside=signals.signal(), shown=gr.State(handlers.Shown())
+    )
+    localiser.add_handler(
+        handlers.awaited_again,
+        [inputs.model, outputs.shown],
+        [outputs.message, outputs.bars, outputs.readings, outputs.matrix1],
+        as_built=True,
+    )
+    compared = [inputs.image1, inputs.image2, inputs.text, inputs.other]
+    beside = [other.model for other in others]
+    given = signals.gathered(opened, [*compared, language, choice.settled, measured])
+    given.change(
+        told_once(handlers.run),
+        [*inputs, language, outputs.shown, *beside],
+        list(outputs),
+        # While one comparison runs, only the newest of those that wait is kept: typing stays live.
+        trigger_mode="always_last",
+        **QUIET,
+        **SHORT,
+    )
+    # At the end of the first model's, and elsewhere: a slow one beside it keeps nobody waiting.
+    gr.on(
+        [outputs.beside.change, *(other.settled.change for other in others)],
+        handlers.beside,
+        [*compared, language, *beside],
+        [timer, *(component for column in columns for component in column)],
+        trigger_mode="always_last",
+        **QUIET,
+        **SHORT,
+    )
+    choice.settled.change(
+        handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
+    )
+
+
+class Inputs(NamedTuple):
+    """The input components, in the order of `run`."""
+
+    image1: gr.Image
+    image2: gr.Image
+    text: gr.Textbox
+    other: gr.Textbox
+    model: gr.Dropdown
+
+
+def _build_inputs(
+    localiser: Localiser,
+    language: gr.Radio,
+    choice: ModelChoice,
+    opening: Example,
+    opened: gr.Textbox,
+) -> tuple[Inputs, tuple[gr.HTML, gr.HTML], gr.Dataset]:
+    """Lay out the inputs; return them, the places for messages, and the ready-made examples.
+
+    What is wrong with a picture is said above the pictures, everything else below the text: each
+    where its cause is, and on the screen with it.
+    """
+    at_pictures = gr.HTML(padding=False, elem_id="at-pictures")
+    with gr.Row():
+        image1, image2 = (_picture(path) for path in map(str, opening.paths))
+    localiser.add(image1, label="image1_label")
+    localiser.add(image2, label="image2_label")
+    for image in (image1, image2):
+        image.upload(handlers.rendition, image, image, **QUIET)
+    swap = gr.Button(size="sm")
+    localiser.add(swap, value="swap_button")
+    text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
+    localiser.add(text, label="text_label", placeholder="text_placeholder")
+    message = gr.HTML(padding=False)
+    _build_chips(localiser, SAMPLE_TEXTS, text)
+    other = gr.Textbox("", lines=1, max_lines=4)
+    localiser.add(other, label="other_label", placeholder="other_placeholder")
+    _build_chips(localiser, SAMPLE_OTHERS, other, clear="clear_other")
+    # The first answer, at the opening of the page, says that this tab is open.
+    localiser.add_handler(handlers.spoken, [text, choice.model], [text, opened])
+    targets = [image1, image2, text]
+    offered = _build_examples(localiser, language, choice.model, targets)
+    pictures = [image1, image2]
+    swap.click(None, pictures, pictures, js="(first, second) => [second, first]", **QUIET)
+    return Inputs(image1, image2, text, other, choice.model), (message, at_pictures), offered
+
+
+def _picture(path: str) -> gr.Image:
+    return PictureInput(
+        path,
+        sources=["upload", "webcam", "clipboard"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        height=220,
+        min_width=150,
+        format="png",
+        type="filepath",
+        buttons=["fullscreen"],
+    )
+
+
+def _build_chips(
+    localiser: Localiser, texts: tuple[str, ...], target: gr.Textbox, clear: str = ""
+) -> None:
+    """Lay out small buttons that fill a text field, without asking the server.
+
+    Args:
+        localiser: collects what to translate.
+        texts: what they fill in, and say; the button of the course's text says whose it is.
+        target: the field.
+        clear: what a further button says, which empties the field.
+    """
+    with gr.Row(elem_classes="mm-chips"):
+        chips = [(gr.Button(text, size="sm"), text) for text in texts]
+        for button, text in chips:
+            if text == COURSE_TEXT:
+                localiser.add(button, value=f"{{sample_course}} {text}")
+        if clear:
+            button = gr.Button(size="sm", variant="stop")
+            localiser.add(button, value=clear)
+            chips.append((button, ""))
+    for button, text in chips:
+        button.click(None, None, target, js=f"() => {json.dumps(text)}", **QUIET)
+
+
+def _build_examples(
+    localiser: Localiser, language: gr.Radio, model: gr.Dropdown, targets: list[Block]
+) -> gr.Dataset:
+    dataset = gr.Dataset(
+        components=[
+            PictureInput(visible=False),
+            PictureInput(visible=False),
+            gr.Textbox(visible=False),
+            gr.HTML(visible=False),
+        ],
+        samples=handlers.example_samples(str(model.value), "en"),
+        type="index",
+        samples_per_page=len(examples()),
+        elem_id="examples",
+        headers=["1", "2", "text", "lesson"],
+    )
+    localiser.add(dataset, label="examples_label")
+    localiser.add_handler(handlers.list_examples, [model], [dataset])
+    dataset.click(handlers.show_example, [dataset, model, language], targets, **QUIET)
+    return dataset
+
+
+def _build_results(
+    localiser: Localiser, model: gr.Dropdown, messages: tuple[gr.HTML, gr.HTML]
+) -> tuple[Results, list[Beside]]:
+    first_message, first_bars, first_readings, first_matrix = handlers.awaited(
+        str(model.value), handlers.Shown(), "en"
+    )
+    messages[0].value = first_message
+    heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    localiser.add_html(heading, "<h2>{results_heading}</h2>")
+    bars = gr.Plot(first_bars, show_label=False, elem_id="bars", elem_classes="mm-result mm-bars")
+    readings = gr.HTML(first_readings, elem_id="readings", elem_classes="mm-result", padding=False)
+    columns = _build_columns()
+    heading = gr.HTML(elem_classes="mm-heading", padding=False)
+    localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
+    with gr.Row():
+        with gr.Column(min_width=320):
+            matrix1_heading = gr.HTML(padding=False, visible=False)
+            matrix1 = gr.Plot(
+                first_matrix,
+                show_label=False,
+                elem_id="matrix-1",
+                elem_classes="mm-result",
+            )
+        with gr.Column(min_width=320, visible=False) as column2:
+            matrix2_heading = gr.HTML(padding=False)
+            matrix2 = gr.Plot(show_label=False, elem_id="matrix-2", elem_classes="mm-result")
+    with gr.Accordion(open=False) as fold:
+        details = gr.HTML(elem_id="details", padding=True)
+    localiser.add(fold, label="details_label")
+    results = Results(
+        message=messages[0],
+        at_pictures=messages[1],
+        bars=bars,
+        readings=readings,
+        matrix1=matrix1,
+        matrix1_heading=matrix1_heading,
+        column2=column2,
+        matrix2=matrix2,
+        matrix2_heading=matrix2_heading,
+        details=details,
+    )
+    return results, columns
+
+
+def _build_columns() -> list[Beside]:
+    """Lay out what other models say of the same comparison, side by side."""
+    columns = []
+    with gr.Row(elem_classes="mm-beside"):
+        for number in range(2, 2 + OTHERS):
+            with gr.Column(min_width=320, visible=False) as column:
+                heading = gr.HTML(padding=False, elem_id=f"beside-{number}-heading")
+                bars = gr.Plot(
+                    show_label=False, elem_id=f"beside-{number}-bars", elem_classes="mm-bars"
+                )
+                ranks = gr.HTML(padding=False, elem_id=f"beside-{number}-ranks")
+            columns.append(Beside(column, heading, bars, ranks))
+    return columns

@@ -1,0 +1,421 @@
+"""A comparison as the page shows it: pure functions from results to figures and markup.
+
+Whatever a visitor typed is escaped here, on its way into markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from mmdemo.background.sets import Background
+from mmdemo.plots.bars import KIND_COLOURS, LOWEST, Bar, similarity_bars
+from mmdemo.plots.matrix import similarity_heatmap
+from mmdemo.similarity import degrees
+from mmdemo.tasks.compare import (
+    LABELS,
+    PAIRS,
+    PICTURES,
+    TEXT_IMAGE,
+    Comparison,
+    PairKind,
+    TextImage,
+)
+from mmdemo.types import Fusion
+from mmdemo.ui.parts.markup import joined, note_sentence, percent_text, shortened, signed
+from mmdemo.ui.strings import Language, say
+from mmdemo.ui.tabs.similarity.sentences import STANCES, sentence
+
+# Percentiles at which the wording changes; conventional quartile and 5 % cuts.
+_WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
+
+_SAME = 5e-4  # a change that three decimals do not show
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What one number of the page compares.
+
+    Attributes:
+        kind: one of the four pair kinds, or the text and a picture alone.
+        picture: in the latter case which, one of `PICTURES`.
+    """
+
+    kind: PairKind | TextImage
+    picture: str = ""
+
+    def name(self, language: Language) -> str:
+        """Return what is compared with what."""
+        if self.picture:
+            return f"{say(language, 'label_text')} · {say(language, f'label_{self.picture}')}"
+        return say(language, f"kind_{self.kind}")
+
+    def score(self, result: Comparison) -> float:
+        """Return the cosine."""
+        if self.kind == TEXT_IMAGE:
+            return result.text_image[self.picture]
+        return result.scores[self.kind]
+
+    def percentile(self, result: Comparison) -> float | None:
+        """Return the percentile; None without a background set."""
+        if self.kind == TEXT_IMAGE:
+            return result.text_image_percentiles.get(self.picture)
+        return result.percentiles.get(self.kind)
+
+    def rank(self, result: Comparison) -> dict[str, str]:
+        """Return what a sentence says of the percentile; nothing without a background set."""
+        percent = self.percentile(result)
+        if percent is None or result.background is None:
+            return {}
+        pairs = f"{result.background.pairs[self.kind]:,}"
+        return {"percent": percent_text(percent), "pairs": pairs}
+
+
+TEXT_PAIRS = tuple(Pair(TEXT_IMAGE, picture) for picture in PICTURES)
+"""The numbers that tell whether a picture shows the text."""
+
+ALL_PAIRS = (*TEXT_PAIRS, *map(Pair, PAIRS))
+"""Every number of the page, in its order."""
+
+
+def bars(known: Background | None, results: Sequence[Comparison], language: Language) -> go.Figure:
+    """Draw the similarities of one comparison, or of two texts with the same pictures.
+
+    Without a comparison, as before the first, only the ranges of unrelated pairs.
+
+    Args:
+        known: the model's background set, if there is one.
+        results: one comparison a text.
+        language: of the labels.
+    """
+    rows = [
+        Bar(
+            kind=pair.kind,
+            label=pair.name(language),
+            scores=tuple(pair.score(result) for result in results),
+            band=_band(known, pair.kind),
+        )
+        for pair in ALL_PAIRS
+    ]
+    return similarity_bars(rows, [result.text for result in results], _lowest(known))
+
+
+def _lowest(known: Background | None) -> float:
+    """Return where the axis of a model begins, whatever is compared."""
+    kinds = {pair.kind for pair in ALL_PAIRS} & set(known.quantiles if known else ())
+    return min([LOWEST, *(known.quantile(kind, 1.0) for kind in kinds if known)])
+
+
+def _bars_caption(results: Sequence[Comparison], language: Language) -> str:
+    """Say how to read the bar chart, and how the fused embeddings came about where it matters."""
+    shown = [shortened(result.text) for result in results]
+    if len(shown) == 1:
+        caption = sentence(language, "bars_caption")
+    else:
+        caption = sentence(language, "bars_caption_two", text=shown[0], other=shown[1])
+    return _how_to_read(caption, results[0].background, results[0].fusion, language)
+
+
+def _how_to_read(caption: str, known: Background | None, fusion: Fusion, language: Language) -> str:
+    """Return the lines below the bars: theirs, what the grey bands are, and what fused means."""
+    said = joined(
+        language,
+        caption,
+        sentence(language, "bars_band" if known else "no_background"),
+        sentence(language, f"note_{fusion}"),
+    )
+    return f'<p class="mm-caption">{said}</p>'
+
+
+def readings(results: Sequence[Comparison], language: Language, course: str = "") -> str:
+    """Return what stands below the bars: how to read them, what moved, and a card a number.
+
+    A card holds the value, its percentile, what was compared, and what the number means. The cards
+    of text and picture come first: where the model is calibrated they say whether the pictures
+    show the text, which none of the four after them does.
+
+    Args:
+        results: one comparison a text.
+        language: of the words.
+        course: what the course got, as markup, where its exercise is done with another model.
+    """
+    before = f"{course}{_bars_caption(results, language)}{_moved(results, language)}"
+    texts = [shortened(result.text) for result in results]
+    of_text = "".join(_card(pair, results, language) for pair in TEXT_PAIRS)
+    of_kinds = "".join(_card(Pair(kind), results, language) for kind in PAIRS)
+    shows = _shows(texts, of_text, language, calibrated=bool(results[0].shown))
+    return f'{before}{shows}<div class="mm-cards">{of_kinds}</div>'
+
+
+def beside_heading(
+    title: str, results: Sequence[Comparison] | None, reason: str, language: Language
+) -> str:
+    """Return another model's name and how it fuses; or, without results, the reason why."""
+    said = escape(reason)
+    if results:
+        known = results[0].background
+        said = joined(
+            language,
+            sentence(language, f"note_{results[0].fusion}"),
+            sentence(language, "beside_scale" if known else "no_background"),
+        )
+    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{said}</p>'
+
+
+def beside_ranks(results: Sequence[Comparison], language: Language) -> str:
+    """Return another model's percentiles, one line a number; nothing without a background."""
+    ranks = [(pair, pair.rank(results[0])) for pair in ALL_PAIRS]
+    lines = "".join(
+        f'<li data-kind="{pair.kind}"><code>{pair.kind}</code> '
+        f"{f'<b>{pair.name(language)}</b> ' if pair.picture else ''}"
+        f"{sentence(language, 'percentile', **rank)}</li>"
+        for pair, rank in ranks
+        if rank
+    )
+    return lines and f'<ul class="mm-beside-ranks">{lines}</ul>'
+
+
+def awaited_readings(
+    known: Background | None,
+    language: Language,
+    *,
+    text: str = "…",
+    fusion: Fusion = "native",
+    calibrated: bool = True,
+    course: str = "",
+) -> str:
+    """Return what stands below the bars before the first comparison: the same, without numbers.
+
+    Args:
+        known: the model's background set, if there is one.
+        language: of the words.
+        text: what the pictures will be compared with.
+        fusion: how the model's fused embeddings come about.
+        calibrated: whether the model says what the pictures show.
+        course: as in `readings`.
+    """
+    value, gauge = '<span class="value">…</span>', _gauge(0.0) if known else ""
+    cards = [
+        _card_frame(pair, value, f'{gauge}<p class="meaning"></p>', language) for pair in ALL_PAIRS
+    ]
+    how = _how_to_read(sentence(language, "bars_caption"), known, fusion, language)
+    shows = _shows(
+        [shortened(text)], "".join(cards[: len(TEXT_PAIRS)]), language, calibrated=calibrated
+    )
+    of_kinds = "".join(cards[len(TEXT_PAIRS) :])
+    return f'{course}{how}{shows}<div class="mm-cards">{of_kinds}</div>'
+
+
+def _moved(results: Sequence[Comparison], language: Language) -> str:
+    """Say what changed between two texts; nothing where there is one."""
+    if len(results) < 2:
+        return ""
+    first, second = results
+    text, other = shortened(first.text), shortened(second.text)
+    changes = {pair: pair.score(second) - pair.score(first) for pair in ALL_PAIRS}
+    most = max(changes, key=lambda pair: abs(changes[pair]))
+    if abs(changes[most]) < _SAME:
+        said = sentence(language, "moved_none", text=text, other=other)
+    else:
+        said = sentence(
+            language,
+            "moved",
+            text=text,
+            other=other,
+            kind=f"<b>{most.name(language)}</b>",
+            change=f"<b>{signed(changes[most])}</b>",
+            still=say(language, "kind_i2i"),
+        )
+    return f'<div class="mm-moved"><b>{say(language, "moved_heading")}</b> {said}</div>'
+
+
+def _shows(texts: Sequence[str], cards: str, language: Language, *, calibrated: bool) -> str:
+    """Return the section of text and picture: the question, its cards, and how it is answered."""
+    if len(texts) == 1:
+        question = say(language, "shows_heading", text=texts[0])
+    else:
+        question = say(language, "shows_heading_two", text=texts[0], other=texts[1])
+    how = joined(
+        language,
+        sentence(language, "what_t2i"),
+        sentence(language, "shows_note" if calibrated else "shows_uncalibrated"),
+    )
+    return (
+        f'<section class="mm-shows"><h3>{question}</h3><div class="mm-cards">{cards}</div>'
+        f'<p class="mm-caption">{how}</p></section>'
+    )
+
+
+def heatmap(
+    known: Background | None,
+    matrix: NDArray[np.float32] | None,
+    thumbnails: tuple[str, str],
+    language: Language,
+    lowest: float = 0.0,
+) -> go.Figure:
+    """Draw the matrix with thumbnails on its axes; without one, as before the first, its frame.
+
+    Args:
+        known: the model's background set, if there is one.
+        matrix: float32 [5, 5], or None.
+        thumbnails: of the two that were compared, as addresses of data.
+        language: of the labels.
+        lowest: cosine at the light end of the colour scale, for a model without a background set.
+    """
+    if matrix is None:
+        matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
+    pictures = [f'<use href="#{name}"/>' for name in ("one", "two")]
+    icons = [_LETTER, *pictures, *(f"{picture}{_CORNER}" for picture in pictures)]
+    shared = "".join(
+        f'<image id="{name}" href="{thumbnail}" width="96" height="96"/>'
+        for name, thumbnail in zip(("one", "two"), thumbnails, strict=True)
+    )
+    labels = [say(language, f"label_{label}") for label in LABELS]
+    if known:  # the light end of the scale belongs to the model
+        lowest = known.quantile("i2i", 1.0)
+    return similarity_heatmap(matrix, labels, icons, lowest, shared)
+
+
+def matrix_heading(result: Comparison, language: Language) -> str:
+    """Name the text that a matrix belongs to, where there are two."""
+    of_text = sentence(language, "matrix_of", text=shortened(result.text))
+    return f'<p class="mm-caption">{of_text}</p>'
+
+
+def details(results: Sequence[Comparison], language: Language) -> str:
+    """Return dimension, first ten values of each vector, and timings."""
+    result = results[0]
+    rows = "".join(
+        f"<tr><th>{say(language, f'label_{label}')}</th>"
+        + "".join(f"<td>{value:+.4f}</td>" for value in vector[:10])
+        + "</tr>"
+        for label, vector in zip(result.labels, result.vectors, strict=True)
+    )
+    times = ", ".join(
+        f"{say(language, f'time_{name}')} {ms:.1f} ms" for name, ms in result.timings.items()
+    )
+    return (
+        f'<p class="mm-caption">{say(language, "vectors_caption", dim=result.dim)}</p>'
+        f'<div class="mm-table"><table>{rows}</table></div>'
+        f'<p class="mm-caption">{times}. {say(language, "time_cached")}</p>'
+    )
+
+
+def notes(results: Sequence[Comparison], language: Language) -> list[str]:
+    """Return what a reader of the numbers should know, each sentence once."""
+    sentences = [note_sentence(note, language) for result in results for note in result.notes]
+    return list(dict.fromkeys(sentences))
+
+
+def _card(pair: Pair, results: Sequence[Comparison], language: Language) -> str:
+    score = pair.score(results[0])
+    values = f'<span class="value" data-score="{score:.6f}">{score:.3f}</span>'
+    if len(results) > 1:
+        other = pair.score(results[1])
+        values += (
+            f'<span class="value second" data-score="{other:.6f}">{other:.3f}</span>'
+            f'<span class="change">{signed(other - score)}</span>'
+        )
+    return _card_frame(pair, values, _meaning(pair, results, language), language)
+
+
+def _card_frame(pair: Pair, values: str, meaning: str, language: Language) -> str:
+    picture, what = f' data-picture="{pair.picture}"', ""
+    if not pair.picture:  # what it compares is said once for both pictures
+        picture, what = "", f'<p class="what">{sentence(language, f"what_{pair.kind}")}</p>'
+    return (
+        f'<article class="mm-card" data-kind="{pair.kind}"{picture} '
+        f'style="--kind:{KIND_COLOURS[pair.kind]}">'
+        f"<header><span>{pair.name(language)}</span><code>{pair.kind}</code></header>"
+        f'<div class="values">{values}</div>'
+        f"{meaning}{what}"
+        "</article>"
+    )
+
+
+def _meaning(pair: Pair, results: Sequence[Comparison], language: Language) -> str:
+    """Return a gauge, and what the number of each text means; what both say is said once."""
+    percent = pair.percentile(results[0])
+    first, *others = dict.fromkeys(_said(pair, result, language) for result in results)
+    further = "".join(f"<br>{sentence(language, 'second_text')} {said}" for said in others)
+    if percent is None:
+        return f'<p class="meaning">{first}{further}</p>'
+    return (
+        f'{_gauge(percent)}<p class="meaning" data-percentile="{percent:.2f}">{first}{further}</p>'
+    )
+
+
+def _gauge(percent: float) -> str:
+    return f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
+
+
+def _said(pair: Pair, result: Comparison, language: Language) -> str:
+    """Return what one number of one comparison means, sentence by sentence."""
+    rank = pair.rank(result)
+    if pair.kind == TEXT_IMAGE:
+        return _said_of_text(pair, result, language)
+    if pair.kind in ("i2it", "t2it"):
+        angle = _angle(pair.score(result))
+        key = f"means_{pair.kind}_ranked" if rank else f"means_{pair.kind}"
+        said = [sentence(language, key, angle=angle, **rank)]
+    elif rank:
+        key = "percentile_it2it" if pair.kind == "it2it" else "percentile"
+        said = [sentence(language, key, **rank)]
+    else:
+        said = []
+    return joined(language, *said, *_further(pair, result, language))
+
+
+def _further(pair: Pair, result: Comparison, language: Language) -> list[str]:
+    """Return what a number means beside its place among unrelated pairs."""
+    alone, percent = result.scores["i2i"], pair.percentile(result)
+    if pair.kind == "t2it":
+        other = _angle(result.scores["i2it"])
+        return [sentence(language, f"leans_{result.leaning}", other=other)]
+    if pair.kind == "it2it":
+        change = result.scores["it2it"] - alone
+        key = "nothing" if abs(change) < _SAME else "more" if change > 0 else "less"
+        values = {"alone": f"{alone:.3f}", "change": signed(change)}
+        return [sentence(language, f"adds_{key}", **values)]
+    if pair.kind == "i2i" and percent is not None:
+        level = next(level for cut, level in _WORDING if percent >= cut)
+        return [sentence(language, f"means_i2i_{level}")]
+    return []
+
+
+def _said_of_text(pair: Pair, result: Comparison, language: Language) -> str:
+    """Return whether a picture shows the text, where the model can tell, and the percentile."""
+    verdicts = "".join(
+        f'<span class="mm-verdict {one.verdict}" data-stance="{STANCES[f"shows_{one.verdict}"]}">'
+        + say(language, f"shows_{one.verdict}", percent=percent_text(100 * one.probability))
+        + "</span>"
+        for one in result.shown
+        if one.label == pair.picture
+    )
+    rank = pair.rank(result)
+    return verdicts + (sentence(language, "percentile_t2i", **rank) if rank else "")
+
+
+def _angle(cosine: float) -> str:
+    return f"{degrees(cosine):.0f}°"
+
+
+def _band(known: Background | None, kind: str) -> tuple[float, float, float] | None:
+    if known is None or kind not in known.quantiles:
+        return None
+    low, middle, high = (known.quantile(kind, percent) for percent in (5.0, 50.0, 95.0))
+    return low, middle, high
+
+
+# The sign for text: a white T on ink.
+_LETTER = (
+    '<rect x="5" y="5" width="86" height="86" rx="20" fill="#123a5c" stroke="#fff"'
+    ' stroke-width="5"/><path d="M25 28h46v13H55v32H41V41H25z" fill="#fff"/>'
+)
+# The same in the corner of a picture.
+_CORNER = f'<g transform="translate(52 52) scale(.46)">{_LETTER}</g>'
