@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdemo.background.sets import background, cache_path, ensure
+from mmdemo.background.measure import ensure
+from mmdemo.background.sets import background, cache_path
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.models.files import download_plan, on_this_machine
@@ -146,7 +147,7 @@ def _background(given: argparse.Namespace) -> None:
     encoder = load_encoder(given.name)
     known = background(encoder)
     if known is None:
-        known = ensure(encoder, print_share)
+        known = ensure(encoder, lambda told: print_share(told.share))
         path = cache_path(encoder)
         if path is None or not path.is_file():
             raise SettingError(

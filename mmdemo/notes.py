@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Note:
     """
 
     code: Literal["truncated", "language", "temperature"]
-    values: dict[str, int | str]
+    values: dict[str, int | str] = field(hash=False)
     message: str
 
 

@@ -1,7 +1,8 @@
-"""How far a download or a measurement is: counted, reported, and put into words."""
+"""How far something is: counted, reported, and put into words."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -15,17 +16,24 @@ _SPEED_OVER = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a download is.
+    """How far something is.
 
     Attributes:
-        done: bytes that are here, those of earlier attempts included.
-        total: bytes in all.
-        speed: bytes a second over the last ten seconds; 0 before there is a measure.
+        done: how much of it is done; of a download bytes, those of earlier attempts included.
+        total: how much there is.
+        speed: how much a second over the last ten seconds; 0 before there is a measure.
+        stage: what is being done, where there are several things.
     """
 
-    done: int
-    total: int
-    speed: float
+    done: float
+    total: float
+    speed: float = 0.0
+    stage: str = ""
+
+    @property
+    def share(self) -> float:
+        """Return what is done of it, 0 to 1."""
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total else 0.0
 
     @property
     def remaining(self) -> float | None:
@@ -33,16 +41,32 @@ class Progress:
         return (self.total - self.done) / self.speed if self.speed > 0 else None
 
     def __str__(self) -> str:
-        """Return one line, such as `45 %   354 MB of 788 MB   12.3 MB/s   0:35 left`."""
-        share = 100 * self.done // max(self.total, 1)
+        """Return one line of a download: `45 %   354 MB of 788 MB   12.3 MB/s   0:35 left`."""
         left = "" if self.remaining is None else f"   {clock(self.remaining)} left"
         here = f"{size_text(self.done)} of {size_text(self.total)}"
-        return f"{share:3d} %   {here}   {size_text(self.speed)}/s{left}"
+        return f"{math.floor(100 * self.share):3d} %   {here}   {size_text(self.speed)}/s{left}"
 
 
 Report: TypeAlias = Callable[[Progress], None]
 ShareReport: TypeAlias = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""
+
+
+class Pace:
+    """How fast something goes on: over the last ten seconds, or since it began."""
+
+    def __init__(self) -> None:
+        """Start without a measure."""
+        self._samples: deque[tuple[float, float]] = deque()
+
+    def at(self, done: float) -> float:
+        """Take note of how much is done by now, and return how much that is a second."""
+        now = time.monotonic()
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > _SPEED_OVER:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        return max((done - before) / max(now - then, 1e-3), 0.0)
 
 
 class Meter:
@@ -57,9 +81,10 @@ class Meter:
             report: called at once, and then a few times a second.
         """
         self._done, self._total, self._report = done, total, report
-        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), self._done)])
+        self._pace = Pace()
+        self._pace.at(done)
         self._reported = 0.0
-        report(Progress(self._done, self._total, 0.0))
+        report(Progress(done, total))
 
     def add(self, count: int) -> None:
         """Count bytes that arrived; less than 0 for some that were lost again."""
@@ -68,12 +93,7 @@ class Meter:
         if now - self._reported < _REPORT_EVERY and self._done < self._total:
             return
         self._reported = now
-        self._samples.append((now, self._done))
-        while len(self._samples) > 2 and now - self._samples[0][0] > _SPEED_OVER:
-            self._samples.popleft()
-        then, before = self._samples[0]
-        speed = (self._done - before) / max(now - then, 1e-3)
-        self._report(Progress(self._done, self._total, max(speed, 0.0)))
+        self._report(Progress(self._done, self._total, self._pace.at(self._done)))
 
 
 def print_progress(progress: Progress) -> None:

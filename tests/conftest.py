@@ -19,6 +19,7 @@ from mmdemo import images, load_encoder
 from mmdemo.cli import main
 from mmdemo.examples import FOLDER, examples
 from mmdemo.models.encoder import Encoder
+from mmdemo.work import Shared
 from tests.apps import ROOT, App, environment, serving
 
 if TYPE_CHECKING:  # it needs gradio, which takes seconds to import
@@ -83,9 +84,9 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in memory of the hub's answers and of what was measured."""
     monkeypatch.setattr("mmdemo.images._known", images._Known())
     monkeypatch.setattr("mmdemo.models.find._of_hub", {})
-    monkeypatch.setattr("mmdemo.ui.parts.models.downloads._downloads", {})
+    monkeypatch.setattr("mmdemo.ui.parts.models.downloads._downloads", Shared())
     monkeypatch.setattr("mmdemo.background.sets._known", {})
-    monkeypatch.setattr("mmdemo.background.sets._failed", set())
+    monkeypatch.setattr("mmdemo.background.measure._works", Shared())
 
 
 class Done(NamedTuple):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from mmdemo import MODELS, load_encoder
+from mmdemo.background import measure as measuring
 from mmdemo.background import sets as background
 from mmdemo.background.pairs import (
     FEW_TEXTS,
@@ -29,10 +30,11 @@ from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.files import fingerprint
 from mmdemo.models.find import find_model
+from mmdemo.progress import ShareReport
 from mmdemo.tasks.compare import PAIRS
 from tests.conftest import ROOT, TINY, forget
 from tests.fakes import FakeModel, written
-from tests.waiting import MOST
+from tests.waiting import MOST, wait_until
 from training import build_background
 
 KINDS = {"i2i", "t2i", "t2t", "i2it", "t2it", "it2it"}
@@ -75,13 +77,13 @@ def tiny(tmp_path: Path) -> Encoder:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows by a model's name with each measurement."""
     names: list[str] = []
-    measure = background.measure
+    measure = measuring.measure
 
-    def counted(encoder: Encoder, *given: background.ShareReport) -> background.Background:
+    def counted(encoder: Encoder, *given: ShareReport) -> background.Background:
         names.append(encoder.name)
         return measure(encoder, *given)
 
-    monkeypatch.setattr(background, "measure", counted)
+    monkeypatch.setattr(measuring, "measure", counted)
     return names
 
 
@@ -103,7 +105,7 @@ def test_what_ships_is_what_a_sample_of_it_computes(mini: Encoder) -> None:
     known = background.background(mini)
     assert known is not None
     scores = unrelated_scores(mini, lambda share: None, thorough=False)
-    again = background.measure(mini)
+    again = measuring.measure(mini)
     assert known.fingerprint == again.fingerprint
     # Pairs without a fused embedding are all there; of the others, those of some texts.
     for kind in ("i2i", "t2i", "t2t"):
@@ -124,7 +126,7 @@ def test_what_ships_is_what_a_sample_of_it_computes(mini: Encoder) -> None:
 def test_what_ships_is_what_its_command_computes(mini: Encoder) -> None:
     # The whole computation again: the shipped numbers come from the shipped pictures.
     shares: list[float] = []
-    again = background.measure(mini, shares.append, thorough=True)
+    again = measuring.measure(mini, shares.append, thorough=True)
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     known = background.background(mini)
@@ -143,7 +145,7 @@ def test_the_command_makes_a_larger_set(
     shipped = background.background(tiny)
     assert shipped is not None
     assert [path.name for path in (tmp_path / "assets/background").iterdir()] == ["local-tiny.json"]
-    assert shipped.pairs["t2it"] > 5 * background.measure(tiny).pairs["t2it"]
+    assert shipped.pairs["t2it"] > 5 * measuring.measure(tiny).pairs["t2it"]
 
 
 def test_percentile_counts_lower_pairs() -> None:
@@ -216,9 +218,9 @@ def test_averaged_fusion_follows_by_algebra() -> None:
 def test_kinds_are_those_of_the_models_modalities() -> None:
     model = Colour()
     model.modalities = frozenset({"text"})
-    assert set(background.measure(encoder_of(model)).pairs) == {"t2t"}
+    assert set(measuring.measure(encoder_of(model)).pairs) == {"t2t"}
     model.modalities = frozenset({"text", "image"})
-    assert set(background.measure(encoder_of(model)).pairs) == {"t2t", "t2i", "i2i"}
+    assert set(measuring.measure(encoder_of(model)).pairs) == {"t2t", "t2i", "i2i"}
     assert max(model.batches) <= 4  # so that others get in between
 
 
@@ -227,11 +229,11 @@ def test_a_set_is_measured_once_and_found_again(
 ) -> None:
     assert background.background(tiny) is None
     with ThreadPoolExecutor(4) as pool:
-        sets = list(pool.map(background.ensure, [tiny] * 4))
+        sets = list(pool.map(measuring.ensure, [tiny] * 4))
     assert len(set(map(id, sets))) == 1
     assert measured == ["local:tiny"]
     assert background.background(tiny) is sets[0]
-    assert background.measuring(tiny) is None
+    assert measuring.measuring(tiny) is None
     (file,) = (tmp_path / ".cache/background").iterdir()  # and nothing half-written
     forget(monkeypatch)
     again = background.background(find_model(tmp_path / "tiny"))  # by its description alone
@@ -246,7 +248,7 @@ def test_a_set_is_measured_once_and_found_again(
         file.write_text(damage)
         forget(monkeypatch)
         assert background.background(tiny) is None
-    background.ensure(tiny)
+    measuring.ensure(tiny)
     assert measured == ["local:tiny"] * 2
     assert json.loads(file.read_text())["fingerprint"] == tiny.fingerprint
 
@@ -257,15 +259,15 @@ def test_without_a_folder_to_write_a_set_stays_in_memory(
     (tmp_path / "file").touch()
     monkeypatch.setenv("MMDEMO_CACHE", str(tmp_path / "file"))
     encoder = encoder_with(Colour(), "abc")
-    known = background.ensure(encoder)
+    known = measuring.ensure(encoder)
     assert background.background(encoder) is known
     assert "kept in memory only" in caplog.text
 
 
 def test_weights_that_nobody_can_tell_apart_have_no_set_to_share(tmp_path: Path) -> None:
     encoder = encoder_of(Colour())
-    assert background.ensure(encoder).pairs["i2i"] > 1900
-    background.start(encoder)
+    assert measuring.ensure(encoder).pairs["i2i"] > 1900
+    measuring.start(encoder)
     assert background.background(encoder) is None
     assert not (tmp_path / ".cache").exists()
 
@@ -280,20 +282,23 @@ def test_it_can_be_measured_while_others_use_the_model(measured: list[str]) -> N
             return super().text_vectors(texts)
 
     encoder = encoder_with(Waiting(), "abc")
-    background.start(encoder)
+    measuring.start(encoder)
     assert reached.wait(MOST)
-    assert background.measuring(encoder) == 0.0
+    work = measuring.measuring(encoder)
+    assert work is not None
+    assert work.progress is not None
+    assert work.progress.share == 0.0
     assert background.background(encoder) is None  # does not wait
-    background.start(encoder)
+    measuring.start(encoder)
     go.set()
     encoder.encode("a visitor's text")
-    known = background.ensure(encoder)
+    known = measuring.ensure(encoder)
     assert measured == ["colour"]
     assert background.background(encoder) is known
 
 
-def test_what_failed_is_not_tried_for_ever(
-    measured: list[str], caplog: pytest.LogCaptureFixture
+def test_what_failed_is_not_tried_at_every_comparison(
+    measured: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(Colour):
         def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
@@ -301,12 +306,14 @@ def test_what_failed_is_not_tried_for_ever(
 
     encoder = encoder_with(Broken(), "abc")
     for _ in range(2):
-        background.start(encoder)
-        for thread in threading.enumerate():
-            if thread.name == "background set":
-                thread.join()
+        measuring.start(encoder)
+        wait_until(lambda: measuring.measuring(encoder) is None)
     assert measured == ["colour"]
-    assert background.measuring(encoder) is None
+    assert measuring.failed(encoder)
+    monkeypatch.setattr(measuring, "AGAIN", -1.0)  # what failed has been left alone long enough
+    measuring.start(encoder)
+    wait_until(lambda: measuring.measuring(encoder) is None)
+    assert measured == ["colour"] * 2
     assert "The background set of colour could not be measured" in caplog.text
     with pytest.raises(ModelError, match="broken"):
-        background.ensure(encoder)
+        measuring.ensure(encoder)

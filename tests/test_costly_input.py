@@ -21,7 +21,7 @@ from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
 from mmdemo.ui.strings import ERRORS_ZH
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot.handlers import Shown
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 
 
 def exif_bomb(headers: int) -> bytes:
@@ -72,7 +72,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
         classify(mini, picture, labels, "openai-80")
     assert "80,000" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
     with pytest.raises(TextError, match=says):
-        next(class_embeddings(mini, labels, "openai-80"))
+        class_embeddings(mini, labels, "openai-80")
     # On the page, before a picture is opened.
     monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
     templates = "\n".join(TEMPLATE_SETS["openai-80"].templates)
@@ -84,7 +84,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
         None,
         "en",
         Shown(),
-        CurrentJob(),
+        Current(),
         "mini",
     )
     (shown,) = zero_shot_handlers.run(*given)
@@ -108,7 +108,7 @@ def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPa
         None,
         "en",
         Shown(),
-        CurrentJob(),
+        Current(),
         "mini",
     )
     (shown,) = zero_shot_handlers.run(*given)

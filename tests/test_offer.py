@@ -23,7 +23,7 @@ from mmdemo.ui.tabs.similarity import course
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.text import handlers as text_handlers
 from mmdemo.ui.tabs.text.handlers import Results, Shown
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 from tests import bge_m3
 
 NEEDS: model_handlers.Needs = frozenset({"text"})
@@ -162,7 +162,7 @@ def test_a_directory_that_was_typed_is_ranked_and_explained(
         typed, here=True
     )
     texts = "a red dog", "a red car\nthe dog"
-    ranked = text_handlers.run(*texts, False, typed, 1.0, 1.0, 1.0, "en", Shown(), CurrentJob())
+    ranked = text_handlers.run(*texts, False, typed, 1.0, 1.0, 1.0, "en", Shown(), Current())
     last = [*ranked][-1]
     assert isinstance(last, Results)
     assert last.message == ""

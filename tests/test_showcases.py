@@ -42,7 +42,7 @@ from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
 from mmdemo.ui.tabs.zero_shot import views
 from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES, Column, Results, Shown
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 from tests.waiting import last_of
 
 CODES: list[Language] = [code for _, code in LANGUAGES]
@@ -248,7 +248,7 @@ def built_tab(tab: Any) -> gr.Blocks:
 def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Any]:
     uploads: list[str | bytes] = [str(FOLDER / name) for name in EXAMPLES]
     templates = zero_shot_handlers.template_text(TEMPLATES[language])
-    given = (uploads, labels, templates, reject, 0, language, Shown(), CurrentJob(), "mini")
+    given = (uploads, labels, templates, reject, 0, language, Shown(), Current(), "mini")
     *_, last = zero_shot_handlers.run(*given)
     return [last]
 

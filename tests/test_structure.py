@@ -45,7 +45,8 @@ LAYERS = (
     ("notes",),
     ("background.*",),
     ("tasks.passages", "tasks.prompts"),
-    ("examples", "tasks", "tasks.classify", "tasks.compare", "tasks.published", "tasks.rank"),
+    ("examples",),
+    ("tasks", "tasks.classify", "tasks.compare", "tasks.embed", "tasks.published", "tasks.rank"),
     # What people see.
     ("mmdemo", "plots.*"),
     ("ui.*",),
@@ -61,7 +62,7 @@ MAY_USE = {
     "gradio": ("mmdemo/ui", "app.py"),
     "plotly": ("mmdemo/plots", "mmdemo/ui"),
     "mmdemo.ui": ("mmdemo/ui", "app.py", "mmdemo/cli.py"),
-    "mmdemo.plots": ("mmdemo/ui",),
+    "mmdemo.plots": ("mmdemo/plots", "mmdemo/ui"),
 }
 
 

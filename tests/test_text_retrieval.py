@@ -33,7 +33,7 @@ from mmdemo.ui.tabs.text import handlers as text_handlers
 from mmdemo.ui.tabs.text import layout as text_tab
 from mmdemo.ui.tabs.text import views
 from mmdemo.ui.tabs.text.handlers import Results, Shown
-from mmdemo.work import CurrentJob, Job, StoppedError
+from mmdemo.work import Current, StoppedError, Work
 from tests.bge_m3 import save
 from tests.conftest import TINY
 
@@ -353,7 +353,7 @@ def started(
         "multi_vector": 1.0,
         "language": "en",
         "shown": Shown(),
-        "current": CurrentJob(),
+        "current": Current(),
     }
     return text_handlers.run(**(given | changes))  # pyright: ignore[reportArgumentType]
 
@@ -443,7 +443,7 @@ def test_a_job_tells_its_progress_and_ends_on_request() -> None:
         tell(0.75)
         return "done"
 
-    job = Job(work)
+    job = Work(work)
     assert seen.wait(30)
     assert not job.wait(0.01)
     assert job.share == 0.5
@@ -453,7 +453,7 @@ def test_a_job_tells_its_progress_and_ends_on_request() -> None:
 
     going.clear()
     seen.clear()
-    stopped = Job(work)
+    stopped = Work(work)
     assert seen.wait(30)
     stopped.stop()
     going.set()
@@ -470,7 +470,7 @@ def test_a_job_that_nobody_asks_about_ends(monkeypatch: pytest.MonkeyPatch) -> N
             time.sleep(0.001)
             tell(0.1)
 
-    job = Job(work)
+    job = Work(work)
     job._thread.join(30)
     with pytest.raises(StoppedError):
         job.result()
@@ -480,7 +480,7 @@ def test_what_goes_wrong_in_a_job_comes_out() -> None:
     def work(tell: Callable[[float], None]) -> str:
         raise ModelError("broken")
 
-    job = Job(work)
+    job = Work(work)
     assert job.wait(30)
     with pytest.raises(ModelError, match="broken"):
         job.result()
@@ -496,20 +496,20 @@ def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, tiny: st
         raise AssertionError(given)
 
     monkeypatch.setattr(text_handlers, "rank_passages", slow)
-    current: CurrentJob = CurrentJob()
+    current: Current = Current()
     generator = started(tiny, current=current)
     next(generator)
-    assert current.job is not None
-    assert current.job.wait(0) is False
+    assert current.work is not None
+    assert current.work.wait(0) is False
     generator.close()
-    assert current.job.wait(30)
+    assert current.work.wait(30)
     with pytest.raises(StoppedError):
-        current.job.result()
+        current.work.result()
 
 
 def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
     going = hold(monkeypatch)
-    current: CurrentJob = CurrentJob()
+    current: Current = Current()
     following = started(tiny, current=current)
     assert next(following).stop["visible"] is True
     text_handlers.stop(current)
@@ -517,23 +517,23 @@ def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, ti
     assert "Stopped" in last.message
     assert last.progress["visible"] is last.stop["visible"] is False
     going.set()
-    text_handlers.stop(CurrentJob())  # nothing runs
+    text_handlers.stop(Current())  # nothing runs
 
 
 def test_another_start_takes_the_place_of_the_one_that_runs(
     monkeypatch: pytest.MonkeyPatch, tiny: str
 ) -> None:
-    monkeypatch.setattr(Job, "wait", lambda job, seconds: False)  # it never ends by itself
+    monkeypatch.setattr(Work, "wait", lambda job, seconds: False)  # it never ends by itself
     going = hold(monkeypatch)
-    current: CurrentJob = CurrentJob()
+    current: Current = Current()
     older = started(tiny, current=current)
     assert 'role="progressbar"' in next(older).progress["value"]
-    job = current.job
+    job = current.work
     assert run(tiny, current=current) == []  # the same: it goes on
-    assert current.job is job
+    assert current.work is job
     newer = started(tiny, query="another", current=current)
     next(newer)
-    assert current.job is not job
+    assert current.work is not job
     assert list(older) == []  # not a word of it, and nothing of its results
     text_handlers.stop(current)
     assert "Stopped" in list(newer)[-1].message
@@ -544,7 +544,7 @@ def test_the_results_of_an_older_job_do_not_take_the_stop_button_away(
     monkeypatch: pytest.MonkeyPatch, tiny: str
 ) -> None:
     """They may reach the page when the next one has begun; the button must stop the next one."""
-    current: CurrentJob = CurrentJob()
+    current: Current = Current()
     older = started(tiny, current=current)
     results = next(result for result in older if result.shown != gr.skip())
     going = hold(monkeypatch)

@@ -18,13 +18,14 @@ from PIL import Image
 from mmdemo import classify
 from mmdemo.background.sets import background
 from mmdemo.encoders.base import Features, Model, Prepared, Tokens
-from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
+from mmdemo.errors import MMDemoError, ModelError, PictureError, StoppedError, TextError
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.models.store import Store
 from mmdemo.tasks.classify import ClassEmbeddings, class_embeddings, prompt_effect
 from mmdemo.tasks.prompts import TEMPLATE_SETS
 from mmdemo.types import TokenUsage
+from mmdemo.work import Follower
 from tests.fakes import FakeModel, written
 from tests.waiting import wait_until
 
@@ -168,7 +169,7 @@ def test_another_picture_encodes_only_the_picture(
     assert (len(model.texts), model.images) == (21, 2)
     classify(counting, squares[1], [*LABELS, "a cat"])
     assert (len(model.texts), model.images) == (28, 2)
-    assert list(class_embeddings(counting, LABELS, "openai-7")) == []
+    assert steps_of(counting, LABELS, "openai-7") == []
 
 
 def test_many_prompts_come_in_steps_and_stay_ready(
@@ -178,14 +179,23 @@ def test_many_prompts_come_in_steps_and_stay_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     labels = [f"label {n}" for n in range(50)]
-    steps = list(class_embeddings(counting, labels, "openai-80"))
-    assert steps[-1] == ("prompts", 4000, 4000)
+    steps = steps_of(counting, labels, "openai-80")
+    assert steps[-1] == (4000, 4000, "prompts")
     assert len(steps) == 50
-    assert [step[1] for step in steps] == sorted(step[1] for step in steps)
+    assert steps == sorted(steps)
     forget_vectors(monkeypatch)
     seen: list[tuple[int, int]] = []
     classify(counting, squares[0], labels, "openai-80", progress=lambda *at: seen.append(at))
     assert (len(model.texts), seen) == (4000, [])
+
+
+def steps_of(
+    encoder: Encoder, labels: Sequence[str], templates: str
+) -> list[tuple[float, float, str]]:
+    """Embed labels; return what was told of it: how many prompts are done, of how many."""
+    steps: list[tuple[float, float, str]] = []
+    class_embeddings(encoder, labels, templates, Follower(lambda *told: steps.append(told)))
+    return steps
 
 
 def forget_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +211,7 @@ def test_their_own_prompts_do_not_push_them_out(
 ) -> None:
     labels = [f"label {n}" for n in range(20)]
     counting._store.limit = 100_000  # the prompts' vectors have 740,000 bytes, they have 53,000
-    list(class_embeddings(counting, labels, "openai-80"))
+    class_embeddings(counting, labels, "openai-80")
     classify(counting, squares[0], labels, "openai-80")
     assert len(model.texts) == 1600
 
@@ -213,8 +223,12 @@ def test_stopping_leaves_nothing_half_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     labels = [f"label {n}" for n in range(10)]
-    for _ in class_embeddings(counting, labels, "openai-80"):
-        break
+
+    def stopped(*_: object) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        class_embeddings(counting, labels, "openai-80", Follower(stopped))
     assert len(model.texts) == 80
     fresh = classify(encoder_of(Counting()), squares, labels, "openai-80")
     forget_vectors(monkeypatch)
@@ -268,8 +282,8 @@ def test_old_class_embeddings_make_room(counting: Encoder, squares: list[Image.I
     for n in range(8):
         classify(counting, squares, [f"label {n}", f"more {n}"])
         assert counting._store.nbytes <= 12_000
-    assert list(class_embeddings(counting, ["label 7", "more 7"], "openai-7")) == []
-    assert list(class_embeddings(counting, ["label 0", "more 0"], "openai-7")) != []
+    assert steps_of(counting, ["label 7", "more 7"], "openai-7") == []
+    assert steps_of(counting, ["label 0", "more 0"], "openai-7") != []
 
 
 def test_the_spread_of_the_prompts(counting: Encoder, squares: list[Image.Image]) -> None:
@@ -410,8 +424,7 @@ def test_pictures_are_let_go_one_after_the_other(counting: Encoder) -> None:
             yield picture
             del picture
 
-    for _ in picture_vectors(counting, opening(), 12):
-        pass
+    picture_vectors(counting, opening(), 12)
     assert most <= 6
 
 

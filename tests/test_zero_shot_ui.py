@@ -26,7 +26,7 @@ from mmdemo.ui.strings import LANGUAGES, say
 from mmdemo.ui.tabs.zero_shot import handlers, views
 from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 from tests.held import MARK, MOST, HeldModel
 from tests.waiting import wait_until
 
@@ -51,7 +51,7 @@ def run(**changed: Any) -> list[tuple[Any, ...]]:
         "picked": 0,
         "language": "en",
         "before": Shown(),
-        "current": CurrentJob(),
+        "current": Current(),
         "models": ("mini", "", ""),
     } | changed
     models = given.pop("models")
@@ -204,13 +204,13 @@ def test_what_stays_beside_a_message_follows_the_language() -> None:
 SEVEN = "\n".join(TEMPLATE_SETS["openai-7"].templates)
 
 
-def begun(labels: str, current: CurrentJob[Any]) -> Iterator[tuple[Any, ...]]:
+def begun(labels: str, current: Current[Any]) -> Iterator[tuple[Any, ...]]:
     """Begin a classification that takes long."""
     return handlers.run([str(BEE)], labels, SEVEN, False, 0, "en", Shown(), current, "held", "", "")
 
 
 def test_many_prompts_show_progress_first(held: HeldModel) -> None:
-    steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), CurrentJob())
+    steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), Current())
     # While it waits at the first step, there is nothing to say.
     assert all(value == gr.skip() for value in next(steps))
     bars = []
@@ -230,7 +230,7 @@ def test_many_prompts_show_progress_first(held: HeldModel) -> None:
 def test_stopping_and_superseding(held: HeldModel) -> None:
     for supersede in (False, True):
         labels = ", ".join(f"{MARK} {n} {supersede}" for n in range(60))
-        current: CurrentJob[Any] = CurrentJob()
+        current: Current[Any] = Current()
         steps = begun(labels, current)
         next(steps)
         # The same input: it goes on.
@@ -247,12 +247,12 @@ def test_stopping_and_superseding(held: HeldModel) -> None:
         top = Results(*last[: len(Results._fields)])
         assert top.progress["visible"] is top.stop["visible"] is False
         assert ("Stopped" in str(top.message)) is not supersede
-    handlers.stop(CurrentJob())
+    handlers.stop(Current())
 
 
 def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) -> None:
     """Also where nothing has superseded it before, as in requests that were written by hand."""
-    current: CurrentJob[Any] = CurrentJob()
+    current: Current[Any] = Current()
     older = begun(f"{MARK} older", current)
     next(older)
     newer = begun("newer", current)
@@ -263,15 +263,15 @@ def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) ->
 
 
 def test_whoever_leaves_stops_the_work(held: HeldModel) -> None:
-    current: CurrentJob[Any] = CurrentJob()
+    current: Current[Any] = Current()
     steps = begun(", ".join(f"{MARK} {n}" for n in range(60)), current)
     next(steps)
     assert held.entered.acquire(timeout=MOST)
     assert isinstance(steps, Generator)
     steps.close()
     held.gate.release()
-    assert current.job is not None
-    assert current.job.wait(MOST)
+    assert current.work is not None
+    assert current.work.wait(MOST)
     assert held.batches == 1
 
 

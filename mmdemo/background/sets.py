@@ -18,7 +18,6 @@ import json
 import logging
 import os
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.assets import ASSETS
-from mmdemo.background.pairs import recipe, unrelated_scores
+from mmdemo.background.pairs import recipe
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.models.files import fingerprint
-from mmdemo.models.lane import Priority
-from mmdemo.progress import ShareReport
 from mmdemo.settings import cache_folder
 
 if TYPE_CHECKING:
@@ -41,10 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind", bound=str)
-
-_QUANTILES = 201  # every half percent
-# A classifier says "none of these" where a cosine is no higher than 99 to 99.9 % of the background.
-_FINER = {"t2i": 1001}
 
 
 class Weights(Protocol):
@@ -100,7 +93,7 @@ def background(weights: Weights | ModelSpec) -> Background | None:
 
     Cheap enough for every request.
     """
-    key = name, own = _key(weights)
+    key = name, own = key_of(weights)
     if key not in _known and own:
         for path in (shipped_path(name), cache_path(weights)):
             found = path and _read(path)
@@ -127,98 +120,18 @@ def percentile_ranks(
     return known.ranks(kind, scores) if known and kind in known.quantiles else None
 
 
-def measure(
-    encoder: Encoder, progress: ShareReport | None = None, *, thorough: bool = False
-) -> Background:
-    """Compute the background set of a model from the shipped pictures and texts.
+def remember(encoder: Encoder, known: Background) -> None:
+    """Keep a set that was measured here, in memory and in the cache; without a fingerprint, not."""
+    if encoder.fingerprint:
+        _known[key_of(encoder)] = known
+        _keep(encoder, known)
 
-    Args:
-        encoder: embeds texts; pair kinds with pictures are left out where it does not embed those.
-        progress: called with the share done.
-        thorough: take eight times as many fused passes, for a set that ships.
-    """
-    measured = unrelated_scores(encoder, progress or (lambda share: None), thorough=thorough)
-    return Background(
-        quantiles={
-            kind: np.quantile(values, np.linspace(0, 1, _FINER.get(kind, _QUANTILES))).round(5)
-            for kind, values in measured.items()
-        },
-        pairs={kind: len(values) for kind, values in measured.items()},
-        fingerprint=encoder.fingerprint,
-    )
-
-
-# Sets that are measured here: one at a time, two would only fight over the same cores.
 
 _known: dict[tuple[str, str], Background] = {}
-_shares: dict[tuple[str, str], float] = {}
-_failed: set[tuple[str, str]] = set()
-_measuring = threading.Lock()
-_starting = threading.Lock()
 
 
-def ensure(encoder: Encoder, progress: ShareReport | None = None) -> Background:
-    """Return the background set of a model, measured and kept if it is not known yet.
-
-    Blocks until it is there: some seconds to some minutes. Whoever asks for the same model at the
-    same time waits for the one measurement.
-
-    Args:
-        encoder: from `load_encoder`.
-        progress: called with the share done.
-    """
-    if known := background(encoder):
-        return known
-    key = _key(encoder)
-    with _measuring:
-        if known := background(encoder):
-            return known
-
-        def note(share: float) -> None:
-            _shares[key] = share
-            if progress:
-                progress(share)
-
-        try:
-            measured = measure(encoder, note)
-            if encoder.fingerprint:
-                _known[key] = measured
-                _keep(encoder, measured)
-        finally:
-            _shares.pop(key, None)
-        return measured
-
-
-def start(encoder: Encoder) -> None:
-    """Have the set measured in the background, unless it is known or on its way already.
-
-    What failed once is not tried again: the page asks at every comparison. `ensure` tries again.
-    """
-    key = _key(encoder)
-    with _starting:
-        if key in _shares or key in _failed or not encoder.fingerprint or background(encoder):
-            return
-        _shares[key] = 0.0
-    threading.Thread(target=_run, args=(encoder,), name="background set", daemon=True).start()
-
-
-def measuring(weights: Weights | ModelSpec) -> float | None:
-    """Return the share of a model's measurement that is done, 0 to 1; None where none runs."""
-    return _shares.get(_key(weights))
-
-
-def _run(encoder: Encoder) -> None:
-    key = _key(encoder)
-    try:
-        ensure(encoder.at(Priority.BACKGROUND))
-    except Exception:  # nobody else would learn of it: this is a thread of its own
-        log.exception("The background set of %s could not be measured", encoder.name)
-        _failed.add(key)
-    finally:
-        _shares.pop(key, None)
-
-
-def _key(weights: Weights | ModelSpec) -> tuple[str, str]:
+def key_of(weights: Weights | ModelSpec) -> tuple[str, str]:
+    """Return what a set belongs to: the model's name, and what tells its weights from others."""
     if isinstance(weights, ModelSpec):
         return weights.name, fingerprint(weights)
     return weights.name, weights.fingerprint
@@ -238,7 +151,7 @@ def cache_path(weights: Weights | ModelSpec) -> Path | None:
     Other weights, and other pictures or texts, never find it: the file is named after them.
     """
     folder = cache_folder()
-    name, own = _key(weights)
+    name, own = key_of(weights)
     digest = hashlib.sha256(f"{name}\0{own}\0{recipe()}".encode())
     file = f"{_file_name(name)}-{digest.hexdigest()[:16]}.json"
     return folder and folder / "background" / file

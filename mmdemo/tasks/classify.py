@@ -10,18 +10,18 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.background.sets import background, ensure, percentile_ranks
+from mmdemo.background.measure import ensure
+from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, Picture, as_source
 from mmdemo.models.store import text_digest
@@ -31,26 +31,22 @@ from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.tasks.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.timings import Timings, timed
 from mmdemo.types import Activation, Embeddings
+from mmdemo.work import UNFOLLOWED, Follow, Follower
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
-
-T = TypeVar("T")
 
 Labels: TypeAlias = Sequence[str] | str
 Templates: TypeAlias = Sequence[str] | str
 
 _PROMPTS_AT_ONCE = 64  # between two looks at whether to go on
 _PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once
+_PAIRS_AT_ONCE = 8  # likewise, of a picture and a label: each takes a pass
 _MATCHED_PAIRS = 200  # up to which a matching head sees every picture with every label
 _MATCHED_LABELS = 10  # of each picture, where there are more
 
 # An unrelated label may beat the rejection row in one of ten pictures.
 _FALSE_ALARM = 0.1
-
-
-Step: TypeAlias = tuple[str, int, int]
-"""What is being done (`prompts`, `pictures` or `matching`), how many of them, and of how many."""
 
 
 @dataclass(eq=False)
@@ -105,6 +101,8 @@ class Classification:
         model: name of the model.
         image_vectors: float32 [n_images, dim], unit rows.
         timings: milliseconds: `image` (opening and embedding), `classes`, `matching`, `total`.
+        fingerprint: of the weights; empty where nothing tells them from others.
+        background_pairs: how many unrelated pairs the percentiles are among; 0 without any.
         notes: what a reader of the scores should know.
     """
 
@@ -122,6 +120,8 @@ class Classification:
     model: str
     image_vectors: Embeddings
     timings: dict[str, float]
+    fingerprint: str = ""
+    background_pairs: int = 0
     notes: tuple[Note, ...] = field(default=())
 
     @property
@@ -165,6 +165,7 @@ class Classification:
         """Return plain JSON, without the vectors."""
         return {
             "model": self.model,
+            "fingerprint": self.fingerprint,
             "labels": list(self.labels),
             "templates": list(self.templates),
             "activation": self.activation,
@@ -201,6 +202,75 @@ class PromptEffect:
     ensemble: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class ClassifyRequest:
+    """Pictures and candidate labels, to be scored.
+
+    Attributes:
+        images: PIL pictures, paths, or the bytes of files.
+        labels: checked and trimmed, each once; `of` makes them of what was typed.
+        templates: likewise.
+        reject: add "none of these" (see `classify`).
+        model: as it was chosen: a name, a hub id or a directory; None for the default.
+    """
+
+    images: tuple[ImageSource, ...]
+    labels: tuple[str, ...]
+    templates: tuple[str, ...]
+    reject: bool = False
+    model: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        images: Iterable[ImageSource] | ImageSource,
+        labels: Labels,
+        templates: Templates = "openai-7",
+        *,
+        reject: bool = False,
+        model: str | None = None,
+    ) -> ClassifyRequest:
+        """Return a request from what somebody gave; takes and raises the same as `classify`."""
+        checked, prompts = checked_prompts(labels, templates)
+        sources = tuple(_listed(images))
+        check_count(len(sources), len(checked))
+        return cls(sources, checked, prompts, reject, model)
+
+    def run(
+        self, encoder: Encoder, follow: Follow = UNFOLLOWED, *, wait: bool = True
+    ) -> Classification:
+        """Score the pictures.
+
+        Args:
+            encoder: must embed texts and images.
+            follow: told how many pictures, prompts and matched pairs are done.
+            wait: whether "none of these" waits for a background set that is not measured yet.
+                Without it there is no such row, and `rejection` is None.
+
+        Raises:
+            ModelError: the model cannot embed pictures.
+            PictureError: one cannot be read.
+            StoppedError: nobody wants it any more.
+        """
+        encoder.require("image")
+        timings: Timings = {}
+        sources = [_source(image) for image in self.images]
+        opened = (_open(source, position) for position, source in enumerate(sources, start=1))
+        with timed(timings, "image"):
+            vectors = picture_vectors(encoder, opened, len(sources), follow)
+        with timed(timings, "classes"):
+            classes = class_embeddings(encoder, self.labels, self.templates, follow)
+        matching = None
+        if encoder.has_matching_head:
+            with timed(timings, "matching"):
+                cosines = cosine(vectors, classes.vectors)
+                matching = match_chances(encoder, sources, self.labels, cosines, follow)
+        timings["total"] = sum(timings.values())
+        if self.reject and encoder.activation == "softmax" and wait:
+            ensure(encoder, lambda told: follow(told.done, told.total, told.stage))
+        return _scored(encoder, vectors, classes, self, matching, timings)
+
+
 def classify(
     encoder: Encoder,
     images: Iterable[ImageSource] | ImageSource,
@@ -234,86 +304,33 @@ def classify(
     >>> result.labels[result.ranking(0)[0]], result.probabilities.shape
     ('a bee', (1, 2))
     """
-    return finished(
-        classify_steps(encoder, images, labels, templates, reject=reject),
-        lambda stage, done, total: (
-            progress(done, total) if progress and stage == "prompts" else None
-        ),
-    )
+
+    def told(done: float, total: float, stage: str) -> None:
+        if progress and stage == "prompts":
+            progress(int(done), int(total))
+
+    request = ClassifyRequest.of(images, labels, templates, reject=reject)
+    return request.run(encoder, Follower(told))
 
 
-def finished(steps: Generator[Step, None, T], report: Callable[[str, int, int], None]) -> T:
-    """Take all steps, and return what they lead to.
-
-    Args:
-        steps: from `classify_steps`, or one of its parts.
-        report: called with each step; what it raises ends the work.
-    """
-    with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            report(*step)
-
-
-# Its parts, step by step, so that whoever iterates can show progress, stop, and let others in.
-
-
-def classify_steps(
-    encoder: Encoder,
-    images: Iterable[ImageSource] | ImageSource,
-    labels: Labels,
-    templates: Templates = "openai-7",
-    *,
-    reject: bool = False,
-) -> Generator[Step, None, Classification]:
-    """Do what `classify` does, step by step; takes and raises the same."""
-    checked, prompts = checked_prompts(labels, templates)
-    encoder.require("image")
-    sources = _listed(images)
-    check_count(len(sources), len(checked))
-    timings: Timings = {}
-    opened = (_open(source, position) for position, source in enumerate(sources, start=1))
-    with timed(timings, "image"):
-        vectors = yield from picture_vectors(encoder, opened, len(sources))
-    with timed(timings, "classes"):
-        classes = yield from class_embeddings(encoder, checked, prompts)
-    matching = None
-    if encoder.has_matching_head:
-        with timed(timings, "matching"):
-            cosines = cosine(vectors, classes.vectors)
-            matching = yield from match_chances(encoder, sources, checked, cosines)
-    timings["total"] = sum(timings.values())
-    if reject and encoder.activation == "softmax":
-        ensure(encoder)
-    return score(
-        encoder,
-        vectors,
-        classes,
-        checked,
-        prompts,
-        reject=reject,
-        matching=matching,
-        timings=timings,
-    )
+# Its parts.
 
 
 def class_embeddings(
-    encoder: Encoder, labels: Labels, templates: Templates
-) -> Generator[Step, None, ClassEmbeddings]:
-    """Embed labels in templates; what was embedded before takes no step.
+    encoder: Encoder, labels: Labels, templates: Templates, follow: Follow = UNFOLLOWED
+) -> ClassEmbeddings:
+    """Embed labels in templates; the next picture finds them ready.
 
-    Yields:
-        How many prompts are embedded.
-
-    Returns:
-        The class embeddings, which the next picture finds ready.
+    Args:
+        encoder: the model.
+        labels: as for `classify`.
+        templates: likewise.
+        follow: told how many prompts are embedded; what was embedded before takes no step.
 
     Raises:
         ModelError: the model cannot embed pictures, so labels are of no use.
         TextError: as `classify`.
+        StoppedError: nobody wants it any more.
     """
     checked, prompts = checked_prompts(labels, templates)
     encoder.require("image")
@@ -337,22 +354,23 @@ def class_embeddings(
         classes.done = max(classes.done, start + len(some))
         # Again, as the most recent: else the vectors of its own prompts would push it out.
         encoder.keep("classes", key, classes)
-        yield "prompts", classes.done * len(prompts), len(checked) * len(prompts)
+        follow(classes.done * len(prompts), len(checked) * len(prompts), "prompts")
     return classes
 
 
 def picture_vectors(
-    encoder: Encoder, pictures: Iterable[Image.Image | Picture], count: int
-) -> Generator[Step, None, Embeddings]:
+    encoder: Encoder,
+    pictures: Iterable[Image.Image | Picture],
+    count: int,
+    follow: Follow = UNFOLLOWED,
+) -> Embeddings:
     """Embed pictures, a few at a time; they are taken one after the other, and let go.
 
     Args:
         encoder: the model.
         pictures: may be found while they are taken; files are closed when they are embedded.
         count: how many they are.
-
-    Yields:
-        How many pictures are embedded.
+        follow: told how many are embedded.
 
     Returns:
         float32 [count, dim], unit rows.
@@ -363,7 +381,7 @@ def picture_vectors(
         rows.append(encoder.encode(some))
         _close(some)
         some.clear()  # before the next ones are opened
-        yield "pictures", sum(map(len, rows)), count
+        follow(sum(map(len, rows)), count, "pictures")
     return np.concatenate(rows)
 
 
@@ -372,8 +390,9 @@ def match_chances(
     pictures: Iterable[Image.Image | Picture],
     labels: Labels,
     cosines: NDArray[np.float32],
-) -> Generator[Step, None, NDArray[np.float32]]:
-    """Ask a matching head, picture by picture.
+    follow: Follow = UNFOLLOWED,
+) -> NDArray[np.float32]:
+    """Ask a matching head, picture by picture and a few labels at a time.
 
     It reads one text with one picture, so it is asked with the plain prompt, whatever the
     templates; and only about each picture's best labels where there are many pairs, as it is used
@@ -384,9 +403,7 @@ def match_chances(
         pictures: n_images of them.
         labels: n_labels of them.
         cosines: float32 [n_images, n_labels].
-
-    Yields:
-        How many pictures it was asked about.
+        follow: told about how many pairs it was asked.
 
     Returns:
         float32 [n_images, n_labels], NaN for labels that it was not asked about.
@@ -397,46 +414,38 @@ def match_chances(
     found = np.full(cosines.shape, np.nan, dtype=np.float32)
     for image, picture in enumerate(pictures):
         best = order(cosines[image])[:asked]
-        prompts = [fill(plain, checked[label]) for label in best]
-        found[image, best] = encoder.match_probabilities([picture], prompts)[0]
+        for start in range(0, asked, _PAIRS_AT_ONCE):
+            some = best[start : start + _PAIRS_AT_ONCE]
+            prompts = [fill(plain, checked[label]) for label in some]
+            found[image, some] = encoder.match_probabilities([picture], prompts)[0]
+            follow(image * asked + start + len(some), len(cosines) * asked, "matching")
         _close([picture])
-        yield "matching", image + 1, len(cosines)
     return found
 
 
-def score(
+def _scored(
     encoder: Encoder,
     vectors: Embeddings,
     classes: ClassEmbeddings,
-    labels: Labels,
-    templates: Templates,
-    *,
-    reject: bool = False,
-    matching: NDArray[np.float32] | None = None,
-    timings: Timings | None = None,
+    request: ClassifyRequest,
+    matching: NDArray[np.float32] | None,
+    timings: Timings,
 ) -> Classification:
     """Make a classification of what is embedded; nothing is encoded here.
 
-    Args:
-        encoder: the model.
-        vectors: float32 [n_images, dim], from `picture_vectors`.
-        classes: from `class_embeddings`, of these labels and templates.
-        labels: as for `classify`.
-        templates: likewise.
-        reject: likewise; without a background set there is no "none of these" for a softmax.
-        matching: from `match_chances`.
-        timings: milliseconds.
+    Without a background set there is no "none of these" for a softmax.
     """
-    checked, prompts = checked_prompts(labels, templates)
     cosines = cosine(vectors, classes.vectors)
-    stand = _rejection_cosine(encoder, len(checked))
-    probabilities, rejection = _activate(encoder, cosines, stand if reject else None, reject)
+    stand = _rejection_cosine(encoder, len(request.labels))
+    rejected = stand if request.reject else None
+    probabilities, rejection = _activate(encoder, cosines, rejected, request.reject)
+    known = background(encoder)
     return Classification(
-        labels=checked,
-        templates=prompts,
+        labels=request.labels,
+        templates=request.templates,
         cosines=cosines,
         probabilities=probabilities,
-        percentiles=percentile_ranks(background(encoder), "t2i", cosines),
+        percentiles=percentile_ranks(known, "t2i", cosines),
         rejection=rejection,
         rejection_cosine=stand,
         matching=matching,
@@ -444,8 +453,10 @@ def score(
         logit_bias=encoder.logit_bias,
         activation=encoder.activation,
         model=encoder.name,
+        fingerprint=encoder.fingerprint,
+        background_pairs=known.pairs.get("t2i", 0) if known else 0,
         image_vectors=vectors,
-        timings=timings or {},
+        timings=timings,
         notes=classes.notes,
     )
 
@@ -570,16 +581,20 @@ def check_count(pictures: int, labels: int) -> None:
         )
 
 
-def _listed(images: Iterable[ImageSource] | ImageSource) -> list[Image.Image | Picture]:
+def _listed(images: Iterable[ImageSource] | ImageSource) -> Iterable[ImageSource]:
     if isinstance(images, str | bytes | Path | Image.Image | Picture):
-        images = [images]
+        return [images]
     if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
         raise PictureError(
             f"Pictures are PIL pictures, paths, or the bytes of files, not {type(images).__name__}."
             " Image.fromarray makes a picture of an array."
         )
-    # Not looked at before their turn, so that they are not all in memory at once.
-    return [one if isinstance(one, Image.Image | Picture) else Picture(one) for one in images]
+    return images
+
+
+def _source(image: ImageSource) -> Image.Image | Picture:
+    """Return a picture that is not looked at before its turn: else all would be in memory."""
+    return image if isinstance(image, Image.Image | Picture) else Picture(image)
 
 
 def _open(image: ImageSource, position: int) -> Image.Image | Picture:

@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.background.sets import Background, background, percentile_ranks, percentiles
+from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, as_sources
-from mmdemo.models.items import checked_text
+from mmdemo.models.items import Input, checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.similarity import cosine, degrees
 from mmdemo.types import Embeddings, Fusion, Match, Verdict
+from mmdemo.work import UNFOLLOWED, Follow
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
@@ -83,7 +85,9 @@ class Comparison:
         text: the text.
         dim: length of a vector.
         timings: milliseconds: `open` the pictures that are new, `text`, `image` and `fused` forward
-            passes, and `total`. What comes from the cache costs nothing and is absent.
+            passes, and `total`, of all texts of the request. What comes from the cache costs
+            nothing and is absent.
+        fingerprint: of the weights; empty where nothing tells them from others.
         notes: what a reader of the scores should know.
         shown: for each picture, whether it shows the text; empty for a model without a `match`.
         background: the background set of the percentiles, or None.
@@ -102,6 +106,7 @@ class Comparison:
     text: str
     dim: int
     timings: dict[str, float]
+    fingerprint: str = ""
     notes: tuple[Note, ...] = field(default=())
     shown: tuple[Shown, ...] = field(default=())
     background: Background | None = None
@@ -119,6 +124,7 @@ class Comparison:
         """Return plain JSON, without the vectors and the background set."""
         return {
             "model": self.model,
+            "fingerprint": self.fingerprint,
             "fusion": self.fusion,
             "text": self.text,
             "dim": self.dim,
@@ -132,6 +138,37 @@ class Comparison:
             "notes": [note.message for note in self.notes],
             "shown": [asdict(one) for one in self.shown],
         }
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """Two pictures and a text, or two texts one after the other, to be compared.
+
+    Attributes:
+        image1: a PIL picture, a path, the bytes of a file, or a `Picture`.
+        image2: likewise.
+        texts: one or more; each is embedded alone, and together with each of the pictures.
+        model: as it was chosen: a name, a hub id or a directory; None for the default.
+    """
+
+    image1: ImageSource
+    image2: ImageSource
+    texts: tuple[str, ...]
+    model: str | None = None
+
+    def run(self, encoder: Encoder, follow: Follow = UNFOLLOWED) -> tuple[Comparison, ...]:
+        """Compare in all four ways, in one pass through the model; one `Comparison` a text.
+
+        Args:
+            encoder: must embed texts, images and both together.
+            follow: not told anything: there are no steps.
+
+        Raises:
+            ModelError: the model cannot embed pictures, or not together with a text.
+            PictureError: a picture cannot be read.
+            TextError: there is no text, or one is empty or too long.
+        """
+        return _compared(encoder, self)
 
 
 def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: str) -> Comparison:
@@ -151,17 +188,37 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
     >>> compare(encoder, "a.png", "b.png", "a logo").scores
     {"i2i": 0.83, "i2it": 0.82, "t2it": 0.76, "it2it": 0.90}
     """
-    text = checked_text(text)
+    return CompareRequest(image1, image2, (text,)).run(encoder)[0]
+
+
+def _compared(encoder: Encoder, request: CompareRequest) -> tuple[Comparison, ...]:
+    texts = [checked_text(text) for text in request.texts]
+    if not texts:
+        raise TextError("There is no text to compare. Give at least one.", "compare_no_text")
     start = time.perf_counter()
-    first, second = as_sources(image1, image2)
+    first, second = as_sources(request.image1, request.image2)
     timings = {"open": (time.perf_counter() - start) * 1000.0}
-    fused = [{"image": first, "text": text}, {"image": second, "text": text}]
-    vectors = encoder.encode([text, first, second, *fused], timings=timings)  # [5, dim]
+    items: list[Input] = [first, second]
+    for text in texts:
+        items += [text, {"image": first, "text": text}, {"image": second, "text": text}]
+    vectors = encoder.encode(items, timings=timings)  # [2 + 3 n_texts, dim]
+    timings["total"] = (time.perf_counter() - start) * 1000.0
+    images = vectors[:2]
+    return tuple(
+        # In the order of LABELS: the text, both pictures, both fused.
+        _comparison(encoder, text, np.concatenate([own[:1], images, own[1:]]), timings)
+        for text, own in zip(texts, np.split(vectors[2:], len(texts)), strict=True)
+    )
+
+
+def _comparison(
+    encoder: Encoder, text: str, vectors: Embeddings, timings: dict[str, float]
+) -> Comparison:
+    """Return what the five vectors say, [5, dim], in the order of `LABELS`."""
     matrix = cosine(vectors, vectors)
     scores: dict[PairKind, float] = {
         kind: float(matrix[row, column]) for kind, (row, column) in PAIRS.items()
     }
-    timings["total"] = (time.perf_counter() - start) * 1000.0
     known = background(encoder)
     text_image = _by_picture(matrix[0, 1:3])
     ranks = percentile_ranks(known, TEXT_IMAGE, matrix[0, 1:3])
@@ -172,6 +229,7 @@ def compare(encoder: Encoder, image1: ImageSource, image2: ImageSource, text: st
         matrix=matrix,
         vectors=vectors,
         model=encoder.name,
+        fingerprint=encoder.fingerprint,
         fusion=encoder.fusion,
         text=text,
         dim=encoder.dim,

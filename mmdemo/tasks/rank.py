@@ -22,15 +22,13 @@ from mmdemo.settings import limits
 from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order, stacked
 from mmdemo.tasks.passages import checked_document
 from mmdemo.types import REPRESENTATIONS, Representation, TextEncoding, Token, TokenUsage
+from mmdemo.work import UNFOLLOWED, Follow, Follower
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
 
 Scores: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[Representation, float]
-Progress: TypeAlias = Callable[[float], None]
-"""Told the share of the encoding that is done, 0 to 1; what it raises ends the ranking."""
-
 EVEN: dict[Representation, float] = dict.fromkeys(REPRESENTATIONS, 1.0)
 """Each way of scoring counts alike: FlagEmbedding's default."""
 
@@ -52,6 +50,8 @@ class Ranking:
         notes: what a reader should know about the query.
         timings: milliseconds: `text` in forward passes, and `total`. What comes from the cache
             costs nothing.
+        fingerprint: of the weights; empty where nothing tells them from others.
+        background_pairs: how many unrelated pairs the percentiles are among; 0 without any.
     """
 
     model: str
@@ -63,6 +63,8 @@ class Ranking:
     usage: tuple[TokenUsage, ...]
     notes: tuple[Note, ...]
     timings: Mapping[str, float]
+    fingerprint: str = ""
+    background_pairs: int = 0
 
     def hybrid(self, weights: Weights = EVEN) -> Scores:
         """Return the weighted sum divided by the sum of the weights, float32 [n]."""
@@ -93,6 +95,7 @@ class Ranking:
         ]
         return {
             "model": self.model,
+            "fingerprint": self.fingerprint,
             "query": self.query,
             "weights": {name: float(weights[name]) for name in REPRESENTATIONS},
             "passages": rows,
@@ -157,8 +160,50 @@ class Explanation:
         return self.cosines.argmax(axis=1)
 
 
+@dataclass(frozen=True)
+class RankRequest:
+    """Passages to be ranked for a query.
+
+    Attributes:
+        query: what is looked for.
+        passages: n texts.
+        weights: of each way of scoring, in the order of `REPRESENTATIONS`; they count in the
+            weighted sum alone, so that other weights need no other request.
+        model: as it was chosen: a name, a hub id or a directory; None for the default.
+    """
+
+    query: str
+    passages: tuple[str, ...]
+    weights: tuple[float, ...] = (1.0,) * len(REPRESENTATIONS)
+    model: str | None = None
+
+    @property
+    def by_name(self) -> dict[Representation, float]:
+        """Return the weights by way of scoring."""
+        return dict(zip(REPRESENTATIONS, self.weights, strict=True))
+
+    def run(self, encoder: Encoder, follow: Follow = UNFOLLOWED) -> Ranking:
+        """Score the passages in every way that the model knows.
+
+        Args:
+            encoder: must embed texts.
+            follow: told how far the encoding is, in passages.
+
+        Raises:
+            ModelError: the model embeds no texts.
+            TextError: the query is empty or too long, there are no passages, or too many or too
+                long ones.
+            StoppedError: nobody wants it any more.
+        """
+        return _ranked(encoder, self, follow)
+
+
 def rank_passages(
-    encoder: Encoder, query: str, passages: Sequence[str], *, progress: Progress | None = None
+    encoder: Encoder,
+    query: str,
+    passages: Sequence[str],
+    *,
+    progress: Callable[[float], None] | None = None,
 ) -> Ranking:
     """Score passages for a query in every way that the model knows.
 
@@ -170,31 +215,48 @@ def rank_passages(
         query: what is looked for.
         passages: at most `MMDEMO_LIMITS_PASSAGES`, together at most `MMDEMO_LIMITS_DOCUMENT`
             characters; an empty one is scored as the model reads it.
-        progress: told how far the encoding is; what it raises ends the ranking.
+        progress: told the share of the encoding that is done, 0 to 1; what it raises ends the
+            ranking.
 
     Raises:
         ModelError: the model embeds no texts.
         TextError: the query is empty or too long, there are no passages, or too many or too long
             ones.
     """
+
+    def told(done: float, total: float, _stage: str) -> None:
+        if progress:
+            progress(done / total)
+
+    return RankRequest(query, tuple(passages)).run(encoder, Follower(told))
+
+
+def _ranked(encoder: Encoder, request: RankRequest, follow: Follow) -> Ranking:
     start = time.perf_counter()
-    query = checked_text(query)
-    checked = _checked(passages)
+    query, checked = checked_text(request.query), _checked(request.passages)
     timings: dict[str, float] = {}
     ((_, asked),) = encoder.read_texts([query], timings=timings)
     scores: dict[Representation, Scores] = {
         name: np.zeros(len(checked), dtype=np.float32) for name in _known(asked)
     }
-    for position, read in encoder.read_texts(checked, step=progress, timings=timings):
+
+    def step(share: float) -> None:
+        follow(share * len(checked), len(checked), "passages")
+
+    for position, read in encoder.read_texts(checked, step=step, timings=timings):
         for name, column in scores.items():
             column[position] = _score(name, asked, read)
     timings["total"] = (time.perf_counter() - start) * 1000.0
+    known = background(encoder)
+    ranks_of_dense = percentile_ranks(known, "t2t", scores["dense"])
     return Ranking(
         model=encoder.name,
+        fingerprint=encoder.fingerprint,
         query=query,
         passages=checked,
         scores={name: scores.get(name) for name in REPRESENTATIONS},
-        percentiles=_percentiles(encoder, scores["dense"]),
+        percentiles=() if ranks_of_dense is None else tuple(ranks_of_dense.tolist()),
+        background_pairs=known.pairs.get("t2t", 0) if known else 0,
         query_usage=encoder.token_usage(query),
         usage=tuple(encoder.token_usage(passage) for passage in checked),
         notes=tuple(text_notes(encoder, query, with_image=False)),
@@ -273,11 +335,6 @@ def _score(name: Representation, query: TextEncoding, passage: TextEncoding) -> 
     if query.multi_vector is None or passage.multi_vector is None:
         return 0.0
     return float(maxsim(query.multi_vector, *stacked([passage.multi_vector]))[0])
-
-
-def _percentiles(encoder: Encoder, scores: Scores) -> tuple[float, ...]:
-    found = percentile_ranks(background(encoder), "t2t", scores)
-    return () if found is None else tuple(found.tolist())
 
 
 def _token_weights(encoding: TextEncoding, tokens: Sequence[Token]) -> tuple[float, ...] | None:

@@ -15,17 +15,17 @@ from typing import Any, cast
 
 import gradio as gr
 
-from mmdemo.background.sets import background, start
-from mmdemo.errors import BusyError, MMDemoError, ModelError, checked_signs
+from mmdemo.background.measure import start
+from mmdemo.errors import BusyError, MMDemoError, checked_signs
 from mmdemo.examples import examples
 from mmdemo.images import Picture
 from mmdemo.models.find import model_rows
 from mmdemo.models.lane import Priority
 from mmdemo.settings import limits
-from mmdemo.tasks.classify import classify_steps, finished
+from mmdemo.tasks.classify import ClassifyRequest
 from mmdemo.tasks.compare import compare
 from mmdemo.tasks.prompts import TEMPLATE_SETS, split_templates
-from mmdemo.tasks.rank import rank_passages
+from mmdemo.tasks.rank import RankRequest
 from mmdemo.types import REPRESENTATIONS
 from mmdemo.ui.parts import pictures
 from mmdemo.ui.parts.inputs import FilesInput, PictureInput, Upload, template_of
@@ -39,7 +39,7 @@ from mmdemo.ui.tabs.similarity import layout as similarity_tab
 from mmdemo.ui.tabs.text import layout as text_tab
 from mmdemo.ui.tabs.text.handlers import split_typed, weights_of
 from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
-from mmdemo.work import Job, Progress, Work
+from mmdemo.work import Follow, Function, Work
 
 log = logging.getLogger(__name__)
 
@@ -143,11 +143,14 @@ def _long(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]
     return answered
 
 
-def _so_far(job: Job[Any]) -> dict[str, Any]:
-    return {"stage": job.about or "waiting", "share": round(job.share, 3)}
+def _so_far(job: Work[Any]) -> dict[str, Any]:
+    told = job.progress
+    if told is None:
+        return {"stage": "waiting", "share": 0.0}
+    return {"stage": told.stage, "share": round(told.share, 3)}
 
 
-def _followed(work: Work[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _followed(work: Function[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Do what takes long beside, so that it is known at any time whether anybody still waits.
 
     A step of it may wait for a model, or for its turn at one, and nothing can be yielded there.
@@ -159,7 +162,7 @@ def _followed(work: Work[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         BusyError: it has taken too long.
     """
     most = limits().seconds
-    job, end = Job(work), time.monotonic() + most
+    job, end = Work(work), time.monotonic() + most
     try:
         while not job.wait(_LOOK_EVERY):
             if time.monotonic() > end:
@@ -221,25 +224,19 @@ def classify_endpoint(
         templates: `plain`, `openai-7`, `openai-80`, each also with `-zh`; or templates, one a line,
             with {} where the label goes.
         reject: whether to add "none of these". It needs the model's background set, which is
-            measured at first use; until it is there, the answer is an error that says so.
+            measured at first use: the first answer then takes as long as that.
         model: a name from `/models`, or another model that is on this machine.
 
     Yields:
         How far it is; at last `Classification.to_dict()`.
     """
     chosen = templates if templates in TEMPLATE_SETS else split_templates(templates)
+    request = ClassifyRequest.of(images, labels, chosen, reject=reject, model=model)
 
-    def work(progress: Progress) -> dict[str, Any]:
-        encoder = loaded(model, "en", Priority.ENDPOINT, progress.unwanted)
+    def work(follow: Follow) -> dict[str, Any]:
+        encoder = loaded(model, "en", Priority.ENDPOINT, follow.unwanted)
         start(encoder)
-        if reject and encoder.activation == "softmax" and background(encoder) is None:
-            raise ModelError(
-                f"'None of these' needs the background set of {encoder.name}, which is being "
-                "measured. Ask again in a minute, or without reject."
-            )
-        steps = classify_steps(encoder, images, labels, chosen, reject=reject)
-        told = finished(steps, lambda stage, done, total: progress(done / total, stage))
-        return told.to_dict()
+        return request.run(encoder, follow).to_dict()
 
     yield from _followed(work)
 
@@ -266,14 +263,13 @@ def rank_endpoint(
     Yields:
         How far it is; at last `Ranking.to_dict()`: the passages in the order of the weighted sum.
     """
-    texts = split_typed(passages, whole=False)
+    texts = tuple(split_typed(passages, whole=False))
+    weights = weights_of(dense, sparse, multi_vector)
+    request = RankRequest(query, texts, tuple(weights.values()), model)
 
-    def work(progress: Progress) -> dict[str, Any]:
-        encoder = loaded(model, "en", Priority.ENDPOINT, progress.unwanted)
-        ranking = rank_passages(
-            encoder, query, texts, progress=lambda share: progress(share, "passages")
-        )
-        return ranking.to_dict(weights_of(dense, sparse, multi_vector))
+    def work(follow: Follow) -> dict[str, Any]:
+        encoder = loaded(model, "en", Priority.ENDPOINT, follow.unwanted)
+        return request.run(encoder, follow).to_dict(request.by_name)
 
     yield from _followed(work)
 

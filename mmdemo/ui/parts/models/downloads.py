@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import TypeAlias
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import DownloadError, MMDemoError
@@ -17,62 +18,15 @@ from mmdemo.models.hub.download import fetch
 from mmdemo.models.hub.place import typed_id
 from mmdemo.progress import Progress, size_text
 from mmdemo.settings import chosen_model, limits, offered_models, paths_accepted
+from mmdemo.work import Shared, Work
 
 log = logging.getLogger(__name__)
 
 
-class Download:
-    """A model on its way to this machine. It goes on when the visitor who started it leaves.
+Download: TypeAlias = Work[bool]
 
-    Attributes:
-        progress: how far it is; None until the hub has said what there is to fetch.
-        error: why it ended without the model, or None.
-    """
-
-    def __init__(self, spec: ModelSpec) -> None:
-        """Start it."""
-        self.progress: Progress | None = None
-        self.error: MMDemoError | None = None
-        self._spec = spec
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=spec.name, daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        """True until it has ended, well or not."""
-        return self._thread.is_alive()
-
-    @property
-    def missing(self) -> int:
-        """Return the bytes that are yet to arrive; 0 until it is known what there is to fetch."""
-        return 0 if self.progress is None else self.progress.total - self.progress.done
-
-    def stop(self) -> None:
-        """Ask it to end soon. What has arrived is kept."""
-        self._stop.set()
-
-    def wait(self) -> None:
-        """Return when it has ended."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            wanted = download_plan(self._spec)
-            _check_size(self._spec, wanted)
-            fetch(wanted, self._report, self._stop, reserve=_claim(self, wanted))
-        except MMDemoError as error:
-            self.error = error
-        except Exception:  # nobody else would learn of it: this is a thread of its own
-            log.exception("The download of %s failed", self._spec.name)
-            self.error = DownloadError("The download failed; the log says why.", "download_failed")
-
-    def _report(self, progress: Progress) -> None:
-        self.progress = progress
-
-
-_downloads: dict[str, Download] = {}
-_lock = threading.Lock()
+_downloads: Shared[bool] = Shared()
+_claiming = threading.Lock()
 
 
 def start(spec: ModelSpec) -> Download:
@@ -82,19 +36,32 @@ def start(spec: ModelSpec) -> Download:
         DownloadError: as many as may be run already.
     """
     most = limits().downloads
-    with _lock:
-        known = _downloads.get(spec.name)
-        if known is not None and known.running:
-            return known
-        if sum(one.running for one in _downloads.values()) >= most:
+
+    def allowed() -> None:
+        if len(list(_downloads.running())) >= most:
             raise DownloadError(
                 f"Downloads that run already: {most:,}, as many as may run at once. Start this one "
                 "when one of them has ended.",
                 "downloads_many",
                 limit=f"{most:,}",
             )
-        known = _downloads[spec.name] = Download(spec)
-        return known
+
+    return _downloads.start(
+        spec.name, lambda work: _fetched(spec, work), name=spec.name, allowed=allowed
+    )
+
+
+def _fetched(spec: ModelSpec, work: Download) -> bool:
+    try:
+        wanted = download_plan(spec)
+        _check_size(spec, wanted)
+        fetch(wanted, work.note, work.stop_event, reserve=_claim(work, wanted))
+    except MMDemoError:
+        raise
+    except Exception as error:  # nobody else would learn of it: this is a thread of its own
+        log.exception("The download of %s failed", spec.name)
+        raise DownloadError("The download failed; the log says why.", "download_failed") from error
+    return True
 
 
 def _check_size(spec: ModelSpec, wanted: Plan) -> None:
@@ -121,12 +88,18 @@ def _check_size(spec: ModelSpec, wanted: Plan) -> None:
 
 def _claim(download: Download, wanted: Plan) -> int:
     """Claim the disk that a download needs; return what of it is not for this one, in bytes."""
-    with _lock:
-        others = sum(one.missing for one in _downloads.values() if one.running)
-        download.progress = Progress(wanted.here, wanted.total, 0.0)
+    with _claiming:
+        others = sum(_missing(one) for one in _downloads.running() if one is not download)
+        download.note(Progress(wanted.here, wanted.total))
     return limits().disk_mb * 10**6 + others
+
+
+def _missing(download: Download) -> int:
+    """Return the bytes that are yet to arrive; 0 until it is known what there is to fetch."""
+    told = download.progress
+    return 0 if told is None else int(told.total - told.done)
 
 
 def latest(spec: ModelSpec) -> Download | None:
     """Return the download of a model that was started last, or None."""
-    return _downloads.get(spec.name)
+    return _downloads.latest(spec.name)

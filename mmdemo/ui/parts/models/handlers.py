@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import gradio as gr
 
-from mmdemo.background.sets import Weights, measuring
+from mmdemo.background.measure import measuring
+from mmdemo.background.sets import Weights
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import DownloadError, MMDemoError, ModelError
 from mmdemo.models.encoder import Encoder
@@ -60,7 +61,7 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     except MMDemoError as error:
         return _refused(model, error, language, needs, optional)
     running = downloads.latest(spec)
-    if running is not None and running.running:
+    if running is not None and not running.ended:
         running.stop()
     elif not on_this_machine(spec):
         try:
@@ -103,7 +104,7 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
         idle = gr.update(active=False)
         return Shown(listed, facts, hidden, hidden, hidden, idle, settled(model, here=True))
     download = downloads.latest(spec)
-    running = download is not None and download.running
+    running = download is not None and not download.ended
     return Shown(
         model=listed,
         facts=facts,

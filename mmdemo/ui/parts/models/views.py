@@ -56,8 +56,8 @@ def download(spec: ModelSpec, running: Download | None, language: Language) -> s
     if running is None:
         licence = escape(spec.licence) or say(language, "licence_unknown")
         return _box(say(language, "download_cost", size=model_size(spec), licence=licence))
-    if not running.running:
-        reason = running.error and error_message(running.error, language)
+    if running.ended:
+        reason = isinstance(running.error, MMDemoError) and error_message(running.error, language)
         return _box(escape(reason or say(language, "download_done")))
     if running.progress is None:
         return _box(say(language, "download_asking", size=model_size(spec)))
@@ -66,7 +66,7 @@ def download(spec: ModelSpec, running: Download | None, language: Language) -> s
 
 def progress_bar(spec: ModelSpec, progress: Progress, language: Language) -> str:
     """Return a bar, and below it bytes, speed and remaining time."""
-    share = 100.0 * progress.done / max(progress.total, 1)
+    share = 100.0 * progress.share
     left = "" if progress.remaining is None else clock(progress.remaining)
     line = say(
         language,

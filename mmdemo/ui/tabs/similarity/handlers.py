@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from mmdemo.background.sets import background, start
+from mmdemo.background.measure import start
+from mmdemo.background.sets import background
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError, ModelError, TextError
 from mmdemo.examples import Example, examples
@@ -29,7 +30,7 @@ from mmdemo.ui.parts.pictures import Thumbnails, check
 from mmdemo.ui.parts.signals import OPENED, again
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity import course, views
-from mmdemo.work import Job, Progress
+from mmdemo.work import Follow, Work
 
 _MOMENT = 0.4  # seconds: what takes longer says what it waits for
 
@@ -124,7 +125,7 @@ def run(
     where there are any.
     """
     asked = Asked((image1, image2), (text, other), model, language, before)
-    job = Job(lambda progress: _compared(asked, progress))
+    job = Work(lambda follow: _compared(asked, follow))
     try:
         yield from _meanwhile(job, asked)
         shown, lessons, encoder = job.result()
@@ -144,7 +145,7 @@ def run(
         job.stop()
 
 
-def _meanwhile(job: Job[Any], asked: Asked) -> Iterator[Results]:
+def _meanwhile(job: Work[Any], asked: Asked) -> Iterator[Results]:
     """Wait for a comparison; yield what it waits for, each time that this is something else."""
     said, first = "", not asked.before.results
     while not job.wait(_MOMENT):
@@ -165,7 +166,7 @@ def _awaits(spec: ModelSpec | None, encoder: Encoder | None, language: Language)
     return say(language, "awaits_result")
 
 
-def _compared(asked: Asked, progress: Progress) -> tuple[Shown, list[str], Encoder]:
+def _compared(asked: Asked, follow: Follow) -> tuple[Shown, list[str], Encoder]:
     """Compare; return what to show, what the example teaches, and the model.
 
     Raises:
@@ -179,7 +180,7 @@ def _compared(asked: Asked, progress: Progress) -> tuple[Shown, list[str], Encod
     for upload, picture in zip(uploads, pictures, strict=True):
         thumbnails.of(upload, picture)
     asked.spec = find_offered(asked.model)
-    asked.encoder = encoder = loaded(asked.model, language, Priority.TYPING, progress.unwanted)
+    asked.encoder = encoder = loaded(asked.model, language, Priority.TYPING, follow.unwanted)
     start(encoder)
     results: list[Comparison] = []
     for text, key in zip(asked.texts, ("text_label", "other_label"), strict=True):

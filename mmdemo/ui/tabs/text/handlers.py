@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from mmdemo.background.sets import background, measuring, start
+from mmdemo.background.measure import measuring, start
+from mmdemo.background.sets import background
 from mmdemo.errors import MMDemoError, StoppedError
 from mmdemo.examples import ranking_examples
 from mmdemo.models.encoder import Encoder
@@ -25,7 +26,7 @@ from mmdemo.tasks.passages import (
     split_document,
     typed_passages,
 )
-from mmdemo.tasks.rank import Explanation, Ranking, Weights, explain, rank_passages
+from mmdemo.tasks.rank import Explanation, Ranking, RankRequest, Weights, explain
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.markup import error_message, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
@@ -34,7 +35,7 @@ from mmdemo.ui.parts.signals import again
 from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.text import views
-from mmdemo.work import CurrentJob, Job, Progress, Work
+from mmdemo.work import Current, Follow, Function, Work
 
 _LOOK_EVERY = 0.3  # seconds
 
@@ -88,7 +89,7 @@ def run(
     multi_vector: float,
     language: Language,
     shown: Shown,
-    current: CurrentJob[Answer],
+    current: Current[Answer],
 ) -> Generator[Results, None, None]:
     """Rank what is on the page and yield what to show: how far it is, then the results.
 
@@ -96,7 +97,7 @@ def run(
     """
     weights = weights_of(dense, sparse, multi_vector)
     given = (query, passages, whole, model)
-    if current.runs(*given):  # asked for twice
+    if current.runs(given):  # asked for twice
         return
     current.stop(replaced=True)  # what runs is of an earlier input
     try:
@@ -104,7 +105,7 @@ def run(
             yield _only_message(say(language, missing), language, shown)
             return
         texts = split_typed(passages or "", whole=whole)
-        job = current.start(_work(query or "", texts, weights, model, language), *given)
+        job = current.start(_work(query or "", texts, weights, model, language), given)
         for results in _followed(job, shown, weights, language):
             yield results if results.shown == gr.skip() else results._replace(ranked=_key(*given))
     except MMDemoError as error:
@@ -127,12 +128,12 @@ def _missing(query: str | None, passages: str | None) -> str:
 
 def _work(
     query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
-) -> Work[Answer]:
+) -> Function[Answer]:
     """Return what a job does: load the model, rank, and explain the passage that comes first."""
 
-    def work(progress: Progress) -> Answer:
-        encoder = loaded(model, language, Priority.PAGE, progress.unwanted)
-        ranking = rank_passages(encoder, query, passages, progress=progress)
+    def work(follow: Follow) -> Answer:
+        encoder = loaded(model, language, Priority.PAGE, follow.unwanted)
+        ranking = RankRequest(query, tuple(passages)).run(encoder, follow)
         picked = order(ranking.hybrid(weights))[0]
         why = _explained(encoder, ranking, picked)
         start(encoder)
@@ -142,7 +143,7 @@ def _work(
 
 
 def _followed(
-    job: Job[Answer], shown: Shown, weights: Weights, language: Language
+    job: Work[Answer], shown: Shown, weights: Weights, language: Language
 ) -> Iterator[Results]:
     """Yield how far a job is, then its results; it ends too where nobody listens any more."""
     try:
@@ -150,7 +151,10 @@ def _followed(
             waiting = message_box(say(language, "rank_waiting"), late=True)
             yield Results(
                 message=waiting if shown.ranking is not None else gr.skip(),
-                progress=gr.update(value=views.progress(job.share, language), visible=True),
+                progress=gr.update(
+                    value=views.progress(job.progress.share if job.progress else 0.0, language),
+                    visible=True,
+                ),
                 stop=gr.update(visible=True),
             )
         if job.replaced:
@@ -165,12 +169,16 @@ def _followed(
         job.stop()
 
 
+def _share(work: Work[Any] | None) -> Any:
+    return None if work is None else work.progress.share if work.progress else 0.0
+
+
 def awaited(shown: Shown, language: Language) -> list[Any]:
     """Return the message that stands in the place of the first results; once there are, nothing."""
     return [gr.skip() if shown.ranking else message_box(say(language, "rank_loading"))]
 
 
-def stop(current: CurrentJob[Answer]) -> None:
+def stop(current: Current[Answer]) -> None:
     """Stop the encoding that runs; whoever follows it says so on the page."""
     current.stop()
 
@@ -290,7 +298,9 @@ def _why(shown: Shown, language: Language) -> Results:
     figure = views.heatmap(why)
     spec = find_offered(shown.model)
     return Results(
-        dense=views.dense(ranking, shown.picked, background(spec), measuring(spec), language),
+        dense=views.dense(
+            ranking, shown.picked, background(spec), _share(measuring(spec)), language
+        ),
         sparse=views.sparse(why, shown.picked, ranking.model, language),
         multi_vector=views.multi_vector(why, shown.picked, language),
         heatmap=gr.update(visible=False)

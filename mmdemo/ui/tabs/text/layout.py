@@ -22,7 +22,7 @@ from mmdemo.ui.serving.events import LONG, QUIET, SHORT, told_once
 from mmdemo.ui.strings import LANGUAGES, Language, say
 from mmdemo.ui.tabs.text import handlers
 from mmdemo.ui.tabs.text.handlers import Results, Shown
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 
 NEEDS: Needs = frozenset({"text", "multi_vector"})
 """What a model must embed and make of a text."""
@@ -122,7 +122,7 @@ def _wire(
 ) -> None:
     """Say what happens when: encoding on request, everything else from what was encoded."""
     outputs = list(results)
-    current = gr.State(CurrentJob())
+    current = gr.State(Current())
     # Another start does not wait for the one that runs, but takes its place.
     gr.on(
         starts,

@@ -13,7 +13,8 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.background.sets import background, start
+from mmdemo.background.measure import start
+from mmdemo.background.sets import background
 from mmdemo.errors import MMDemoError, ModelError, StoppedError
 from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import Picture, open_image, shown_by_browsers
@@ -21,16 +22,11 @@ from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.models.lane import Priority
 from mmdemo.settings import limits
-from mmdemo.similarity import cosine
 from mmdemo.tasks.classify import (
     Classification,
+    ClassifyRequest,
     check_count,
-    class_embeddings,
-    finished,
-    match_chances,
-    picture_vectors,
     prompt_effect,
-    score,
 )
 from mmdemo.tasks.prompts import (
     LABEL_SETS,
@@ -49,7 +45,7 @@ from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.zero_shot import views
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import CurrentJob, Job, Progress
+from mmdemo.work import Current, Follow, Follower, Work
 
 OWN = "own"
 """The choice of templates that stands for what the visitor wrote."""
@@ -139,7 +135,7 @@ class Task:
     templates: tuple[str, ...]
     reject: bool
     memory: Memory
-    progress: Progress
+    progress: Follow
     picked: int | None
     repeated: bool
     language: Language
@@ -195,7 +191,7 @@ def run(
     picked: int | None,
     language: Language,
     before: Shown,
-    current: CurrentJob[Outputs],
+    current: Current[Outputs],
     *models: str,
 ) -> Iterator[Outputs]:
     """Classify what is on the page and yield what to show: how far it is, then the results.
@@ -210,7 +206,7 @@ def run(
         check_count(len(uploads), len(checked))
         chosen = tuple(dict.fromkeys(filter(None, models)))
 
-        def work(progress: Progress) -> Outputs:
+        def work(progress: Follow) -> Outputs:
             task = Task(
                 uploads=uploads,
                 labels=checked,
@@ -224,7 +220,7 @@ def run(
             )
             return _outputs([_outcome(name, task) for name in chosen], task)
 
-        job = current.start(work, uploads, labels, templates, *models)
+        job = current.start(work, (tuple(uploads), labels, templates, *models))
         yield from _followed(job, before, language)
     except StoppedError as error:
         note_error(error)
@@ -240,7 +236,7 @@ def _repeated(typed: str, checked: Sequence[str]) -> bool:
     return len([one for one in split_labels(typed) if one.strip()]) > len(checked)
 
 
-def _followed(job: Job[Outputs], before: Shown, language: Language) -> Iterator[Outputs]:
+def _followed(job: Work[Outputs], before: Shown, language: Language) -> Iterator[Outputs]:
     """Yield how far a job is, where it has many steps, then its results.
 
     It ends too where nobody listens any more.
@@ -258,14 +254,15 @@ def _followed(job: Job[Outputs], before: Shown, language: Language) -> Iterator[
         job.stop()
 
 
-def _so_far(job: Job[Outputs], before: Shown, language: Language) -> Outputs:
+def _so_far(job: Work[Outputs], before: Shown, language: Language) -> Outputs:
     """Return what is shown of a job that is not done: nothing, where it has few steps."""
-    if job.about is None:
+    told = job.progress
+    if told is None:
         return _all(Results())
-    name, stage, done, total = job.about
-    if total < _SHOWN_FROM[stage]:
+    name, _, stage = told.stage.rpartition(": ")
+    if told.total < _SHOWN_FROM[stage]:
         return _all(Results())
-    bar = views.progress(name, stage, done, total, language)
+    bar = views.progress(name, stage, int(told.done), int(told.total), language)
     return _all(
         Results(
             message=_waiting(before, language),
@@ -292,32 +289,19 @@ def _outcome(name: str, task: Task) -> Outcome:
 def _classify(name: str, encoder: Encoder, task: Task) -> Classification:
     """Embed what is new; "none of these" waits for the background set, so that nobody has to."""
 
-    def report(stage: str, done: int, total: int) -> None:
-        task.progress(done / total, (encoder.name, stage, done, total))
+    class Named(Follower):
+        """Tells whose work it is."""
+
+        def unwanted(self) -> bool:
+            return task.progress.unwanted()
 
     start(encoder)
-    known = task.memory.vectors
-    new = [upload for upload in dict.fromkeys(task.uploads) if (name, upload) not in known]
-    if new:
-        steps = picture_vectors(encoder, (_looked_at(upload, task) for upload in new), len(new))
-        rows = finished(steps, report)
-        known.update({(name, upload): row for upload, row in zip(new, rows, strict=True)})
-    vectors = np.stack([known[name, upload] for upload in task.uploads])
-    classes = finished(class_embeddings(encoder, task.labels, task.templates), report)
-    matching = None
-    if encoder.has_matching_head:
-        pictures = map(Picture, task.uploads)
-        cosines = cosine(vectors, classes.vectors)
-        matching = finished(match_chances(encoder, pictures, task.labels, cosines), report)
-    return score(
-        encoder,
-        vectors,
-        classes,
-        task.labels,
-        task.templates,
-        reject=task.reject,
-        matching=matching,
+    pictures = tuple(_looked_at(upload, task) for upload in task.uploads)
+    follow = Named(
+        lambda done, total, stage: task.progress(done, total, f"{encoder.name}: {stage}")
     )
+    request = ClassifyRequest(pictures, task.labels, task.templates, task.reject, name)
+    return request.run(encoder, follow, wait=False)
 
 
 def _outputs(outcomes: Sequence[Outcome], task: Task) -> Outputs:
@@ -432,7 +416,7 @@ def awaited(shown: Shown, language: Language) -> list[Any]:
     return [gr.skip() if shown.results else message_box(say(language, "zs_loading"))]
 
 
-def stop(current: CurrentJob[Outputs]) -> None:
+def stop(current: Current[Outputs]) -> None:
     """Stop what runs; whoever follows it says so on the page."""
     current.stop()
 
@@ -443,7 +427,7 @@ def supersede(
     templates: str | None,
     shown: Shown,
     language: Language,
-    current: CurrentJob[Outputs],
+    current: Current[Outputs],
     *models: str,
 ) -> tuple[str, Any, str]:
     """Have what is on the page classified.
@@ -454,7 +438,7 @@ def supersede(
         The signal for `run`; a message for the case that it takes long, since what is on the screen
         is of an earlier input from now on; and which set the templates are.
     """
-    if not current.runs(uploads, labels, templates, *models):
+    if not current.runs((tuple(uploads), labels, templates, *models)):
         current.stop(replaced=True)
     return again(), _waiting(shown, language), template_choice(templates or "")
 

@@ -20,7 +20,7 @@ from mmdemo.ui.parts.models.handlers import Needs
 from mmdemo.ui.serving.events import LONG, QUIET, SHORT, told_once
 from mmdemo.ui.tabs.zero_shot import handlers
 from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 
 NEEDS: Needs = frozenset({"text", "image"})
 """What a model must embed."""
@@ -76,7 +76,7 @@ def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
     timer, measured = model_choice.watch_background(models)
     results = results._replace(timer=timer)
     outputs = [*results, *(component for column in columns for component in column)]
-    current = gr.State(CurrentJob())
+    current = gr.State(Current())
     sources = [*inputs, results.pick, language, results.shown, current, *models]
     tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
     settled = [choice.settled for choice in choices]

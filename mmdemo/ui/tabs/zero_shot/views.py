@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from mmdemo.background.sets import Background, Weights, measuring
+from mmdemo.background.measure import measuring
+from mmdemo.background.sets import Background, Weights
 from mmdemo.plots.strips import prompt_strips
 from mmdemo.similarity import order
 from mmdemo.tasks.classify import Classification, PromptEffect, best_by_chance
@@ -255,9 +256,10 @@ def prompts(effect: PromptEffect, language: Language) -> go.Figure:
 
 def awaited(model: Weights, language: Language) -> str:
     """Return a sentence on the background set that is being measured; nothing once it is there."""
-    share = measuring(model)
-    if share is None:
+    work = measuring(model)
+    if work is None:
         return ""
+    share = work.progress.share if work.progress else 0.0
     return say(language, "zs_measuring", percent=round(100 * share))
 
 
