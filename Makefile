@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine with Python 3.10 or newer: `make demo`, `make test`.
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo`, `make test`.
 
 PYTHON ?= python3
 # Further arguments for pip, such as an index with CPU-only builds of torch.

@@ -23,7 +23,7 @@ class MMDemoError(Exception):
 
         Args:
             message: the sentence in English.
-            code: name of the sentence; `ui/text.py` translates it.
+            code: name of the sentence; `ui/strings/errors.toml` translates it.
             **values: what the sentence mentions.
         """
         super().__init__(message)

@@ -18,7 +18,7 @@ from mmdemo.images import open_image
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.classify import check_count, class_embeddings, classify
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
-from mmdemo.ui.strings import ERRORS_ZH
+from mmdemo.ui.strings import ERRORS
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot.handlers import Shown
 from mmdemo.work import Current
@@ -70,7 +70,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
     picture = Image.new("RGB", (8, 8))
     with pytest.raises(TextError, match=says) as refused:
         classify(mini, picture, labels, "openai-80")
-    assert "80,000" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
+    assert "80,000" in ERRORS[refused.value.code]["zh"].format(**refused.value.values)
     with pytest.raises(TextError, match=says):
         class_embeddings(mini, labels, "openai-80")
     # On the page, before a picture is opened.
@@ -98,7 +98,7 @@ def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPa
     says = "50 pictures with 401 labels are 20,050 scores; at most 20,000 are given"
     with pytest.raises(PictureError, match=says) as refused:
         classify(mini, ["a.png"] * 50, labels, "plain")  # none of which is opened
-    assert "20,050" in ERRORS_ZH[refused.value.code].format(**refused.value.values)
+    assert "20,050" in ERRORS[refused.value.code]["zh"].format(**refused.value.values)
     monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
     given: Any = (
         ["a.png"] * 50,

@@ -11,10 +11,11 @@ from mmdemo import MODELS
 from mmdemo.models.find import find_model
 from mmdemo.tasks.published import COURSE, COURSE_TEXT
 from mmdemo.ui.parts.models.views import model_size
-from mmdemo.ui.strings import SAMPLE_TEXTS, Language, say
+from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity import course
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity.handlers import Shown
+from mmdemo.ui.tabs.similarity.samples import SAMPLE_TEXTS
 from tests.conftest import TINY
 from tests.waiting import last_of
 

@@ -17,7 +17,7 @@ from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.parts.models.downloads import Download
 from mmdemo.ui.parts.models.handlers import Needs
 from mmdemo.ui.parts.models.views import refusal
-from mmdemo.ui.strings import ERRORS_ZH, Language
+from mmdemo.ui.strings import ERRORS, Language
 from tests.hub_server import Hub, serve
 from tests.waiting import wait_until
 
@@ -104,7 +104,7 @@ def test_strangers_get_no_model_larger_than_the_owner_wants(
     if download.error:
         assert hub.fetched == []
         assert "3.0 MB on disk; visitors may have models of up to 1.0 MB" in str(download.error)
-        told = ERRORS_ZH["download_large"].format(**download.error.values)
+        told = ERRORS["download_large"]["zh"].format(**download.error.values)
         assert told in refusal(download.error, "zh")
 
 

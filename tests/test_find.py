@@ -20,7 +20,7 @@ from mmdemo.models.find import find_model, find_offered, model_row, offered
 from mmdemo.progress import Progress
 from mmdemo.types import Embeddings
 from mmdemo.ui.parts.markup import error_message
-from mmdemo.ui.strings import ERRORS_ZH
+from mmdemo.ui.strings import ERRORS
 from tests.apps import environment
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, serve
@@ -208,7 +208,7 @@ def test_every_error_of_a_choice_has_a_chinese_sentence(module: str) -> None:
     for error in made:
         assert len(error.args) == 2, f"{module}.py:{error.lineno} has no code"
         code = ast.literal_eval(error.args[1])
-        fields = {name for _, name, _, _ in Formatter().parse(ERRORS_ZH[code]) if name}
+        fields = {name for _, name, _, _ in Formatter().parse(ERRORS[code]["zh"]) if name}
         assert fields == {str(value.arg) for value in error.keywords}, code
 
 

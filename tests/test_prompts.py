@@ -15,7 +15,7 @@ from mmdemo.tasks.prompts import (
     fill,
     split_labels,
 )
-from mmdemo.ui.strings import ERRORS_ZH
+from mmdemo.ui.strings import ERRORS
 
 
 def test_every_template_has_one_place_for_the_label() -> None:
@@ -84,7 +84,7 @@ def test_labels_that_cannot_be_used(given: object, says: str, code: str) -> None
         checked_labels(given)  # pyright: ignore[reportArgumentType]
     assert caught.value.code == code
     if code:
-        ERRORS_ZH[code].format(**caught.value.values)
+        ERRORS[code]["zh"].format(**caught.value.values)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_templates_that_cannot_be_used(given: object, says: str, code: str) -> N
         checked_templates(given)  # pyright: ignore[reportArgumentType]
     assert caught.value.code == code
     if code:
-        ERRORS_ZH[code].format(**caught.value.values)
+        ERRORS[code]["zh"].format(**caught.value.values)
 
 
 def test_templates_by_name_alone_or_in_a_list() -> None:

@@ -34,9 +34,10 @@ from mmdemo.tasks.prompts import LABEL_SETS
 from mmdemo.tasks.published import COURSE_TEXT
 from mmdemo.ui.app import build
 from mmdemo.ui.parts.localise import Localiser
-from mmdemo.ui.strings import LANGUAGES, SAMPLE_OTHERS, SAMPLE_TEXTS, TEXT, Language, say
+from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
 from mmdemo.ui.tabs.zero_shot import views

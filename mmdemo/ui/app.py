@@ -36,7 +36,7 @@ from mmdemo.ui.serving.callers import Callers, Streams
 from mmdemo.ui.serving.events import QUIET, THREADS
 from mmdemo.ui.serving.line import Line, line_of
 from mmdemo.ui.serving.sessions import Sessions
-from mmdemo.ui.strings import LANGUAGES, TEXT, say
+from mmdemo.ui.strings import FIRST, LANGUAGES, TEXT, check, say
 from mmdemo.ui.tabs.similarity import layout as similarity_tab
 from mmdemo.ui.tabs.text import layout as text_tab
 from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
@@ -68,7 +68,12 @@ _TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
 
 
 def build() -> gr.Blocks:
-    """Build the page."""
+    """Build the page.
+
+    Raises:
+        ValueError: a string is missing in a language, or has another slip.
+    """
+    check()
     localiser = Localiser()
     with gr.Blocks(
         title="mmdemo", analytics_enabled=False, delete_cache=_DELETE_CACHE, fill_width=True
@@ -77,7 +82,7 @@ def build() -> gr.Blocks:
             brand = gr.HTML(elem_id="brand", padding=False)
             localiser.add_html(brand, "<h1>mmdemo</h1><p>{tagline}</p>")
             language = gr.Radio(
-                list(LANGUAGES), value="en", show_label=False, container=False, elem_id="language"
+                list(LANGUAGES), value=FIRST, show_label=False, container=False, elem_id="language"
             )
             localiser.add(language, label="language_label")
             mode = gr.Button(size="sm", elem_id="theme-toggle")
@@ -119,7 +124,7 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> None:
         ("tab_text", text_tab.NEEDS, text_tab.build),
     ):
         if suitable(needs):
-            with gr.Tab(say("en", key)) as tab:
+            with gr.Tab(say(FIRST, key)) as tab:
                 build_tab(localiser, language, tab)
             localiser.add(tab, label=key)
 

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from mmdemo.ui.strings import TEXT, Language, say
+from mmdemo.ui.strings import CODES, FIRST, TEXT, Language, say
 
 
 class _Words(NamedTuple):
@@ -47,7 +47,7 @@ class Localiser:
     for one choice of a language, and show two languages meanwhile.
     """
 
-    def __init__(self, first: Language = "en") -> None:
+    def __init__(self, first: Language = FIRST) -> None:
         """Start empty.
 
         Args:
@@ -156,6 +156,25 @@ def _filled(language: Language, pattern: str) -> str:
 
 
 def preferred_language(headers: Mapping[str, str]) -> Language:
-    """Return Chinese for a browser that asks for it first, else English."""
-    wanted = headers.get("accept-language", "")
-    return "zh" if wanted.lower().startswith("zh") else "en"
+    """Return the language of the page that a browser would rather have; the first for none.
+
+    >>> preferred_language({"accept-language": "fr-CH, zh-CN;q=0.7, en;q=0.8"})
+    'en'
+    """
+    ranges = [one.partition(";") for one in headers.get("accept-language", "").lower().split(",")]
+    for tag, _, weight in sorted(ranges, key=lambda one: -_quality(one[2])):
+        for code in CODES:
+            if f"{tag.strip()}-".startswith(f"{code.lower()}-") and _quality(weight):
+                return code
+    return FIRST
+
+
+def _quality(weight: str) -> float:
+    """Return how much a browser wants a language; one that says something odd, not at all."""
+    name, _, value = weight.replace(" ", "").partition("=")
+    if not name:
+        return 1.0
+    try:
+        return float(value) if name == "q" else 0.0
+    except ValueError:
+        return 0.0

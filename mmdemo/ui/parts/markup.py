@@ -11,7 +11,7 @@ from html import escape
 from mmdemo.errors import MMDemoError
 from mmdemo.notes import Note
 from mmdemo.ui.serving import journal
-from mmdemo.ui.strings import ERRORS_ZH, Language, say
+from mmdemo.ui.strings import ERRORS, Language, say
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,8 @@ def error_message(error: MMDemoError, language: Language) -> str:
     Whoever asks for it tells somebody: the log says that as well.
     """
     journal.note_error(error)
-    if language == "zh" and error.code in ERRORS_ZH:
-        return ERRORS_ZH[error.code].format(**error.values)
-    return str(error)
+    sentence = ERRORS.get(error.code, {}).get(language)
+    return str(error) if sentence is None else sentence.format(**error.values)
 
 
 def in_field(error: MMDemoError, field: str, language: Language) -> MMDemoError:
@@ -58,8 +57,8 @@ def unforeseen(error: Exception, language: Language) -> str:
 
 
 def joined(language: Language, *sentences: str) -> str:
-    """Return sentences as one paragraph; Chinese puts no space between them."""
-    return ("" if language == "zh" else " ").join(sentences)
+    """Return sentences as one paragraph."""
+    return say(language, "sentence_gap").join(sentences)
 
 
 def percent_text(value: float) -> str:

@@ -29,7 +29,7 @@ from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.serving import journal
 from mmdemo.ui.serving.callers import Callers, address_of
 from mmdemo.ui.serving.events import LONG_TASKS, OTHERS, THREADS
-from mmdemo.ui.strings import Language, say
+from mmdemo.ui.strings import CODES, FIRST, Language, say
 
 _running: ContextVar[Event | None] = ContextVar("event", default=None)
 
@@ -258,10 +258,10 @@ def unheard() -> Callable[[], bool]:
 
 
 def _language(fn: BlockFunction, body: PredictBodyInternal, request: fastapi.Request) -> Language:
-    """Return in which language a refusal is said: the page's, where it is told, and English."""
+    """Return in which language a refusal is said: the page's, where it is told, or the first."""
     if fn.api_visibility == "public":
-        return "en"
+        return FIRST
     for component, value in zip(fn.inputs, body.data, strict=False):
-        if component.elem_id == "language" and value in ("en", "zh"):
+        if component.elem_id == "language" and value in CODES:
             return value
     return preferred_language(request.headers)

@@ -22,7 +22,8 @@ from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.markup import error_message, joined, message, unforeseen
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.serving.events import QUIET, SHORT
-from mmdemo.ui.strings import SAMPLE_OTHERS, SAMPLE_TEXTS, Language, say
+from mmdemo.ui.strings import Language, say
+from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
 from mmdemo.ui.tabs.similarity.sentences import sentence
 
 # What the page offers for the course's exercise, and its English text in Chinese.

@@ -17,9 +17,9 @@ from mmdemo.ui.parts.models import choice as model_choice
 from mmdemo.ui.parts.models.choice import ModelChoice
 from mmdemo.ui.parts.models.handlers import Needs
 from mmdemo.ui.serving.events import QUIET, SHORT, told_once
-from mmdemo.ui.strings import SAMPLE_OTHERS, SAMPLE_TEXTS
 from mmdemo.ui.tabs.similarity import course, handlers
 from mmdemo.ui.tabs.similarity.handlers import Beside, Results
+from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
 
 NEEDS: Needs = frozenset({"text", "image", "fused"})
 """What a model must embed."""

@@ -1,0 +1,161 @@
+"""The strings of the page: all of them in every language, in the files of those who show them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mmdemo.errors import MMDemoError
+from mmdemo.images import open_image
+from mmdemo.ui import app
+from mmdemo.ui.parts.markup import error_message
+from mmdemo.ui.strings import CODES, ERRORS, FIRST, LANGUAGES, TEXT, check, say
+from mmdemo.ui.strings import files as string_files
+from mmdemo.ui.strings.files import fields
+from tests.conftest import ROOT
+
+UI = ROOT / "mmdemo/ui"
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """Copy the files of strings, to be damaged."""
+    for path in UI.rglob("*.toml"):
+        if path.name != "ruff.toml":
+            copy = tmp_path / path.relative_to(UI)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_what_ships_has_no_slip() -> None:
+    check()
+    assert {language for text in TEXT.values() for language in text} == set(CODES)
+    assert [code for _, code in LANGUAGES] == list(CODES)
+    assert say("en", "rank_progress", percent="5") == "Encoding… 5\u00a0%"
+
+
+def test_a_new_language_is_told_all_that_it_lacks(copied: Path) -> None:
+    edit(copied / "strings/common.toml", '[languages]\nen = "English"', '[languages]\nen = "E"')
+    edit(copied / "strings/common.toml", 'zh = "中文"\n', 'zh = "中文"\nfr = "Français"\n')
+    strings = string_files.read(copied)
+    with pytest.raises(ValueError, match="have faults") as caught:
+        check(strings)
+    told = str(caught.value)
+    for key in (*TEXT, *ERRORS):
+        assert f"'{key}' is missing in: fr" in told
+    assert told.count("missing in: fr") == len(TEXT) + len(ERRORS) + 1  # and the one part
+
+
+def test_every_slip_is_told_at_once(copied: Path) -> None:
+    tab, shared = copied / "tabs/text/strings.toml", copied / "parts/strings.toml"
+    edit(tab, 'zh = "排序"\n', "")
+    edit(tab, 'zh = "查询"\n\n[rank_query_placeholder]', 'zh = "{x}"\n\n[rank_query_placeholder]')
+    edit(shared, 'en = "Stop"', 'en = "Stop"\nde = "Halt"')
+    edit(shared, 'zh = "同时的请求太多"', 'zh = "{"')
+    edit(shared, 'zh = "和"', "zh = 1")
+    edit(shared, "[in_field]\n", '[tagline]\nen = ""\nzh = ""\n\n[in_field]\n')
+    edit(copied / "strings/errors.toml", '[no_pixels]\nzh = "', '[no_pixels]\nzh = "{} ')
+    edit(copied / "strings/errors.toml", "[file_empty]\nzh =", "[file_empty]\nen =")
+    assert string_files.read(copied).faults == (
+        "parts/strings.toml: 'tagline' is in strings/common.toml already",
+        "parts/strings.toml: 'and' is no table of strings",
+        "parts/strings.toml: 'busy_title' has braces that do not match: "
+        "Single '{' encountered in format string",
+        "parts/strings.toml: 'stop_button' has languages that are not expected here: de",
+        "tabs/text/strings.toml: 'rank_query' has values that only some languages mention: x",
+        "tabs/text/strings.toml: 'rank_button' is missing in: zh",
+        "strings/errors.toml: 'file_empty' is missing in: zh",
+        "strings/errors.toml: 'file_empty' has languages that are not expected here: en",
+        "strings/errors.toml: 'no_pixels' has values without a name: {}",
+    )
+
+
+def test_the_page_does_not_start_with_a_slip(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(copied / "tabs/text/strings.toml", 'zh = "排序"\n', "")
+    slipped = string_files.read(copied)
+    monkeypatch.setattr(app, "check", lambda: check(slipped))
+    with pytest.raises(ValueError, match="'rank_button' is missing in: zh"):
+        app.build()
+
+
+def test_a_file_that_is_none_is_named(copied: Path) -> None:
+    (copied / "tabs/text/strings.toml").write_text("[rank_button\n")
+    with pytest.raises(ValueError, match=r"tabs/text/strings\.toml: .*line 1"):
+        string_files.read(copied)
+
+
+def said(path: Path) -> Iterator[str]:
+    """Yield the keys that a file of code says in so many words."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "").startswith("say"):
+            key = node.args[1] if len(node.args) > 1 else None
+            if isinstance(key, ast.Constant):
+                yield str(key.value)
+
+
+def test_a_tab_says_what_is_in_its_own_file_or_in_a_shared_one() -> None:
+    of_tab = {
+        key: path.parent
+        for path in UI.glob("tabs/*/strings.toml")
+        for key in re.findall(r"^\[\"?(.+?)\"?\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(of_tab) > 100
+    for path in UI.rglob("*.py"):
+        for key in said(path):
+            assert key in TEXT, f"{path}: {key}"
+            own = of_tab.get(key) in (None, path.parent)
+            assert own or path.name in ("api.py", "app.py"), f"{path} says {key} of another tab"
+
+
+def named(folder: Path) -> re.Pattern[str]:
+    """Return a pattern of every key or code that code names, whole or put together."""
+    parts: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts |= {re.escape(node.value), *re.findall(r"\{(\w+)\}", node.value)}
+            elif isinstance(node, ast.JoinedStr):
+                pieces = [
+                    re.escape(str(piece.value).strip("{}"))
+                    if isinstance(piece, ast.Constant)
+                    else ".*"
+                    for piece in node.values
+                ]
+                if any(re.fullmatch(r"\w+_|_\w+", piece) for piece in pieces):
+                    parts.add("".join(pieces))
+    return re.compile("|".join(parts))
+
+
+def test_no_string_is_left_over() -> None:
+    names = named(UI)
+    assert not [key for key in TEXT if not names.fullmatch(key)]
+
+
+def test_every_error_code_is_raised_with_the_values_that_its_sentence_mentions() -> None:
+    names = named(ROOT / "mmdemo")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mmdemo").rglob("*.py"))
+    for code, text in ERRORS.items():
+        assert names.fullmatch(code), code
+        assert all(f"{name}=" in source for name in fields(text["zh"])), code
+    with pytest.raises(MMDemoError) as caught:
+        open_image(b"no picture")
+    sentence = ERRORS["not_picture"]["zh"].format(**caught.value.values)
+    assert sentence == error_message(caught.value, "zh")
+    assert error_message(caught.value, FIRST) == str(caught.value)
+
+
+def test_what_several_errors_say_stands_in_each() -> None:
+    assert "ALIGN" in ERRORS["no_config"]["zh"]
+    assert fields(ERRORS["no_config"]["zh"]) == {"name"}
