@@ -65,7 +65,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
         assert len(checked_prompts(labels[:count], templates)[0]) == count
     for one in LABEL_SETS.values():
         for templates in TEMPLATE_SETS:
-            checked_prompts(one.en, templates)
+            checked_prompts(one.labels("en"), templates)
     says = "1,000 labels in 80 templates are 80,000 prompts; at most 20,000"
     picture = Image.new("RGB", (8, 8))
     with pytest.raises(TextError, match=says) as refused:

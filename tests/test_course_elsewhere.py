@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmdemo import MODELS
+from mmdemo.examples import samples
 from mmdemo.models.find import find_model
 from mmdemo.tasks.published import COURSE, COURSE_TEXT
 from mmdemo.ui.parts.models.views import model_size
@@ -15,7 +16,6 @@ from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity import course
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity.handlers import Shown
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_TEXTS
 from tests.conftest import TINY
 from tests.waiting import last_of
 
@@ -33,7 +33,7 @@ def test_the_published_values_are_those_of_the_page() -> None:
     [
         [COURSE_TEXT],
         ["Datawhale开源组织的LOGO"],
-        *([text] for text in SAMPLE_TEXTS),
+        *([sample.text("en")] for sample in samples()),
         ["  Blue Whale\n"],
         [" 蓝鲸 "],
         ["a boat", "blue whale"],

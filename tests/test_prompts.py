@@ -14,15 +14,15 @@ from mmdemo.tasks.prompts import (
     checked_templates,
     fill,
     split_labels,
+    twin,
 )
-from mmdemo.ui.strings import ERRORS
+from mmdemo.ui.strings import CODES, ERRORS, FIRST
 
 
 def test_every_template_has_one_place_for_the_label() -> None:
     for one in TEMPLATE_SETS.values():
         assert len(set(one.templates)) == len(one.templates)
         assert all(template.count(SLOT) == 1 for template in one.templates)
-        assert one.source
 
 
 def test_the_published_sets() -> None:
@@ -35,11 +35,28 @@ def test_the_published_sets() -> None:
     assert TEMPLATE_SETS["plain-zh"].templates[0] in chinese
 
 
-def test_ready_labels_are_the_same_things_in_both_languages() -> None:
+def test_ready_labels_are_the_same_things_in_every_language() -> None:
     for one in LABEL_SETS.values():
-        assert len(one.en) == len(one.zh)
-        assert checked_labels(one.en) == one.en
-        assert checked_labels("\n".join(one.zh)) == one.zh
+        assert set(one.by_language) <= set(CODES)
+        for labels in one.by_language.values():
+            assert len(labels) == len(one.first)
+            assert checked_labels("\n".join(labels)) == checked_labels(labels) == labels
+        assert one.labels("a language without labels") == one.first == one.labels(FIRST)
+
+
+def test_a_template_set_knows_itself_in_another_language() -> None:
+    assert [twin("openai-7", language) for language in CODES] == ["openai-7", "openai-7-zh"]
+    assert [twin("openai-7-zh", language) for language in CODES] == ["openai-7", "openai-7-zh"]
+    # What it renders, where a language has none; a set of its own stays.
+    assert twin("openai-7-zh", "fr") == "openai-7"
+
+
+def test_every_template_set_says_whose_it_is() -> None:
+    for one in TEMPLATE_SETS.values():
+        assert one.language in CODES
+        assert one.source
+        assert one.licence
+        assert not one.renders or not TEMPLATE_SETS[one.renders].renders
 
 
 def test_only_the_slot_is_replaced() -> None:

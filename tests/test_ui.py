@@ -300,7 +300,7 @@ def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, P
 
 def test_example_texts_are_in_a_language_that_the_model_reads() -> None:
     rows = similarity_handlers.example_samples("mini", "zh")
-    assert [row[2] for row in rows] == [example.text_zh for example in examples()]
+    assert [row[2] for row in rows] == [example.text("zh") for example in examples()]
     assert similarity_handlers.show_example(1, "mini", "zh") == rows[1][:3]
 
 

@@ -19,10 +19,11 @@ from mmdemo import Classification, classify, images
 from mmdemo.background.sets import background
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
+from mmdemo.tasks import prompts
 from mmdemo.tasks.classify import prompt_effect
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui.parts.inputs import PicturesInput
-from mmdemo.ui.strings import LANGUAGES, say
+from mmdemo.ui.strings import CODES, LANGUAGES, TEXT, say
 from mmdemo.ui.tabs.zero_shot import handlers, views
 from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
 from mmdemo.ui.tabs.zero_shot.views import Pictures
@@ -377,11 +378,28 @@ def test_ready_texts_follow_the_language_and_own_ones_stay() -> None:
     labels = handlers.label_text("food", "en")
     templates = handlers.template_text("openai-80")
     to_zh = handlers.translated(labels, templates, "zh")
-    assert to_zh[0] == "\n".join(LABEL_SETS["food"].zh)
+    assert to_zh[0] == "\n".join(LABEL_SETS["food"].labels("zh"))
     assert to_zh[1].splitlines() == list(TEMPLATE_SETS["openai-80-zh"].templates)
     assert to_zh[2]["value"] == "openai-80-zh"
     back = handlers.translated(to_zh[0], to_zh[1], "en")
     assert (back[0], back[1]) == (labels, templates)
+    assert handlers.translated(labels, templates, "en")[:2] == [gr.skip(), gr.skip()]
     own = handlers.translated("mine", "{} of mine", "zh")
     assert own[:2] == [gr.skip(), gr.skip()]
     assert own[2]["value"] == handlers.OWN
+
+
+def test_a_set_without_a_twin_stays_chosen_in_every_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A choice that the list does not have would leave the field empty, and the page with it."""
+    alone = replace(TEMPLATE_SETS["openai-7"], name="alone", templates=("one lone {}.",))
+    sets = {**TEMPLATE_SETS, "alone": alone}
+    monkeypatch.setattr(handlers, "TEMPLATE_SETS", sets)
+    monkeypatch.setattr(prompts, "TEMPLATE_SETS", sets)
+    for language in CODES:
+        monkeypatch.setitem(TEXT, "templates_alone", {language: "alone"})
+        *texts, choice = handlers.translated("mine", "one lone {}.", language)
+        assert texts == [gr.skip(), gr.skip()]
+        assert choice["value"] == "alone"
+        assert choice["value"] in [value for _, value in choice["choices"]]

@@ -306,7 +306,7 @@ def _add_compare(hidden: gr.Button, answer: gr.JSON, model: gr.Dropdown) -> None
         PictureInput(str(path), type="filepath", visible=False, label=name)
         for path, name in zip(opening.paths, ("image1", "image2"), strict=True)
     )
-    text = TextDoor(opening.text_en, visible=False, label="text")
+    text = TextDoor(opening.text("en"), visible=False, label="text")
     given = [first, second, text, model]
     hidden.click(compare_endpoint, given, answer, api_name="compare", **API)
 

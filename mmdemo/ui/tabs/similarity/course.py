@@ -11,6 +11,7 @@ import gradio as gr
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
+from mmdemo.examples import examples, samples
 from mmdemo.images import Picture
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.files import on_this_machine
@@ -23,13 +24,10 @@ from mmdemo.ui.parts.markup import error_message, joined, message, unforeseen
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.serving.events import QUIET, SHORT
 from mmdemo.ui.strings import Language, say
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
 from mmdemo.ui.tabs.similarity.sentences import sentence
 
-# What the page offers for the course's exercise, and its English text in Chinese.
-_EXERCISE = {
-    text.casefold() for text in (COURSE_TEXT, *SAMPLE_TEXTS, *SAMPLE_OTHERS, "开源组织的logo")
-}
+# The sample texts, which are of the course's exercise, and its text in the page's languages.
+_EXERCISE = {text.casefold() for one in (*samples(), examples()[0]) for text in one.texts.values()}
 
 _KEY = "JSON.stringify([one?.path ?? null, two?.path ?? null, model, language])"
 _REMEMBER = f"(one, two, model, language) => {{ window.mmCourse = {_KEY}; }}"

@@ -34,6 +34,7 @@ from mmdemo.tasks.prompts import (
     checked_prompts,
     split_labels,
     split_templates,
+    twin,
 )
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.markup import error_message, note_sentence, unforeseen
@@ -42,7 +43,7 @@ from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
 from mmdemo.ui.parts.signals import again
 from mmdemo.ui.serving.journal import note_error
-from mmdemo.ui.strings import Language, say
+from mmdemo.ui.strings import CODES, FIRST, Language, say
 from mmdemo.ui.tabs.zero_shot import views
 from mmdemo.ui.tabs.zero_shot.views import Pictures
 from mmdemo.work import Current, Follow, Follower, Work
@@ -110,7 +111,7 @@ class Shown:
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     image: int = 0
-    language: Language = "en"
+    language: Language = FIRST
     memory: Memory = field(default_factory=Memory)
 
 
@@ -526,12 +527,12 @@ def wrong_label_sets(language: Language, labels: Sequence[str] | None = None) ->
 
     Args:
         language: of the sentences.
-        labels: if given, only of the set that holds just these, in either language.
+        labels: if given, only of the set that holds just these, in any language.
     """
     return [
         say(language, f"labels_wrong_{name}")
         for name, one in LABEL_SETS.items()
-        if name in wrong_sets() and labels in (None, one.en, one.zh)
+        if name in wrong_sets() and labels in (None, *one.by_language.values())
     ]
 
 
@@ -555,13 +556,12 @@ def template_choices(language: Language) -> list[tuple[str, str]]:
 
 def translated(labels: str, templates: str, language: Language) -> list[Any]:
     """Return labels, templates and the choice of them in the page's language, if they are ours."""
-    other: Language = "en" if language == "zh" else "zh"
-    named = next((name for name in LABEL_SETS if label_text(name, other) == labels), "")
+    named = [name for name in LABEL_SETS for one in CODES if label_text(name, one) == labels]
+    wanted = label_text(named[0], language) if named else labels
     choice = template_choice(templates)
-    wanted = choice.removesuffix("-zh") + ("-zh" if language == "zh" else "")
-    known = wanted if wanted in TEMPLATE_SETS else choice
+    known = twin(choice, language) if choice in TEMPLATE_SETS else choice
     return [
-        label_text(named, language) if named else gr.skip(),
+        wanted if wanted != labels else gr.skip(),
         template_text(known) if known != choice else gr.skip(),
         gr.update(choices=template_choices(language), value=known),
     ]
