@@ -35,10 +35,10 @@ from mmdemo.ui.serving.events import API, API_LONG
 from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.serving.line import unheard
 from mmdemo.ui.strings import say
-from mmdemo.ui.tabs.similarity import layout as similarity_tab
-from mmdemo.ui.tabs.text import layout as text_tab
+from mmdemo.ui.tabs.similarity import address as similarity_tab
+from mmdemo.ui.tabs.text import address as text_tab
 from mmdemo.ui.tabs.text.handlers import split_typed, weights_of
-from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
+from mmdemo.ui.tabs.zero_shot import address as zero_shot_tab
 from mmdemo.work import Follow, Function, Work
 
 log = logging.getLogger(__name__)

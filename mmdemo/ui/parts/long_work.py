@@ -92,7 +92,7 @@ def bar(progress: Progress | None, language: Language, whose: str = "") -> Marku
     return Markup(
         '<div class="mm-progress" role="progressbar" aria-label="{label}" '
         'aria-valuenow="{whole:.0f}" aria-valuemin="0" aria-valuemax="100">'
-        '<i style="width:{share:.1f}%"></i></div><p class="mm-progress-line">{line}</p>'
+        '<i style="width:{share:.1f}%"></i></div><p class="mm-download">{line}</p>'
     ).format(
         label=whose or say(language, "work_label"),
         whole=share,

@@ -35,12 +35,14 @@ class Room(NamedTuple):
         address: a signal that holds the tab's request as the query of an address.
         fields: by name, what an address can fill.
         pictures: those of its fields that hold a visitor's pictures.
+        asked: a signal that has the tab compute where its fields alone do not.
     """
 
     opened: gr.Textbox
     address: gr.Textbox
     fields: Mapping[str, Component]
     pictures: tuple[Component, ...] = ()
+    asked: gr.Textbox | None = None
 
 
 @dataclass(frozen=True)

@@ -66,16 +66,17 @@ class Wiring(Generic[Given, Changes]):
                 named[name] = rest.pop(0)
         return self._given(**named)
 
+    def in_language(self, values: Sequence[Any]) -> list[Any]:
+        """Return the values of `inputs` with the language that follows them in its place."""
+        *own, language = values
+        place = list(self._named_inputs).index("language")
+        before = list(self._named_inputs.values())[:place]
+        own[sum(len(_listed(source)) for source in before)] = language
+        return own
+
     def values(self, changes: Changes) -> list[Any]:
         """Return values for `outputs`."""
-        found: list[Any] = []
-        for name, target in self._outputs.items():
-            value = getattr(changes, name)
-            if not isinstance(target, Sequence):
-                found.append(value)
-            else:
-                found += value if isinstance(value, Sequence) else [value] * len(target)
-        return found
+        return as_values(changes, self._outputs)
 
     def once(self, handler: Callable[[Given], Changes]) -> Callable[..., list[Any]]:
         """Return a handler as gradio calls it, with `inputs` and `outputs`."""
@@ -83,7 +84,7 @@ class Wiring(Generic[Given, Changes]):
         def called(*values: Any) -> list[Any]:
             return self.values(handler(self.given(values)))
 
-        return called
+        return _named(called, handler)
 
     def steps(self, handler: Callable[[Given], Iterator[Changes]]) -> Callable[..., Iterator[Any]]:
         """Return a handler that answers several times.
@@ -100,7 +101,25 @@ class Wiring(Generic[Given, Changes]):
             if told:
                 yield (gr.skip(),) * len(self.outputs)
 
-        return called
+        return _named(called, handler)
+
+
+def _named(called: Any, handler: Callable[..., Any]) -> Any:
+    """Let whoever looks at an event see what it calls; `__wrapped__` would hide the arguments."""
+    called.handler = handler
+    return called
+
+
+def as_values(changes: Any, outputs: Mapping[str, Target]) -> list[Any]:
+    """Return what changes as values for components, which are named like its fields."""
+    found: list[Any] = []
+    for name, target in outputs.items():
+        value = getattr(changes, name)
+        if not isinstance(target, Sequence):
+            found.append(value)
+        else:
+            found += value if isinstance(value, Sequence) else [value] * len(target)
+    return found
 
 
 def _in_order(kind: Any, components: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,8 +85,9 @@ def task(fn: BlockFunction) -> str:
     if fn.api_visibility == "public" and fn.api_name:
         return f"/{fn.api_name}"
     function = fn.fn.func if isinstance(fn.fn, partial) else fn.fn
-    module = getattr(function, "__module__", "").rpartition(".")[2].removesuffix("_handlers")
-    return f"{module}.{getattr(function, '__name__', '')}"
+    function = getattr(function, "handler", function)  # see `parts/wiring.py`
+    room = getattr(function, "__module__", "").removesuffix(".handlers").rpartition(".")[2]
+    return f"{room}.{getattr(function, '__name__', '')}"
 
 
 def note_model(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +19,7 @@ from mmdemo.models.lane import Priority, Stop
 from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models import views as model_views
 from mmdemo.ui.parts.signals import again
@@ -198,21 +200,32 @@ def watching(weights: Weights | ModelSpec) -> Any:
     return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
 
-def measured(*models: str) -> tuple[Any, Any]:
+def measured(language: Language, *models: str) -> tuple[Any, Any, Any, Any]:
     """Look whether the background sets of the chosen models are there; called while they are not.
 
     Returns:
-        An update of the timer; and once all have come, of the signal that has results shown again.
+        An update of the timer; once none is on its way any more, of the signal that has results
+        shown again; and the bar of the one that is measured, with its Stop.
     """
-    if any(_being_measured(model) for model in filter(None, models)):
-        return gr.skip(), gr.skip()
-    return gr.update(active=False), again()
+    running = [(spec, work) for spec in _specs(models) if (work := measuring(spec)) is not None]
+    if not running:
+        return gr.update(active=False), again(), *long_work.hidden()
+    spec, work = running[0]
+    return gr.skip(), gr.skip(), *long_work.shown(work, language, spec.title)
 
 
-def _being_measured(model: str) -> bool:
-    with suppress(MMDemoError):  # of a model that cannot be had
-        return measuring(find_offered(model)) is not None
-    return False
+def stop_measuring(*models: str) -> None:
+    """Stop the measurements that the tab shows; there are no percentiles then, for a while."""
+    for spec in _specs(models):
+        if (work := measuring(spec)) is not None:
+            work.stop()
+
+
+def _specs(models: Sequence[str]) -> Iterator[ModelSpec]:
+    """Yield the models that are chosen and can be had."""
+    for model in filter(None, models):
+        with suppress(MMDemoError):
+            yield find_offered(model)
 
 
 def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.examples import Example, examples
 from mmdemo.images import Picture
 from mmdemo.models.find import find_offered
-from mmdemo.ui.strings import Language, say
+from mmdemo.ui.strings import FIRST, Language, say
 
 
 def example_samples(model: str, language: Language) -> list[list[str]]:
@@ -26,13 +26,13 @@ def example_samples(model: str, language: Language) -> list[list[str]]:
 
 
 def readable_language(model: str, language: Language) -> Language:
-    """Return the page's language where the model reads it, else English.
+    """Return the page's language where the model reads it, else the first.
 
     For a model that cannot be had, the page's: the choice of the model says what is wrong.
     """
     with suppress(MMDemoError):
         if not {language, "multilingual"} & set(find_offered(model).languages):
-            return "en"
+            return FIRST
     return language
 
 
@@ -50,7 +50,7 @@ def spoken(text: str | None, model: str, language: Language) -> list[Any]:
     """Return a ready-made text in the page's language; what the visitor typed stays as it is."""
     readable = readable_language(model, language)
     for row in examples():
-        if text in (row.text_en, row.text_zh) and text != row.text(readable):
+        if text in row.texts.values() and text != row.text(readable):
             return [row.text(readable)]
     return [gr.skip()]
 
@@ -70,7 +70,7 @@ def lessons(pictures: Sequence[Picture], texts: Sequence[str], language: Languag
         escape(_lesson(example, language))
         for example in examples()
         if example.wrong
-        and given & {example.text_en, example.text_zh}
+        and given.intersection(example.texts.values())
         and _digests(pictures) == _digests(map(Picture, example.paths))
     ]
 
