@@ -15,7 +15,7 @@ from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity import course
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
-from mmdemo.ui.tabs.similarity.handlers import Shown
+from mmdemo.ui.tabs.similarity.handlers import Given, Shown
 from tests.conftest import TINY
 from tests.waiting import last_of
 
@@ -86,9 +86,9 @@ def test_the_line_stands_with_the_results(
     first, second = map(str, opening[:2])
     says_by_language: dict[Language, str] = {"en": "The course used", "zh": "课程使用"}
     for language, says in says_by_language.items():
-        given = (first, second, text, other, "mini", language, Shown())
-        shown = last_of(similarity_handlers.run(*given))
+        given = Given(first, second, text, other, "mini", (), language, Shown())
+        shown = last_of(similarity_handlers.run(given))
         assert re.search(rf'class="mm-course-other">.*{says}.*{PUBLISHED}', shown.readings)
-    boat = similarity_handlers.run(first, second, "a boat", "", "mini", "en", Shown())
+    boat = similarity_handlers.run(Given(first, second, "a boat", "", "mini", (), "en", Shown()))
     elsewhere = last_of(boat)
     assert "mm-course-other" not in elsewhere.readings

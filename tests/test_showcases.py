@@ -32,17 +32,20 @@ from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.classify import best_by_chance
 from mmdemo.tasks.prompts import LABEL_SETS, twin
 from mmdemo.tasks.published import COURSE_TEXT
-from mmdemo.ui.app import build
+from mmdemo.ui.page import build
 from mmdemo.ui.parts.localise import Localiser
+from mmdemo.ui.parts.tab import Page
 from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity import layout as similarity_tab
+from mmdemo.ui.tabs.similarity import ready_made as similarity_ready_made
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
-from mmdemo.ui.tabs.zero_shot import views
-from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES, Column, Results, Shown
+from mmdemo.ui.tabs.zero_shot import ready_made, views
+from mmdemo.ui.tabs.zero_shot.handlers import Given, Results, Shown
+from mmdemo.ui.tabs.zero_shot.ready_made import EXAMPLES
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import CurrentJob
+from mmdemo.work import Current
 from tests.waiting import last_of
 
 CODES: list[Language] = [code for _, code in LANGUAGES]
@@ -176,7 +179,7 @@ def test_wrong_is_a_verdict_against_what_is_right() -> None:
 
 @pytest.mark.parametrize("language", CODES)
 def test_the_list_of_examples_says_which_go_wrong(language: Language) -> None:
-    rows = similarity_handlers.example_samples("mini", language)
+    rows = similarity_ready_made.example_samples("mini", language)
     mark = say(language, "example_wrong")
     assert [row[3].startswith(mark) for row in rows] == [example.wrong for example in examples()]
     assert all(row[3] for row in rows)
@@ -194,8 +197,8 @@ def test_a_comparison_that_goes_wrong_says_so_at_its_results(
     before = similarity_handlers.Shown()
 
     def said(one: str, two: str, text: str, other: str = "") -> str:
-        given = (one, two, text, other, "mini", language, before)
-        return str(last_of(similarity_handlers.run(*given)).message)
+        given = similarity_handlers.Given(one, two, text, other, "mini", (), language, before)
+        return str(last_of(similarity_handlers.run(given)).message)
 
     lesson = HEARTS.lesson(language)
     for order in ((red, green), (green, red)):
@@ -221,11 +224,11 @@ def test_a_label_set_that_goes_wrong_says_so_where_it_is_chosen_and_at_its_resul
         chip = say("en", f"labels_{name}")
         assert (f"⚠ {chip}" in values, chip in values) == (name in wrong, name not in wrong)
         for code in CODES:
-            sentence = zero_shot_handlers.wrong_label_sets(code, ready.labels(code))
+            sentence = ready_made.wrong_label_sets(code, ready.labels(code))
             assert sentence == ([say(code, f"labels_wrong_{name}")] if name in wrong else [])
             [shown] = run_zero_shot("\n".join(ready.labels(code)), code)
-            assert (say(code, "example_wrong") in str(shown[0])) is False
-            assert ("⚠" in str(shown[0])) is (name in wrong)
+            assert (say(code, "example_wrong") in str(shown.message)) is False
+            assert ("⚠" in str(shown.message)) is (name in wrong)
     for name in wrong:
         assert any(say("en", f"labels_wrong_{name}") in value for value in values)
 
@@ -242,19 +245,21 @@ def test_the_chip_of_the_courses_text_says_whose_it_is() -> None:
     assert COURSE_TEXT in samples()[-1].texts.values()
 
 
+CARDS = 2  # of a column
+
+
 def built_tab(tab: Any) -> gr.Blocks:
     with gr.Blocks() as built:
         language = gr.Radio(["en", "zh"], value="en")
-        with gr.Tab() as place:
-            tab.build(Localiser(), language, place)
+        tab.build(Page(Localiser(), language))
     return built
 
 
-def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Any]:
+def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Results]:
     uploads: list[str | bytes] = [str(FOLDER / name) for name in EXAMPLES]
-    templates = zero_shot_handlers.template_text(twin("openai-7", language))
-    given = (uploads, labels, templates, reject, 0, language, Shown(), CurrentJob(), "mini")
-    *_, last = zero_shot_handlers.run(*given)
+    templates = ready_made.template_text(twin("openai-7", language))
+    given = Given(uploads, labels, templates, reject, 0, ("mini",), language, Shown(), Current())
+    *_, last = zero_shot_handlers.run(given)
     return [last]
 
 
@@ -278,7 +283,7 @@ def test_a_model_without_a_background_set_goes_on_without_none_of_these(
     monkeypatch.setattr("mmdemo.tasks.classify.background", lambda _: None)
     monkeypatch.setattr(zero_shot_handlers, "background", lambda _: None)
     [shown] = run_zero_shot("\n".join(_LOW), "en")
-    cards = Column(*shown[len(Results._fields) :][: len(Column._fields)]).cards
+    cards = shown.columns[CARDS]
     assert 'class="none"' not in cards
     # Nothing is known of unrelated labels, so the best one is the winner.
     assert cards.count('<tr class="top"') == len(EXAMPLES)

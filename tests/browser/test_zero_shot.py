@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from mmdemo import Classification, classify, load_encoder
 from mmdemo.examples import FOLDER
 from mmdemo.tasks.prompts import LABEL_SETS
-from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES
+from mmdemo.ui.tabs.zero_shot.ready_made import EXAMPLES
 from tests.apps import App, serving
 from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.tiny_models import tiny_blip, tiny_siglip

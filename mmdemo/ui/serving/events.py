@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-import gradio as gr
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For what belongs to the page alone: no endpoint, and no spinner over what is there already."""
@@ -45,24 +41,3 @@ of each, for all visitors together, where nothing else is said."""
 THREADS = 128
 """More than all groups hold together. With fewer, those that wait for a model would be all there
 are, and nothing that needs no model could be answered. `launch` takes it too."""
-
-
-def told_once(steps: Callable[..., Iterator[Sequence[Any]]]) -> Callable[..., Iterator[Any]]:
-    """Return a handler whose last answer is sent to the page once.
-
-    gradio sends the last answer of a generator twice: as the latest, and at the end. So an answer
-    that changes nothing comes last.
-
-    Args:
-        steps: yields values of all its outputs.
-    """
-
-    @functools.wraps(steps)
-    def told(*given: Any) -> Iterator[Any]:
-        values: Sequence[Any] = ()
-        for values in steps(*given):
-            yield tuple(values)
-        if values:
-            yield (gr.skip(),) * len(values)
-
-    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -43,12 +43,14 @@ class Shown:
 
     Attributes:
         request: what was compared; None before the first comparison.
+        uploads: its pictures.
         results: one a text.
         thumbnails: of the pictures.
         language: that they are shown in.
     """
 
     request: CompareRequest | None = None
+    uploads: tuple[Upload, ...] = ()
     results: tuple[Comparison, ...] = ()
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     language: Language = FIRST
@@ -148,9 +150,14 @@ class _Waiting:
         """Say it: its model, or those who ask that one too."""
         if self.spec is not None and not pool.loaded(self.spec):
             return say(language, "awaits_model", title=escape(self.spec.title))
-        if self.encoder is not None and self.encoder.waiting:
+        if self.encoder is not None and self.others:
             return say(language, "awaits_turn", count=self.encoder.waiting)
         return say(language, "awaits_result")
+
+    @property
+    def others(self) -> bool:
+        """Return whether the model works for others while this waits."""
+        return self.encoder is not None and bool(self.encoder.running and self.encoder.waiting)
 
 
 class _AtPictureError(MMDemoError):
@@ -208,7 +215,7 @@ def _meanwhile(work: Work[Any], waiting: _Waiting, given: Given) -> Iterator[Res
     said, first = "", not given.shown.results
     while not work.wait(_MOMENT):
         awaited = waiting.sentence(given.language)
-        if first and not (waiting.encoder and waiting.encoder.waiting):
+        if first and not waiting.others:
             continue  # the page opens with a message that says as much
         if awaited != said:
             yield Results(message=message_box(awaited, late=not first, again=bool(said)))
@@ -222,7 +229,7 @@ def _compared(given: Given, waiting: _Waiting, follow: Follow) -> tuple[Shown, l
         MMDemoError: something cannot be read.
     """
     language, request = given.language, given.request()
-    uploads = (given.image1 or "", given.image2 or "")
+    uploads = [one for one in (given.image1, given.image2) if one is not None]
     pictures = _pictures(uploads, language)
     _check_texts(given)
     thumbnails = given.shown.thumbnails.only(uploads)
@@ -232,14 +239,14 @@ def _compared(given: Given, waiting: _Waiting, follow: Follow) -> tuple[Shown, l
     waiting.encoder = encoder = loaded(given.model, language, Priority.TYPING, follow.unwanted)
     start(encoder)
     opened = replace(request, image1=pictures[0], image2=pictures[1])
-    shown = Shown(request, opened.run(encoder), thumbnails, language)
+    shown = Shown(request, tuple(uploads), opened.run(encoder), thumbnails, language)
     return shown, lessons(pictures, request.texts, language), encoder
 
 
-def _pictures(uploads: tuple[Upload, Upload], language: Language) -> tuple[Picture, Picture]:
+def _pictures(uploads: Sequence[Upload], language: Language) -> list[Picture]:
     """Return both pictures; an error names the field it is in."""
     fields = [say(language, f"image{number}_label") for number in (1, 2)]
-    pictures = Picture(uploads[0]), Picture(uploads[1])
+    pictures = list(map(Picture, uploads))
     try:
         check(pictures, fields, language)
     except MMDemoError as error:
@@ -266,7 +273,7 @@ def _drawn(shown: Shown) -> Results:
     results, language, request = shown.results, shown.language, shown.request
     if request is None:
         return Results()
-    first, second = (shown.thumbnails.made[str(one)] for one in (request.image1, request.image2))
+    first, second = (shown.thumbnails.made[one] for one in shown.uploads)
     known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
     drawn = Results(
@@ -304,9 +311,8 @@ def beside(given: Given) -> Columns:
     if any(given.beside) and given.texts:
         with suppress(MMDemoError):
             asked = given.request()
-            pictures = Picture(given.image1 or ""), Picture(given.image2 or "")
-            as_sources(*pictures)
-            request = replace(asked, image1=pictures[0], image2=pictures[1])
+            first, second = as_sources(asked.image1, asked.image2)
+            request = replace(asked, image1=first, image2=second)
     timer: Any = gr.skip()
     columns: list[Any] = []
     for model in given.beside:

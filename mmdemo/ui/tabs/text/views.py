@@ -146,16 +146,6 @@ def _seconds(ms: float) -> str:
     return f"{ms / 1000:.2f} s" if ms < 10_000 else f"{ms / 1000:.0f} s"
 
 
-def progress(share: float, language: Language) -> str:
-    """Return a bar that says how far the encoding is."""
-    percent = f"{100 * share:.0f}"
-    return (
-        f'<div class="mm-progress" role="progressbar" aria-valuenow="{percent}">'
-        f'<i style="width:{percent}%"></i></div>'
-        f'<p class="mm-download">{say(language, "rank_progress", percent=percent)}</p>'
-    )
-
-
 # Why.
 
 

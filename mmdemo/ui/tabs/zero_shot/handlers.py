@@ -74,7 +74,7 @@ class Given:
         current: the visitor's work in this tab.
     """
 
-    pictures: list[Upload] | None
+    pictures: Sequence[Upload] | None
     labels: str | None
     templates: str | None
     reject: bool
