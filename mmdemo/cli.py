@@ -152,7 +152,9 @@ def _background(given: argparse.Namespace) -> None:
         if path is None or not path.is_file():
             raise SettingError(
                 f"The background set of {encoder.name} was measured and could not be kept. Set "
-                "MMDEMO_CACHE to a folder that can be written, and run the command again."
+                "MMDEMO_CACHE to a folder that can be written, and run the command again.",
+                "background_not_kept",
+                name=encoder.name,
             )
     pairs = ", ".join(f"{count:,} {kind}" for kind, count in known.pairs.items())
     sys.stdout.write(f"{encoder.name} has its background set: {pairs}.\n")

@@ -437,7 +437,9 @@ def _read(source: str | Path | bytes, bounds: Limits) -> tuple[bytes, _Place | N
     else:
         raise PictureError(
             f"A picture was expected, not {type(source).__name__}. "
-            "Give a PIL picture, a path, or the bytes of a file."
+            "Give a PIL picture, a path, or the bytes of a file.",
+            "no_picture",
+            given=type(source).__name__,
         )
     if size > limit:
         raise PictureError(

@@ -27,13 +27,20 @@ def unit_rows(vectors: ArrayLike) -> Embeddings:
     """
     rows = np.asarray(vectors, dtype=np.float64)
     if rows.ndim != 2:
-        raise ModelError(f"Embeddings must be a matrix [n, dim]; this has {rows.ndim} dimensions.")
+        raise ModelError(
+            f"Embeddings must be a matrix [n, dim]; this has {rows.ndim} dimensions.",
+            "no_matrix",
+            count=rows.ndim,
+        )
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     bad = ~np.isfinite(lengths[:, 0]) | (lengths[:, 0] < 1e-12)
     if bad.any():
+        number = int(np.argmax(bad)) + 1
         raise ModelError(
-            f"The model gave a vector without a direction for item {int(np.argmax(bad)) + 1}. "
-            "Its weights are probably damaged; fetch them again."
+            f"The model gave a vector without a direction for item {number}. "
+            "Its weights are probably damaged; fetch them again.",
+            "no_direction",
+            number=number,
         )
     return (rows / lengths).astype(np.float32)
 

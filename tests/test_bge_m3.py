@@ -256,7 +256,7 @@ def test_pictures_and_long_texts_are_refused(
         encoder.encode_sparse(["a", "the dog " * 3])
     with pytest.raises(TextError, match="at most 20"):
         encoder.encode("the dog " * 3)
-    with pytest.raises(TextError, match="A text was expected, not of"):
+    with pytest.raises(TextError, match="A text was expected, not int"):
         encoder.encode_sparse([5])  # pyright: ignore[reportArgumentType]
     with pytest.raises(TextError, match="empty"):
         encoder.encode("")

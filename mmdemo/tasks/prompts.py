@@ -141,7 +141,15 @@ def split_labels(text: str) -> list[str]:
     >>> split_labels("cat, dog"), split_labels("a cat, asleep\na dog")
     (['cat', ' dog'], ['a cat, asleep', 'a dog'])
     """
-    _check_all(text, limits().labels, "labels")
+    most = _longest(limits().labels)
+    if len(text) > most:
+        raise TextError(
+            f"The labels have {len(text):,} characters together; at most {most:,} are accepted. "
+            "Remove some.",
+            "labels_length",
+            length=f"{len(text):,}",
+            limit=f"{most:,}",
+        )
     lines = text.strip().splitlines()
     if len(lines) > 1:  # "cat,⏎dog," is common
         return [line.strip(_SEPARATORS + " ") for line in lines]
@@ -188,7 +196,13 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
     given = split_labels(labels) if isinstance(labels, str) else list(labels)
     for position, label in enumerate(given, start=1):
         if not isinstance(label, str):
-            raise TextError(f"Label {position} is not a text but {type(label).__name__}.")
+            given = type(label).__name__
+            raise TextError(
+                f"Label {position} is not a text but {given}.",
+                "label_no_text",
+                position=position,
+                given=given,
+            )
         _check_length(label, position)
         checked_signs(label)
     kept = tuple(dict.fromkeys(" ".join(label.split()) for label in given if label.strip()))
@@ -208,17 +222,12 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
     return kept
 
 
-def _check_all(text: str, count: int, what: Literal["labels", "templates"]) -> None:
-    """Refuse what cannot be within the limits, before it is split: 20 MB of commas take seconds."""
-    most = count * (LONGEST_LABEL + len(", "))
-    if len(text) > most:
-        raise TextError(
-            f"The {what} have {len(text):,} characters together; at most {most:,} are accepted. "
-            "Remove some.",
-            f"{what}_length",
-            length=f"{len(text):,}",
-            limit=f"{most:,}",
-        )
+def _longest(count: int) -> int:
+    """Return the most characters of a list within the limits.
+
+    Longer ones are refused before they are split: 20 MB of commas take seconds.
+    """
+    return count * (LONGEST_LABEL + len(", "))
 
 
 def _check_length(label: str, position: int) -> None:
@@ -239,7 +248,15 @@ def split_templates(text: str) -> list[str]:
     Raises:
         TextError: it is too long for as many templates as are accepted.
     """
-    _check_all(text, max(limits().templates, *map(len, _SHIPPED)), "templates")
+    most = _longest(max(limits().templates, *map(len, _SHIPPED)))
+    if len(text) > most:
+        raise TextError(
+            f"The templates have {len(text):,} characters together; at most {most:,} are accepted. "
+            "Remove some.",
+            "templates_length",
+            length=f"{len(text):,}",
+            limit=f"{most:,}",
+        )
     return text.splitlines()
 
 
@@ -255,7 +272,13 @@ def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
     templates = _set_or_template(templates) if isinstance(templates, str) else list(templates)
     for position, template in enumerate(templates, start=1):
         if not isinstance(template, str):
-            raise TextError(f"Template {position} is not a text but {type(template).__name__}.")
+            given = type(template).__name__
+            raise TextError(
+                f"Template {position} is not a text but {given}.",
+                "template_no_text",
+                position=position,
+                given=given,
+            )
     kept = tuple(dict.fromkeys(one.strip() for one in templates if one.strip()))
     if not kept:
         raise TextError(
@@ -281,7 +304,10 @@ def _set_or_template(name: str) -> tuple[str, ...]:
     if SLOT not in name:
         raise TextError(
             f"There is no template set '{name[:60]}'.{did_you_mean(name, TEMPLATE_SETS)} Known: "
-            f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes."
+            f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes.",
+            "no_template_set",
+            name=name[:60],
+            known=", ".join(TEMPLATE_SETS),
         )
     return (name,)
 

@@ -170,8 +170,11 @@ def _load(folder: Path) -> _Network:
     config = read_json(folder, "config.json")
     if config.get("model_type") != "xlm-roberta":
         raise ModelError(
-            f"config.json names the text encoder '{config.get('model_type')}'; BGE-M3 is an "
-            "xlm-roberta."
+            f"The config.json names the text encoder '{str(config.get('model_type'))[:40]}'; a "
+            "BGE-M3 has an xlm-roberta.",
+            "other_text_encoder",
+            kind=str(config.get("model_type"))[:40],
+            known="xlm-roberta",
         )
     heads = {
         "sparse": _head(folder, SPARSE_HEAD),
@@ -192,7 +195,12 @@ def _head(folder: Path, name: str) -> dict[str, torch.Tensor]:
     """Read the linear layer of one head."""
     weights = {key: tensor.float() for key, tensor in read_checkpoint(folder / name).items()}
     if set(weights) != {"weight", "bias"} or weights["weight"].ndim != 2:
-        raise ModelError(f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'.")
+        raise ModelError(
+            f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'. Fetch it again "
+            "from where it was published.",
+            "no_linear_layer",
+            file=name,
+        )
     return weights
 
 
@@ -212,4 +220,9 @@ def _tower_file(folder: Path) -> Path:
     for name in TOWER_WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise ModelError(f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.")
+    raise ModelError(
+        f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.",
+        "no_tower_weights",
+        name=folder.name,
+        files=" / ".join(TOWER_WEIGHTS),
+    )

@@ -52,11 +52,10 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
             built = network(known)
     except Exception as error:  # transformers checks a configuration in many ways
         raise ModelError(
-            f"The config.json in '{folder.name}' describes no {network.__name__}: {error}",
+            f"The config.json in '{folder.name}' describes no model that can be built. Fetch it "
+            "again from where it was published.",
             "no_such_network",
             name=folder.name,
-            network=network.__name__,
-            reason=error,
         ) from error
     weights, name = _read_weights(folder, checkpoint)
     # What else is there is left alone, as transformers does: older versions saved counters and

@@ -148,7 +148,10 @@ class Tokenizer:
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(
                 f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}."
+                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}.",
+                "vocabulary_damaged",
+                name=folder.name,
+                files=", ".join(_VOCABULARIES),
             ) from error
         self.unused = frozenset(number for number in special if number is not None)
         self._fast.no_truncation()
@@ -157,7 +160,11 @@ class Tokenizer:
         if self._fast.get_vocab_size() > config.vocab_size:
             raise ModelError(
                 f"The tokenizer in '{folder.name}' has {self._fast.get_vocab_size()} tokens, "
-                f"config.json {config.vocab_size}: they belong to different models."
+                f"config.json {config.vocab_size}: they belong to different models.",
+                "tokenizer_of_another",
+                name=folder.name,
+                count=self._fast.get_vocab_size(),
+                known=config.vocab_size,
             )
 
     def ids(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
@@ -212,7 +219,11 @@ def build(config: Mapping[str, Any], kind: Any, model: Any) -> Any:
         known._attn_implementation = "sdpa"
         return model(known, add_pooling_layer=False)
     except Exception as error:  # transformers checks a configuration in many ways
-        raise ModelError(f"config.json describes no text encoder: {error}") from error
+        raise ModelError(
+            "The config.json describes no text encoder that can be built. Fetch it again from "
+            "where it was published.",
+            "no_text_encoder",
+        ) from error
 
 
 def longest_text(config: Any, *, counts_from_pad: bool) -> int:

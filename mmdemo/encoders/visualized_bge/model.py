@@ -293,7 +293,11 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     network.vision.rope = _vision_tower(vision | {"depth": 0}).rope
     check_filled(network)
     if network.longest_texts()[1] < 2:
-        raise ModelError("A picture leaves no room for a text: the two configurations do not fit.")
+        raise ModelError(
+            "A picture leaves no room for a text: the config.json and vision_config.json of this "
+            "model do not belong together.",
+            "no_room_for_text",
+        )
     return network
 
 
@@ -322,18 +326,29 @@ def _vision_tower(config: Mapping[str, Any]) -> Any:
     sizes = {key: value for key, value in config.items() if key != "timm_model"}
     if unknown := sorted(set(sizes) - set(_VISION_SIZES)):
         raise ModelError(
-            f"vision_config.json has the unknown entries {', '.join(unknown)}; it takes "
-            f"timm_model, {', '.join(_VISION_SIZES)}."
+            f"The vision_config.json has the unknown entries {', '.join(unknown)[:80]}; it takes "
+            f"timm_model, {', '.join(_VISION_SIZES)}.",
+            "unknown_vision_entries",
+            entries=", ".join(unknown)[:80],
+            known=", ".join(("timm_model", *_VISION_SIZES)),
         )
     name = config.get("timm_model")
     if not isinstance(name, str) or not re.fullmatch(r"eva02_\w+_clip_\w+", name):
-        raise ModelError(f"vision_config.json names '{name}', which is no EVA02-CLIP of timm.")
+        raise ModelError(
+            f"The vision_config.json names '{str(name)[:40]}', which is no EVA02-CLIP of timm.",
+            "other_vision_tower",
+            tower=str(name)[:40],
+        )
     check_sizes(config)
     try:
         # In evaluation mode: the published configuration drops half of the patches in training.
         tower: Any = timm.create_model(name, num_classes=0, global_pool="", **sizes).eval()
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"vision_config.json describes no vision tower: {error}") from error
+        raise ModelError(
+            "The vision_config.json describes no vision tower that can be built. Fetch it again "
+            "from where it was published.",
+            "no_vision_tower",
+        ) from error
     tower.norm = nn.Identity()
     return tower
 
@@ -342,8 +357,11 @@ def _family(config: Mapping[str, Any]) -> _Family:
     kind = config.get("model_type")
     if kind not in _FAMILIES:
         raise ModelError(
-            f"config.json names the text encoder '{kind}'; a Visualized-BGE has one of: "
-            f"{', '.join(_FAMILIES)}."
+            f"The config.json names the text encoder '{str(kind)[:40]}'; a Visualized-BGE has one "
+            f"of: {', '.join(_FAMILIES)}.",
+            "other_text_encoder",
+            kind=str(kind)[:40],
+            known=", ".join(_FAMILIES),
         )
     return _FAMILIES[kind]
 
@@ -356,7 +374,14 @@ def _find_checkpoint(folder: Path) -> Path:
             return found[0]
         if found:
             names = ", ".join(sorted(path.name for path in found))
-            raise ModelError(f"'{folder.name}' has several checkpoints: {names}. Name one.")
+            raise ModelError(
+                f"'{folder.name}' holds several checkpoints: {names}. Name the file itself.",
+                "several_checkpoints",
+                name=folder.name,
+                stems=names,
+            )
     raise ModelError(
-        f"'{folder.name}' has no checkpoint: one Visualized_*.pth or Visualized_*.safetensors."
+        f"'{folder.name}' has no checkpoint: one Visualized_*.pth or Visualized_*.safetensors.",
+        "no_checkpoint",
+        name=folder.name,
     )

@@ -20,6 +20,7 @@ from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Modality, Representation
 from mmdemo.ui.parts import long_work
+from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models import views as model_views
 from mmdemo.ui.parts.signals import again
@@ -52,7 +53,7 @@ def choose(model: str, language: Language, *, needs: Needs, optional: bool = Fal
         if model:
             find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
     return show(model, language, needs=needs, optional=optional)
 
 
@@ -61,7 +62,7 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     try:
         spec = find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
     running = downloads.latest(spec)
     if running is not None and not running.ended:
         running.stop()
@@ -69,7 +70,8 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
         try:
             downloads.start(spec)
         except DownloadError as error:
-            said = gr.update(value=model_views.refusal(error, language), visible=True)
+            refusal = model_views.refusal(error_message(error, language))
+            said = gr.update(value=refusal, visible=True)
             return show(model, language, needs=needs, optional=optional)._replace(download=said)
     return show(model, language, needs=needs, optional=optional)
 
@@ -98,9 +100,10 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
         return Shown(listed, hidden, hidden, hidden, hidden, idle, settled("", here=False))
     try:
         spec = find_offered(model)
-        _check_needs(spec, needs, language)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
+    if unable := _unable(spec, needs, language):
+        return _refused(model, unable, language, needs, optional)
     facts = gr.update(value=model_views.facts(spec, language), visible=True)
     if on_this_machine(spec):
         idle = gr.update(active=False)
@@ -143,25 +146,28 @@ def _way_back(model: str, language: Language, needs: Needs, optional: bool) -> A
     return gr.update(value=say(language, "model_back", title=title), visible=model != first)
 
 
-def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
-    """Refuse a model that the visitor typed where it cannot do what this part of the page does."""
+def _unable(spec: ModelSpec, needs: Needs, language: Language) -> str:
+    """Say what a model that the visitor typed lacks of what this part of the page does, if it does.
+
+    On the list are only those that lack nothing.
+    """
+    missing = needs - {*spec.modalities, *spec.representations}
+    if not missing:
+        return ""
     named = {one: f"can_{one}" for one in ("text", "image", "fused")}
     named |= {one: f"rank_{one}" for one in REPRESENTATIONS}
-    if missing := needs - {*spec.modalities, *spec.representations}:
-        able = ", ".join(say(language, named[one]) for one in spec.modalities)
-        lacks = ", ".join(say(language, named[one]) for one in sorted(missing))
-        raise ModelError(say(language, "model_unable", title=spec.title, able=able, lacks=lacks))
+    able = ", ".join(say(language, named[one]) for one in spec.modalities)
+    lacks = ", ".join(say(language, named[one]) for one in sorted(missing))
+    return say(language, "model_unable", title=spec.title, able=able, lacks=lacks)
 
 
-def _refused(
-    model: str, error: MMDemoError, language: Language, needs: Needs, optional: bool
-) -> Shown:
+def _refused(model: str, reason: str, language: Language, needs: Needs, optional: bool) -> Shown:
     """Say why a model cannot be had, in the place of what it can do."""
     hidden = gr.update(value="", visible=False)
     return Shown(
         model=gr.update(choices=choices(language, needs, optional)),
         facts=hidden,
-        download=gr.update(value=model_views.refusal(error, language), visible=True),
+        download=gr.update(value=model_views.refusal(reason), visible=True),
         button=hidden,
         back=_way_back(model, language, needs, optional),
         timer=gr.update(active=False),
@@ -171,7 +177,7 @@ def _refused(
 
 def loaded(
     model: str | None,
-    language: Language,
+    _language: Language,
     priority: Priority = Priority.TYPING,
     stop: Stop | None = None,
 ) -> Encoder:
@@ -179,7 +185,6 @@ def loaded(
 
     Args:
         model: its name, or what was typed.
-        language: of what is said where it cannot be had.
         priority: what goes first where several wait for the model.
         stop: says whether the result is not wanted any more.
 
@@ -188,7 +193,7 @@ def loaded(
     """
     spec = find_offered(model)
     if not on_this_machine(spec):
-        raise ModelError(say(language, "not_here", title=spec.title), "not_here")
+        raise ModelError(f"{spec.title} is not on this machine yet.", "not_here", title=spec.title)
     note_model(spec.name)
     encoder = load_encoder(spec).at(priority, stop)
     note_encoder(encoder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from html import escape
 
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.errors import MMDemoError
 from mmdemo.models.files import on_this_machine
 from mmdemo.progress import size_text
 from mmdemo.types import Modality
@@ -65,9 +64,9 @@ def download(spec: ModelSpec, running: Download | None, language: Language) -> s
     return long_work.bar(running.progress, language, spec.title)
 
 
-def refusal(error: MMDemoError, language: Language) -> str:
+def refusal(reason: str) -> str:
     """Return why a model cannot be had."""
-    return _box(escape(error_message(error, language)))
+    return _box(escape(reason))
 
 
 def _box(text: str) -> str:

@@ -16,11 +16,11 @@ from mmdemo.images import Picture
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered
-from mmdemo.models.pool import load_encoder
 from mmdemo.tasks.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.markup import error_message, joined, message, unforeseen
+from mmdemo.ui.parts.models.handlers import loaded
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.serving.events import QUIET, SHORT
 from mmdemo.ui.strings import Language, say
@@ -110,14 +110,12 @@ def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language
 def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> str:
     """Compute the course's four similarities with these pictures; return a table, or why not."""
     try:
-        spec = find_offered(model)
         if image1 is None or image2 is None:
             return _message(say(language, "course_pictures"))
-        if not on_this_machine(spec):
-            return _message(say(language, "not_here", title=escape(spec.title)))
+        encoder = loaded(model, language)
         given = (Picture(image, unchanged=True) for image in (image1, image2))
         pictures = dict(zip(COURSE_PICTURES, given, strict=True))
-        values = reproduce(load_encoder(spec), COURSE, pictures)
+        values = reproduce(encoder, COURSE, pictures)
     except MMDemoError as error:
         return _message(escape(error_message(error, language)))
     except Exception as error:

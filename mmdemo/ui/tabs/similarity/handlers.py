@@ -24,7 +24,7 @@ from mmdemo.models.items import checked_text
 from mmdemo.models.lane import Priority
 from mmdemo.tasks.compare import CompareRequest, Comparison
 from mmdemo.ui.parts.inputs import Upload
-from mmdemo.ui.parts.markup import error_message, in_field, unforeseen
+from mmdemo.ui.parts.markup import error_message, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
@@ -90,10 +90,21 @@ class Given:
 
         Raises:
             PictureError: a picture is missing.
+            TextError: the text is.
         """
-        if self.image1 is None or self.image2 is None:
-            raise PictureError("Two pictures are needed.", "two_pictures")
-        return CompareRequest(self.image1, self.image2, self.texts, self.model)
+        pictures: list[Upload] = []
+        for upload, key in ((self.image1, "image1_label"), (self.image2, "image2_label")):
+            if upload is None:
+                name = say(self.language, key)
+                raise PictureError(
+                    f"Add {name}: upload, paste, use the webcam, or pick an example.",
+                    "need_image",
+                    which=name,
+                )
+            pictures.append(upload)
+        if not (self.text or "").strip():
+            raise TextError("Type a text, or pick one below the field.", "need_text")
+        return CompareRequest(pictures[0], pictures[1], self.texts, self.model)
 
 
 @dataclass(frozen=True)
@@ -160,10 +171,6 @@ class _Waiting:
         return self.encoder is not None and bool(self.encoder.running and self.encoder.waiting)
 
 
-class _AtPictureError(MMDemoError):
-    """What is wrong with a picture, in the page's language: to be said where the pictures are."""
-
-
 def run(given: Given) -> Iterator[Results]:
     """Compare what is on the page and yield what to show.
 
@@ -171,9 +178,6 @@ def run(given: Given) -> Iterator[Results]:
     message, so that nothing on the page is lost. The models that stand beside the first are asked
     where there are any.
     """
-    if missing := _missing(given):
-        yield missing
-        return
     language, waiting = given.language, _Waiting()
     work = Work(lambda follow: _compared(given, waiting, follow), name="comparison")
     try:
@@ -188,26 +192,13 @@ def run(given: Given) -> Iterator[Results]:
             beside=again() if any(given.beside) else gr.skip(),
             address=address.query(given.request(), given.beside, language),
         )
-    except _AtPictureError as error:
-        yield _only_message(escape(str(error)), given, at_pictures=True)
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), given)
+        said = escape(error_message(error, language))
+        yield _only_message(said, given, at_pictures=isinstance(error, PictureError))
     except Exception as error:
         yield _only_message(unforeseen(error, language), given)
     finally:
         work.stop()
-
-
-def _missing(given: Given) -> Results | None:
-    """Ask for what is not there; None where everything is."""
-    language = given.language
-    for upload, key in ((given.image1, "image1_label"), (given.image2, "image2_label")):
-        if upload is None:
-            said = say(language, "need_image", which=say(language, key))
-            return _only_message(said, given, at_pictures=True)
-    if not (given.text or "").strip():
-        return _only_message(say(language, "need_text"), given)
-    return None
 
 
 def _meanwhile(work: Work[Any], waiting: _Waiting, given: Given) -> Iterator[Results]:
@@ -245,12 +236,8 @@ def _compared(given: Given, waiting: _Waiting, follow: Follow) -> tuple[Shown, l
 
 def _pictures(uploads: Sequence[Upload], language: Language) -> list[Picture]:
     """Return both pictures; an error names the field it is in."""
-    fields = [say(language, f"image{number}_label") for number in (1, 2)]
     pictures = list(map(Picture, uploads))
-    try:
-        check(pictures, fields, language)
-    except MMDemoError as error:
-        raise _AtPictureError(str(error), error.code, **error.values) from error
+    check(pictures, [say(language, f"image{number}_label") for number in (1, 2)])
     return pictures
 
 
@@ -265,7 +252,8 @@ def _check_texts(given: Given) -> None:
             if text and text.strip():
                 checked_text(text)
         except TextError as error:
-            raise in_field(error, say(given.language, key), given.language) from error
+            name = say(given.language, key)
+            raise error.within(name, "field", name=name) from error
 
 
 def _drawn(shown: Shown) -> Results:

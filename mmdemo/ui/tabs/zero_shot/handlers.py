@@ -105,12 +105,12 @@ class Given:
 
 
 class Outcome(NamedTuple):
-    """What came of one model: a result, or the reason why there is none."""
+    """What came of one model: a result, or the error why there is none."""
 
     name: str
     encoder: Encoder | None
     result: Classification | None
-    reason: str
+    error: ModelError | None
 
 
 @dataclass(frozen=True)
@@ -261,9 +261,9 @@ def _outcome(
             _looked_at(given, number, thumbnails) for number in range(len(request.images))
         )
         asked = replace(request, images=pictures, model=name)
-        return Outcome(name, encoder, asked.run(encoder, follow, wait=False), "")
+        return Outcome(name, encoder, asked.run(encoder, follow, wait=False), None)
     except ModelError as error:
-        return Outcome(name, None, None, error_message(error, given.language))
+        return Outcome(name, None, None, error)
 
 
 def _looked_at(given: Given, number: int, thumbnails: Thumbnails) -> Picture:
@@ -291,7 +291,8 @@ def _outputs(
     done = [one for one in outcomes if one.result is not None]
     results = tuple(one.result for one in done if one.result is not None)
     if not results:
-        raise ModelError(outcomes[0].reason if outcomes else say(language, "zs_need_model"))
+        error = outcomes[0].error if outcomes else None
+        raise error or ModelError("Choose a model.", "need_model")
     names = tuple(Path(one).name if isinstance(one, str) else "" for one in uploads)
     pictures = Pictures(names, tuple(thumbnails.of(one, Picture(one)) for one in uploads))
     shown = Shown(
@@ -329,8 +330,9 @@ def _column(outcome: Outcome, shown: Shown) -> Column:
     pictures, language = shown.pictures, shown.language
     title = _title(outcome.name)
     if outcome.encoder is None or outcome.result is None:
-        reason = views.failed(title, outcome.reason)
-        return Column(**_places(True), heading=reason, cards="", matrix="", prompts=None)
+        reason = error_message(outcome.error, language) if outcome.error else ""
+        heading = views.failed(title, reason)
+        return Column(**_places(True), heading=heading, cards="", matrix="", prompts=None)
     encoder, result = outcome.encoder, outcome.result
     return Column(
         **_places(True),
@@ -393,7 +395,7 @@ def _columns_again(shown: Shown) -> Iterator[Column]:
     """Yield what is on the screen in another language; a model that has gone stays as it was."""
     for name, result in zip(shown.models, shown.results, strict=True):
         with suppress(MMDemoError):
-            yield _column(Outcome(name, loaded(name, shown.language), result, ""), shown)
+            yield _column(Outcome(name, loaded(name, shown.language), result, None), shown)
             continue
         yield Column()
 
