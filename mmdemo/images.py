@@ -490,10 +490,16 @@ def _unknown_format(data: bytes) -> PictureError:
         if head.startswith(start):
             return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
-        sentence, code = "This is a HEIC photo; export or share it as JPEG.", "heic"
-    else:
-        sentence, code = "This file is not a picture that can be read.", "not_picture"
-    return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
+        return PictureError(
+            f"This is a HEIC photo; export or share it as JPEG. Accepted are {ACCEPTED}.",
+            "heic",
+            accepted=ACCEPTED,
+        )
+    return PictureError(
+        f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
+        "not_picture",
+        accepted=ACCEPTED,
+    )
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -14,6 +14,7 @@ from mmdemo import MODELS, MMDemoError
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.hub.cache import Plan
 from mmdemo.progress import Progress
+from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.parts.models.downloads import Download
@@ -108,7 +109,7 @@ def test_strangers_get_no_model_larger_than_the_owner_wants(
         assert hub.fetched == []
         assert "3.0 MB on disk; visitors may have models of up to 1.0 MB" in str(download.error)
         told = ERRORS["download_large"]["zh"].format(**download.error.values)
-        assert told in refusal(download.error, "zh")
+        assert told in refusal(error_message(download.error, "zh"))
 
 
 @pytest.mark.parametrize(("left", "came_of_it"), [(0, "none"), (-1, "disk_full")])

@@ -143,12 +143,7 @@ def test_no_string_is_left_over() -> None:
     assert not [key for key in TEXT if not names.fullmatch(key)]
 
 
-def test_every_error_code_is_raised_with_the_values_that_its_sentence_mentions() -> None:
-    names = named(ROOT / "mmdemo")
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mmdemo").rglob("*.py"))
-    for code, text in ERRORS.items():
-        assert names.fullmatch(code), code
-        assert all(f"{name}=" in source for name in fields(text["zh"])), code
+def test_an_error_is_told_in_the_language_of_the_page() -> None:
     with pytest.raises(MMDemoError) as caught:
         open_image(b"no picture")
     sentence = ERRORS["not_picture"]["zh"].format(**caught.value.values)

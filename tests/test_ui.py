@@ -27,7 +27,7 @@ from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.localise import preferred_language
 from mmdemo.ui.parts.markup import percent_text
 from mmdemo.ui.parts.models import views as model_views
-from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
+from mmdemo.ui.strings import ERRORS, LANGUAGES, TEXT, Language, say
 from mmdemo.ui.tabs.similarity import course, ready_made, views
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity.handlers import Given, Results, Shown
@@ -292,7 +292,8 @@ def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, P
     first, second, text = map(str, opening)
     good = compared(first, second, text, "a bird", "mini", "en", Shown())
     bad = compared(None, second, text, "a bird", "mini", "zh", good.shown)
-    assert say("zh", "need_image", which=say("zh", "image1_label")) in bad.at_pictures
+    needed = ERRORS["need_image"]["zh"].format(which=say("zh", "image1_label"))
+    assert needed in bad.at_pictures
     assert say("zh", "what_i2i") in bad.readings
     same = compared(first, second, text, "a bird", "mini", "zh", bad.shown)
     assert bad.readings == same.readings

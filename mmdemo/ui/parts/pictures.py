@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from mmdemo.errors import MMDemoError
 from mmdemo.images import Picture, as_source, as_sources, thumbnail_uri
 from mmdemo.ui.parts.inputs import Upload
-from mmdemo.ui.strings import Language
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Thumbnails:
         return Thumbnails({upload: one for upload, one in self.made.items() if upload in uploads})
 
 
-def check(pictures: Sequence[Picture], fields: Sequence[str], _language: Language) -> None:
+def check(pictures: Sequence[Picture], fields: Sequence[str]) -> None:
     """Open pictures that are new, all at the same time.
 
     Args:

@@ -105,7 +105,7 @@ def note_encoder(encoder: Encoder) -> None:
 
 def note_error(error: Exception) -> None:
     """Note an error that the caller is told of; the first one is what counts."""
-    note_outcome((isinstance(error, MMDemoError) and error.code) or FAILED)
+    note_outcome(error.code if isinstance(error, MMDemoError) else FAILED)
 
 
 def note_outcome(outcome: str) -> None:

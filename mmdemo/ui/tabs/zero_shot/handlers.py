@@ -274,7 +274,7 @@ def _looked_at(given: Given, number: int, thumbnails: Thumbnails) -> Picture:
     """
     upload = (given.pictures or [])[number]
     picture = Picture(upload)
-    check([picture], [say(given.language, "zs_picture", number=number + 1)], given.language)
+    check([picture], [say(given.language, "zs_picture", number=number + 1)])
     thumbnails.of(upload, picture)
     return picture
 
