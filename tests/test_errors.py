@@ -245,8 +245,9 @@ INTERNAL = ("Error", "Traceback", "torch.", "pickle", "Config", "heads", "line "
 
 def ranked(folder: Path) -> str:
     """Return what the page says to a ranking with the model in a folder, in Chinese."""
-    given: list[Any] = ["a", "b\nc", False, str(folder), 1, 1, 1, "zh", text_handlers.Shown()]
-    return last_of(text_handlers.run(*given, Current())).message
+    shown: Any = text_handlers.Shown()
+    given: list[Any] = ["a", "b\nc", False, str(folder), 1, 1, 1, "zh", shown, Current()]
+    return last_of(text_handlers.run(*given)).message
 
 
 @pytest.mark.parametrize(("damage", "says"), DAMAGES)
