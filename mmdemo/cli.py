@@ -188,12 +188,17 @@ def _classify(given: argparse.Namespace) -> None:
 
 
 def _rank(given: argparse.Namespace) -> None:
-    passages = split_document(open_document(given.file))
+    document = open_document(given.file)
+    passages = split_document(document.text)
     ranking = rank_passages(load_encoder(given.model), given.query, passages, progress=print_share)
+    read = f"'{document.name}' was read as {document.encoding}."
+    notes = [] if document.is_utf8 else [read]
     if given.json:
-        _print_json(ranking.to_dict())
+        told = ranking.to_dict()
+        _print_json(told | {"notes": [*notes, *told["notes"]]})
     else:
-        sys.stdout.write(_ranked_passages(ranking) + "\n")
+        lines = [_ranked_passages(ranking), *(f"Note: {note}" for note in notes)]
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def _serve(given: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.similarity import course, ready_made
 from mmdemo.ui.tabs.text import handlers as text_handlers
-from mmdemo.ui.tabs.text.handlers import Document, Given, Results, Shown
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown
 from mmdemo.work import Current
 from tests import bge_m3
 
@@ -162,7 +162,7 @@ def test_a_directory_that_was_typed_is_ranked_and_explained(
         typed, here=True
     )
     texts = "a red dog", "a red car\nthe dog"
-    given = Given(*texts, False, typed, (1.0, 1.0, 1.0), None, "en", Document(), Shown(), Current())
+    given = Given(*texts, False, typed, (1.0, 1.0, 1.0), None, "en", Dropped(), Shown(), Current())
     ranked = text_handlers.run(given)
     last = [*ranked][-1]
     assert isinstance(last, Results)

@@ -33,7 +33,7 @@ from mmdemo.ui.tabs.similarity import layout as similarity_tab
 from mmdemo.ui.tabs.text import handlers as text_handlers
 from mmdemo.ui.tabs.text import layout as text_tab
 from mmdemo.ui.tabs.text import views
-from mmdemo.ui.tabs.text.handlers import Document, Given, Results, Shown
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown
 from mmdemo.work import Current, Follow, Work
 from tests.bge_m3 import save
 from tests.conftest import TINY
@@ -105,14 +105,14 @@ def test_not_more_passages_than_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_usual_encodings_are_read(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes("蓝鲸以磷虾为食。\r\nnaïve".encode(encoding))
-    assert open_document(path) == "蓝鲸以磷虾为食。\nnaïve"
+    assert open_document(path).text == "蓝鲸以磷虾为食。\nnaïve"
 
 
 def test_a_file_that_is_no_text_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases = {
-        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is not a text file in UTF-8, UTF-16 or GB18030",
+        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is not a text file in one of: UTF-8, UTF-16",
         b"\xff\xff\xff": "is not a text file",
         b"\xff\xfe\x00\xd8": "is not a text file",  # half a character of UTF-16
         b" \n": "has no text in it",
@@ -351,7 +351,7 @@ def given(model: str, passages: str = "a red car\nthe dog", **changes: Any) -> G
         "weights": (1.0, 1.0, 1.0),
         "picked": None,
         "language": "en",
-        "document": Document(),
+        "document": Dropped(),
         "shown": Shown(),
         "current": Current(),
     }
@@ -427,7 +427,7 @@ def test_a_dropped_file(tmp_path: Path) -> None:
     path.write_bytes(b"\0\1\2")
     refused = text_handlers.load_document([str(path)], "zh")
     assert refused.passages == refused.document == gr.skip()
-    assert "不是 UTF-8" in refused.message
+    assert "不是以下编码之一的文本文件：UTF-8" in refused.message
     assert str(tmp_path) not in refused.message
 
 

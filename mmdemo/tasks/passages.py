@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from mmdemo.errors import TextError
 from mmdemo.settings import limits
+from mmdemo.tasks.encodings import NAMES, decoded
 
 _LONGEST = 1200
 """Characters from which on a paragraph is cut, at the end of a sentence."""
@@ -22,8 +24,26 @@ _SHORTEST = 60
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 _HEADING = re.compile(r"#{1,6}\s|[^\n]{1,80}\n[=-]{3,}\s*$")
-# In this order: a byte order mark decides; then UTF-8, which other text hardly ever is by chance.
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text file.
+
+    Attributes:
+        text: with line breaks of one kind.
+        encoding: that it was read in, as people call it: `UTF-8`, `Windows-1252`, …
+        name: of the file, without its folder.
+    """
+
+    text: str
+    encoding: str
+    name: str
+
+    @property
+    def is_utf8(self) -> bool:
+        """Return whether it is UTF-8; of any other encoding the reader should be told."""
+        return self.encoding == "UTF-8"
 
 
 def typed_passages(text: str) -> list[str]:
@@ -70,8 +90,8 @@ def split_document(text: str, most: int | None = None) -> list[str]:
     return _at_most(passages, most)
 
 
-def open_document(path: Path) -> str:
-    """Return the text of a file on this machine, as `read_document` does.
+def open_document(path: Path) -> Document:
+    """Read a file on this machine, as `read_document` does.
 
     Raises:
         TextError: there is no such file, or it is none that can be read.
@@ -89,10 +109,8 @@ def open_document(path: Path) -> str:
     return read_document(data, path.name)
 
 
-def read_document(data: bytes, name: str) -> str:
-    """Return the text of a file, whatever of the usual encodings it is in.
-
-    UTF-8, with or without a mark; UTF-16 with one; GB18030, which holds GBK and GB2312.
+def read_document(data: bytes, name: str) -> Document:
+    """Read a file, whatever of the usual encodings it is in (see `encodings.NAMES`).
 
     Args:
         data: the file's bytes.
@@ -102,17 +120,20 @@ def read_document(data: bytes, name: str) -> str:
         TextError: it is too large, empty, or no text in any of those.
     """
     _check_size(data, name)
-    text = _decoded(data)
-    if text is None or "\0" in text:
+    found = decoded(data)
+    if found is None:
+        known = ", ".join(dict.fromkeys(NAMES.values()))
         raise TextError(
-            f"'{name}' is not a text file in UTF-8, UTF-16 or GB18030. Save it as UTF-8 text.",
+            f"'{name}' is not a text file in one of: {known}. Save it as UTF-8 text.",
             "document_encoding",
             name=name,
+            known=known,
         )
+    text, encoding = found
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise TextError(f"'{name}' has no text in it.", "document_empty", name=name)
-    return checked_document(text)
+    return Document(checked_document(text), encoding, name)
 
 
 def checked_document(text: str) -> str:
@@ -143,16 +164,6 @@ def _check_size(data: bytes, name: str) -> None:
             name=name,
             limit=f"{most / 1e6:.1f}",
         )
-
-
-def _decoded(data: bytes) -> str | None:
-    marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
-    for encoding in [marked] if marked else ["utf-8", "gb18030"]:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return None
 
 
 def _blocks(text: str) -> list[str]:

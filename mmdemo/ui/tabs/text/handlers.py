@@ -67,7 +67,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Document:
+class Dropped:
     """A document that was dropped: its passages, which the text field cannot tell apart again.
 
     Attributes:
@@ -103,7 +103,7 @@ class Given:
     weights: tuple[float | None, ...]
     picked: int | None
     language: Language
-    document: Document
+    document: Dropped
     shown: Shown
     current: Current[Shown]
 
@@ -307,21 +307,23 @@ def show_again(given: Given) -> Results:
 def load_document(files: list[Upload], language: Language) -> Loaded:
     """Return the passages of a document that was dropped, for the text field, and a message."""
     try:
-        return _read(files)
+        return _read(files, language)
     except MMDemoError as error:
         said = message_box(escape(error_message(error, language)), stale=False)
         return Loaded(message=said)
 
 
-def _read(files: list[Upload]) -> Loaded:
+def _read(files: list[Upload], language: Language) -> Loaded:
     """Return the passages of the first file; nothing where the field was emptied."""
     if not files:
         return Loaded(message="")
     first = files[0]
-    text = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
-    passages = split_document(text)
+    read = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
+    passages = split_document(read.text)
     shown = views.passages_text(passages)
-    return Loaded(shown, "", Document(tuple(passages), shown))
+    taken = say(language, "document_encoding_taken", encoding=read.encoding)
+    said = message_box(taken) if read.encoding != "UTF-8" else ""
+    return Loaded(shown, said, Dropped(tuple(passages), shown))
 
 
 def show_example(index: int) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from mmdemo.ui.serving.events import LONG, QUIET, SHORT
 from mmdemo.ui.strings import FIRST, LANGUAGES, Language, say
 from mmdemo.ui.tabs.text import handlers
 from mmdemo.ui.tabs.text.address import NEEDS
-from mmdemo.ui.tabs.text.handlers import Document, Given, Results, Shown, Superseded, Weighed
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown, Superseded, Weighed
 from mmdemo.work import Current
 
 # A passage is the same one in every column: pointing at it shows where it stands in the others, and
@@ -76,7 +76,7 @@ def build(page: Page) -> Room:
             _build_examples(localiser, [fields["query"], fields["passages"], asked])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
             sliders, outputs = _build_results(localiser, current)
-    shown, document = outputs["shown"], gr.State(Document())
+    shown, document = outputs["shown"], gr.State(Dropped())
     localiser.add_handler(handlers.awaited, [shown], [outputs["message"]], as_built=True)
     outputs |= {"timer": timer, "address": query}
     given = fields | {
