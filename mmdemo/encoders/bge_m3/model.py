@@ -72,9 +72,9 @@ class BGEM3(FastPass, Model):
         self.name = name
         self._network = _load(folder)
         self._config = self._network.text.config
-        self._tokenizer = Tokenizer(folder, self._config)
+        longest = text_tower.longest_text(self._config, counts_from_pad=True)
+        self._tokenizer = Tokenizer(folder, self._config, longest)
         self.dim = self._config.hidden_size
-        self._longest = text_tower.longest_text(self._config, counts_from_pad=True)
 
     def networks(self) -> list[nn.Module]:
         """Return the one network."""
@@ -84,16 +84,15 @@ class BGEM3(FastPass, Model):
 
     def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
         """Return the tokens of texts, cut to the maximum."""
-        return self._tokenizer.ids(texts, self._longest)
+        return self._tokenizer.ids(texts)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read."""
-        total = len(self._tokenizer.ids([text])[0])
-        return TokenUsage(used=min(total, self._longest), total=total)
+        return self._tokenizer.usage(text)
 
     def tokens(self, text: str) -> list[Token]:
         """Return what the model reads of a text; every token but the first has a row."""
-        pieces = self._tokenizer.pieces(text, self._longest)
+        pieces = self._tokenizer.pieces(text)
         return [
             Token(*piece, row=index - 1 if index else None) for index, piece in enumerate(pieces)
         ]

@@ -131,10 +131,10 @@ class VisualizedBGE(FastPass, Model):
         """
         self.name = name
         self._network = _load(folder, checkpoint or _find_checkpoint(folder))
-        self._tokenizer = Tokenizer(folder, self._network.text.config)
+        alone, self._longest_beside = self._network.longest_texts()
+        self._tokenizer = Tokenizer(folder, self._network.text.config, alone)
         self.dim = self._network.text.config.hidden_size
         self.languages = self._network.family.languages
-        self._longest_alone, self._longest_beside = self._network.longest_texts()
         self._no_text = self._tokenizer.ids([""], self._longest_beside)[0]
 
     def networks(self) -> list[nn.Module]:
@@ -145,7 +145,7 @@ class VisualizedBGE(FastPass, Model):
 
     def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
         """Return the tokens of texts; a picture's tokens take room away from them."""
-        return self._tokenizer.ids(texts, self._longest_beside if beside else self._longest_alone)
+        return self._tokenizer.ids(texts, self._longest_beside if beside else None)
 
     def read_picture(self, image: Image.Image) -> torch.Tensor:
         """Return what the vision tower sees, float32 [3, size, size]: scaled in its own mode."""
@@ -158,9 +158,7 @@ class VisualizedBGE(FastPass, Model):
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; a picture's tokens take room away from it."""
-        total = len(self._tokenizer.ids([text])[0])
-        longest = self._longest_beside if with_image else self._longest_alone
-        return TokenUsage(used=min(total, longest), total=total)
+        return self._tokenizer.usage(text, self._longest_beside if with_image else None)
 
     def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return image tokens, float32 [tokens, dim] each: what the text encoder reads.
