@@ -205,8 +205,18 @@ def _serve(given: argparse.Namespace) -> None:
     if given.model:
         os.environ["MMDEMO_MODEL"] = given.model
     # Here and not at the top: the other commands need no gradio.
-    from mmdemo.ui.app import launch
-
+    try:
+        from mmdemo.ui.app import launch
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing == "mmdemo":
+            raise
+        raise MMDemoError(
+            f"The page needs packages of its own, and {missing} is not installed. Run: pip install "
+            '"mmdemo[page]"',
+            "page_missing",
+            package=missing,
+        ) from error
     launch()
 
 

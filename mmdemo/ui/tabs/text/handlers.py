@@ -321,8 +321,7 @@ def _read(files: list[Upload], language: Language) -> Loaded:
     read = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
     passages = split_document(read.text)
     shown = views.passages_text(passages)
-    taken = say(language, "document_encoding_taken", encoding=read.encoding)
-    said = message_box(taken) if read.encoding != "UTF-8" else ""
+    said = message_box(views.encoding_taken(read, language))
     return Loaded(shown, said, Dropped(tuple(passages), shown))
 
 
