@@ -87,7 +87,8 @@ class Picture:
         Args:
             source: a path, or the bytes of the file.
             bounds: limits on size; by default those of the environment at the time of reading.
-            unchanged: whether to read it as `open_unchanged` does.
+            unchanged: whether to read it in the mode it is stored in, neither turned nor put on
+                white: for numbers that others computed without any of that.
         """
         self._source = source
         self._bounds = bounds
@@ -277,15 +278,6 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
     """
     bounds = bounds or limits()
     return _opened(_read(source, bounds)[0], bounds, _as_seen)
-
-
-def open_unchanged(source: str | Path | bytes, bounds: Limits | None = None) -> Image.Image:
-    """Open a picture file in the mode it is stored in, neither turned nor put on white.
-
-    For numbers that others computed without any of that. The limits and errors of `open_image`.
-    """
-    bounds = bounds or limits()
-    return _opened(_read(source, bounds)[0], bounds, _as_stored)
 
 
 def _as_stored(picture: Image.Image) -> Image.Image:
