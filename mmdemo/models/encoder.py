@@ -351,11 +351,10 @@ class _Held:
         return nullcontext(self._model)
 
 
-def encoder_of(model: Model, *, cache_mb: int = 256) -> Encoder:
+def encoder_of(model: Model) -> Encoder:
     """Return an encoder of a model that a program made itself, with a store of its own.
 
     Args:
         model: stays in memory as long as the encoder does.
-        cache_mb: what is kept of what it computes, in megabytes of 10^6 bytes.
     """
-    return Encoder(model, _Held(model), Store(cache_mb * 1_000_000))
+    return Encoder(model, _Held(model), Store(256_000_000))

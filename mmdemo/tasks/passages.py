@@ -58,22 +58,21 @@ def typed_passages(text: str) -> list[str]:
     return blocks if len(blocks) > 1 else _lines(text)
 
 
-def split_document(text: str, most: int | None = None) -> list[str]:
+def split_document(text: str) -> list[str]:
     """Cut a document into passages: its paragraphs, none much longer than 1200 characters.
 
     Without empty lines, each line is a paragraph. A title goes with what follows it, and neighbours
-    are joined until there are not too many.
+    are joined until there are not more than `MMDEMO_LIMITS_PASSAGES`.
 
     Args:
         text: plain text or Markdown.
-        most: most passages; by default `MMDEMO_LIMITS_PASSAGES`.
 
     Returns:
         The passages in order; nothing of the text is lost but the space between them.
     """
     blocks = _blocks(text)
     if len(blocks) <= 1:
-        return _at_most([piece for line in _lines(text) for piece in _pieces(line)], most)
+        return _at_most([piece for line in _lines(text) for piece in _pieces(line)])
     paragraphs = [piece for block in blocks for piece in _pieces(block)]
     passages: list[str] = []
     waiting = ""  # titles and other short ones
@@ -87,7 +86,7 @@ def split_document(text: str, most: int | None = None) -> list[str]:
             waiting = ""
     if waiting:
         passages.append(waiting)
-    return _at_most(passages, most)
+    return _at_most(passages)
 
 
 def open_document(path: Path) -> Document:
@@ -201,10 +200,9 @@ def _words(sentence: str) -> Iterator[str]:
         yield sentence
 
 
-def _at_most(passages: list[str], most: int | None) -> list[str]:
+def _at_most(passages: list[str]) -> list[str]:
     """Join neighbours, the shortest pair first, until there are not too many."""
-    passages = list(passages)
-    most = most or limits().passages
+    passages, most = list(passages), limits().passages
     while len(passages) > most:
         sums = [len(one) + len(two) for one, two in pairwise(passages)]
         first = sums.index(min(sums))

@@ -48,7 +48,7 @@ from mmdemo.encoders.parts.checkpoint import (
     read_json,
 )
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
-from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG
+from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG, only_checkpoint
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.types import TokenUsage
@@ -130,7 +130,15 @@ class VisualizedBGE(FastPass, Model):
             ModelError: a file is missing, of another architecture, or damaged.
         """
         self.name = name
-        self._network = _load(folder, checkpoint or _find_checkpoint(folder))
+        checkpoint = checkpoint or only_checkpoint(folder)
+        if checkpoint is None:
+            raise ModelError(
+                f"'{folder.name}' has no checkpoint: one Visualized_*.pth or "
+                "Visualized_*.safetensors.",
+                "no_checkpoint",
+                name=folder.name,
+            )
+        self._network = _load(folder, checkpoint)
         alone, self._longest_beside = self._network.longest_texts()
         self._tokenizer = Tokenizer(folder, self._network.text.config, alone)
         self.dim = self._network.text.config.hidden_size
@@ -362,24 +370,3 @@ def _family(config: Mapping[str, Any]) -> _Family:
             known=", ".join(_FAMILIES),
         )
     return _FAMILIES[kind]
-
-
-def _find_checkpoint(folder: Path) -> Path:
-    # Any other name is fine, but model.safetensors beside it is the text encoder's own.
-    for pattern in ("Visualized_*", "*"):
-        found = [p for p in folder.glob(pattern) if p.suffix in (".pth", ".safetensors")]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(sorted(path.name for path in found))
-            raise ModelError(
-                f"'{folder.name}' holds several checkpoints: {names}. Name the file itself.",
-                "several_checkpoints",
-                name=folder.name,
-                stems=names,
-            )
-    raise ModelError(
-        f"'{folder.name}' has no checkpoint: one Visualized_*.pth or Visualized_*.safetensors.",
-        "no_checkpoint",
-        name=folder.name,
-    )
