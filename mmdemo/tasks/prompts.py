@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from mmdemo.assets import ASSETS
 from mmdemo.errors import TextError, checked_signs, did_you_mean

@@ -199,7 +199,7 @@ def compare_endpoint(
     if image1 is None or image2 is None:
         raise gr.Error("Two pictures are needed: image1 and image2.", print_exception=False)
     first, second = Picture(image1), Picture(image2)
-    pictures.check([first, second], [say("en", "image1_label"), say("en", "image2_label")], "en")
+    pictures.check([first, second], [say("en", "image1_label"), say("en", "image2_label")])
     return compare(loaded(model, "en", Priority.CALL, unheard()), first, second, text).to_dict()
 
 

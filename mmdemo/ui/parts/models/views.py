@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from mmdemo.encoders.spec import ModelSpec
+from mmdemo.errors import MMDemoError
 from mmdemo.models.files import on_this_machine
 from mmdemo.progress import size_text
 from mmdemo.types import Modality
