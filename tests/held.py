@@ -198,7 +198,7 @@ def join(
     """
     fn = next(fn for fn in page.fns.values() if getattr(fn.fn, "handler", None) is handler)
     wiring: Any = fn.fn
-    body = {"data": fn.fn.wiring.payload(**given), "fn_index": fn._id, "session_hash": session}
+    body = {"data": wiring.wiring.payload(**given), "fn_index": fn._id, "session_hash": session}
     return post(f"{url}/gradio_api/queue/join", body, source)["event_id"]
 
 

@@ -245,9 +245,19 @@ INTERNAL = ("Error", "Traceback", "torch.", "pickle", "Config", "heads", "line "
 
 def ranked(folder: Path) -> str:
     """Return what the page says to a ranking with the model in a folder, in Chinese."""
-    shown: Any = text_handlers.Shown()
-    given: list[Any] = ["a", "b\nc", False, str(folder), 1, 1, 1, "zh", shown, Current()]
-    return last_of(text_handlers.run(*given)).message
+    given = text_handlers.Given(
+        query="a",
+        passages="b\nc",
+        whole=False,
+        model=str(folder),
+        weights=(1, 1, 1),
+        picked=None,
+        language="zh",
+        document=text_handlers.Dropped(),
+        shown=text_handlers.Shown(),
+        current=Current(),
+    )
+    return last_of(text_handlers.run(given)).message
 
 
 @pytest.mark.parametrize(("damage", "says"), DAMAGES)

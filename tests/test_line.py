@@ -491,7 +491,7 @@ def test_a_line_a_request_is_logged_and_nothing_that_it_holds(
         ("/compare", "mini", "text_length"),
         ("/compare", "-", "refused"),
         ("/rank", "mini", "ok"),
-        ("similarity.run", "mini", "text_length"),
+        ("similarity.run", "-", "text_length"),
         ("/rank", "-", "jobs_many"),
         ("/rank", "held", "stopped"),
         ("/rank", "held", "ok"),

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.routes import App
-from markupsafe import Markup
 from starlette.middleware import Middleware
 
 from mmdemo.errors import MMDemoError
@@ -40,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _TRUSTED_BY_UVICORN = "FORWARDED_ALLOW_IPS"
 
-_SCRIPT = Path(__file__).with_name("page.js")
+_SCRIPT = Path(__file__).with_name("head.html")
 
 
 def launch() -> None:
@@ -74,7 +73,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             theme=theme(),
             css=figure_heights(),
             css_paths=STYLE_SHEETS,
-            head=Markup("<script>{}</script>").format(Markup(_SCRIPT.read_text(encoding="utf-8"))),
+            head_paths=_SCRIPT,
             show_error=False,  # our own sentences are shown nevertheless, and nothing else is
             ssr_mode=False,
             pwa=False,
