@@ -22,12 +22,13 @@ import pytest
 from gradio_client.utils import apply_diff
 from numpy.typing import NDArray
 
-from mmdemo.background import sets as background
+from mmdemo.background import measure as background
+from mmdemo.background.sets import key_of
 from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.spec import ModelSpec
+from mmdemo.errors import StoppedError
 from mmdemo.models import find, pool
 from mmdemo.models.encoder import Encoder
-from mmdemo.models.files import fingerprint
 from mmdemo.types import Token
 from tests.fakes import FakeModel, written
 from tests.waiting import MOST
@@ -96,13 +97,17 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     models = MappingProxyType({**find.MODELS, spec.name: spec})
     monkeypatch.setattr(find, "MODELS", models)
-    # Nothing else may run it.
-    monkeypatch.setattr(background, "_failed", {(spec.name, fingerprint(spec))})
+    # Nothing else may run it: what was stopped a moment ago is not tried again.
+    background._works.start(key_of(spec), _stopped).wait()
     encoder = pool.load_encoder(spec)
     with encoder._source.lease() as model:
         assert isinstance(model, HeldModel)
         model.encoder = encoder
         return model
+
+
+def _stopped(_: object) -> Any:
+    raise StoppedError
 
 
 HERE = "127.0.0.1"
