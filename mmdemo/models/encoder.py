@@ -142,7 +142,7 @@ class Encoder:
         return self._passes.lane.running
 
     def encode(
-        self, items: Sequence[Input] | Input, *, timings: Timings | None = None
+        self, items: Sequence[Input] | Input, *, timings: Timings | None = None, first: int = 0
     ) -> Embeddings:
         """Embed texts, pictures and pairs of both, mixed freely.
 
@@ -151,6 +151,7 @@ class Encoder:
             timings: where to add the milliseconds spent in forward passes, under `image`, `text`
                 and `fused`; one that several share is shared out. What was computed before costs
                 nothing.
+            first: how many items of the same request came before, for errors that count them.
 
         Returns:
             float32 [n, dim], unit rows, in the order of `items`.
@@ -172,7 +173,7 @@ class Encoder:
             try:
                 wanted.append(read_item(item, longest, pictures))
             except (PictureError, TextError) as error:
-                raise at_position(error, position) from error
+                raise at_position(error, first + position) from error
             self.require(wanted[-1].modality)
         rows = {one.digest: self.kept("vector", one.digest) for one in wanted}
         missing = {one.digest: one for one in wanted if rows[one.digest] is None}
