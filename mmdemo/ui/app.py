@@ -31,10 +31,11 @@ from mmdemo.ui import api
 from mmdemo.ui.parts.localise import Localiser, preferred_language
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models.handlers import suitable
-from mmdemo.ui.serving import health
+from mmdemo.ui.serving import health, tools
 from mmdemo.ui.serving.callers import Callers, Streams
 from mmdemo.ui.serving.events import QUIET, THREADS
 from mmdemo.ui.serving.line import Line, line_of
+from mmdemo.ui.serving.page import Page
 from mmdemo.ui.serving.sessions import Sessions
 from mmdemo.ui.strings import FIRST, LANGUAGES, TEXT, check, say
 from mmdemo.ui.tabs.similarity import layout as similarity_tab
@@ -67,7 +68,7 @@ _SAY_LANGUAGE = f"""(language) => {{
 _TOGGLE_MODE = "() => { document.body.classList.toggle('dark'); }"
 
 
-def build() -> gr.Blocks:
+def build() -> Page:
     """Build the page.
 
     Raises:
@@ -75,7 +76,7 @@ def build() -> gr.Blocks:
     """
     check()
     localiser = Localiser()
-    with gr.Blocks(
+    with Page(
         title="mmdemo", analytics_enabled=False, delete_cache=_DELETE_CACHE, fill_width=True
     ) as page:
         with gr.Row(elem_id="header"):
@@ -137,7 +138,7 @@ def launch() -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("mmdemo").setLevel(log_level())
-    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords):
+    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords, tools.wanted):
         setting()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
@@ -171,6 +172,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             auth=passwords() or None,
             max_threads=THREADS,
             prevent_thread_lock=not wait,
+            mcp_server=tools.wanted(),
         )
     return address.rstrip("/")
 
@@ -183,6 +185,7 @@ async def _lifespan(app: App) -> AsyncIterator[None]:
     kept.set_blocks(page)
     app.state_holder = kept
     health.add(app)
+    tools.answer_in_json(page)
     yield
 
 
