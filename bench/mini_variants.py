@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from timm.data.imagenet_info import ImageNetInfo
 from torch.nn import functional as F
 
-from mmdemo.encoders.mini.model import Head, Mini, VisionOutput, padded, text_states, views_of
+from mmdemo.encoders.mini.model import Head, Mini, VisionOutput, text_states, views_of
+from mmdemo.encoders.parts.tokens import padded
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 
 FIRST_VERSION_FUSION = (0.6, 0.4)
@@ -86,7 +87,7 @@ class Variant:
 
 def states_of(encoder: Mini, texts: Sequence[str]) -> torch.Tensor:
     """Return the text tower's own vector of each text, [n, dim]."""
-    return text_states(encoder.text_tower, *padded(encoder.read_texts(texts)))
+    return text_states(encoder.text_tower, *padded(encoder.read_texts(texts), 0))
 
 
 @torch.inference_mode()

@@ -62,9 +62,9 @@ if sys.argv[2] == "ours":
 else:
     config = module.read_json(folder, "config.json")
     kept = module._Network(config, {"timm_model": module._family(config).vision}).eval()
-    checkpoint = module._find_checkpoint(folder)
+    checkpoint = module.only_checkpoint(folder)
     kept.load_state_dict(module._ours(torch.load(checkpoint, weights_only=True)))
-    tokenizer = module.Tokenizer(folder, kept.text.config)
+    tokenizer = module.Tokenizer(folder, kept.text.config, kept.longest_texts()[0])
 taken = time.perf_counter() - start
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(taken * 1e3, *(int(status[key].split()[0]) / 1e3 for key in ("VmRSS", "VmHWM")))

@@ -25,7 +25,10 @@ def package_files(folder: str) -> Path:
     if missing := missing_files(path):
         raise ModelError(
             f"The files of '{folder}' that ship with the app are incomplete; missing or cut off: "
-            f"{', '.join(missing)}. Clone the repository again (with its LFS files, where used)."
+            f"{', '.join(missing)}. Clone the repository again (with its LFS files, where used).",
+            "shipped_incomplete",
+            name=folder,
+            missing=", ".join(missing),
         )
     return path
 

@@ -6,16 +6,34 @@ the command line all show it as it stands, so it must hold no path of this machi
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where something is wrong: the second of three pictures, a field of the page.
+
+    Attributes:
+        message: its name in English.
+        code: of the name in other languages.
+        values: what the name mentions.
+    """
+
+    message: str
+    code: str
+    values: Mapping[str, object]
 
 
 class MMDemoError(Exception):
     """Base of every error that mmdemo raises on purpose.
 
     Attributes:
-        code: name of the sentence, for a translation; empty where there is none.
+        message: the sentence in English, without the places.
+        code: of the sentence in other languages, and for who counts what went wrong.
         values: what the sentence mentions.
+        places: where it went wrong, the widest first; they stand before the sentence.
     """
 
     def __init__(self, message: str, code: str = "", **values: object) -> None:
@@ -23,12 +41,38 @@ class MMDemoError(Exception):
 
         Args:
             message: the sentence in English.
-            code: name of the sentence; `ui/strings/errors.toml` translates it.
+            code: of the sentence; `ui/strings` has it in other languages.
             **values: what the sentence mentions.
         """
-        super().__init__(message)
+        super().__init__(message, code)
+        self.message = message
         self.code = code
         self.values = values
+        self.places: tuple[Place, ...] = ()
+
+    def __str__(self) -> str:
+        """Return places and sentence in English."""
+        return ": ".join([*(place.message for place in self.places), self.message])
+
+    def within(self, message: str, code: str, **values: object) -> MMDemoError:
+        """Return this error as one of the same class that also says where it went wrong.
+
+        Args:
+            message: the place in English.
+            code: of its name.
+            **values: what the name mentions.
+
+        >>> error = TextError("The text is empty.", "text_empty")
+        >>> str(error.within("Item 2", "item_at", number=2))
+        'Item 2: The text is empty.'
+        """
+        found = self.again()
+        found.places = (Place(message, code, values), *self.places)
+        return found
+
+    def again(self) -> MMDemoError:
+        """Return a copy: one that is raised over and over gathers the traces of all of them."""
+        return copy.copy(self)
 
 
 class PictureError(MMDemoError):
@@ -58,9 +102,9 @@ class SettingError(MMDemoError):
 class StoppedError(MMDemoError):
     """Work that ended because nobody wants its result any more."""
 
-    def __init__(self, message: str = "Stopped.", code: str = "stopped", **values: object) -> None:
+    def __init__(self, message: str = "Stopped.", code: str = "stopped") -> None:
         """Make an error."""
-        super().__init__(message, code, **values)
+        super().__init__(message, code)
 
 
 def checked_signs(text: str) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mmdemo.assets import ASSETS
-from mmdemo.tasks.prompts import LABEL_SETS
+from mmdemo.tasks.prompts import LABEL_SETS, in_language
 from mmdemo.types import Verdict
 
 FOLDER = ASSETS / "examples"
@@ -43,22 +43,20 @@ class Example:
     Attributes:
         image1: file below `assets/examples`.
         image2: likewise.
-        text_en: the text in English.
-        text_zh: the same in Chinese.
+        texts: the text by language; for a page in another, the first has to do.
         right: whether each picture shows the text, as a person sees it.
         expected: what the embedded model says, by language of the text.
-        lesson_en: what it teaches, in English.
-        lesson_zh: the same in Chinese.
+        lessons: what it teaches, by language.
+        other: of a sample text, whether it is offered as the second text too.
     """
 
     image1: str
     image2: str
-    text_en: str
-    text_zh: str
+    texts: Mapping[str, str]
     right: tuple[bool, bool]
     expected: Mapping[str, Expected]
-    lesson_en: str = ""
-    lesson_zh: str = ""
+    lessons: Mapping[str, str] = field(default_factory=dict)
+    other: bool = False
 
     @property
     def paths(self) -> tuple[Path, Path]:
@@ -66,12 +64,12 @@ class Example:
         return FOLDER / self.image1, FOLDER / self.image2
 
     def text(self, language: str) -> str:
-        """Return the text in `en` or `zh`."""
-        return self.text_zh if language == "zh" else self.text_en
+        """Return the text in a language, where it is there."""
+        return in_language(self.texts, language)
 
     def lesson(self, language: str) -> str:
-        """Return the lesson in `en` or `zh`."""
-        return self.lesson_zh if language == "zh" else self.lesson_en
+        """Return the lesson in a language, where it is there."""
+        return in_language(self.lessons, language)
 
     @property
     def wrong(self) -> bool:
@@ -89,11 +87,14 @@ def examples() -> tuple[Example, ...]:
 
 @lru_cache(maxsize=1)
 def samples() -> tuple[Example, ...]:
-    """Return the first comparison's pictures with each sample text, which has one language."""
-    one, two = examples()[0].image1, examples()[0].image2
-    return tuple(
-        Example(one, two, row["text"], row["text"], **_told(row)) for row in _rows("samples.json")
-    )
+    """Return the first comparison's pictures with each sample text, which has one language.
+
+    They show what the first pictures are, and the course's exercise. The last is the course's own
+    text, of another logo than theirs.
+    """
+    first = examples()[0]
+    pictures: dict[str, Any] = {"image1": first.image1, "image2": first.image2}
+    return tuple(Example(**pictures | row | _told(row)) for row in _rows("samples.json"))
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +130,8 @@ class LabelExample:
     Attributes:
         labels: a key of `prompts.LABEL_SETS`.
         picture: file below `assets/examples`.
-        right: the English labels that a person would accept; none where none of them fits.
+        right: the labels that a person would accept, in the first language; none where none of them
+            fits.
         expected: what the embedded model says, by language of the labels.
     """
 
@@ -143,7 +145,7 @@ class LabelExample:
         """True where the embedded model says what is not right, in any language."""
         ready = LABEL_SETS[self.labels]
         for language, told in self.expected.items():
-            named = dict(zip(ready.en, ready.labels(language), strict=True))
+            named = dict(zip(ready.first, ready.labels(language), strict=True))
             accepted = {named[label] for label in self.right} or {None}
             if told.winner not in accepted:
                 return True

@@ -87,7 +87,8 @@ class Picture:
         Args:
             source: a path, or the bytes of the file.
             bounds: limits on size; by default those of the environment at the time of reading.
-            unchanged: whether to read it as `open_unchanged` does.
+            unchanged: whether to read it in the mode it is stored in, neither turned nor put on
+                white: for numbers that others computed without any of that.
         """
         self._source = source
         self._bounds = bounds
@@ -279,15 +280,6 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
     return _opened(_read(source, bounds)[0], bounds, _as_seen)
 
 
-def open_unchanged(source: str | Path | bytes, bounds: Limits | None = None) -> Image.Image:
-    """Open a picture file in the mode it is stored in, neither turned nor put on white.
-
-    For numbers that others computed without any of that. The limits and errors of `open_image`.
-    """
-    bounds = bounds or limits()
-    return _opened(_read(source, bounds)[0], bounds, _as_stored)
-
-
 def _as_stored(picture: Image.Image) -> Image.Image:
     return picture.copy()
 
@@ -437,7 +429,9 @@ def _read(source: str | Path | bytes, bounds: Limits) -> tuple[bytes, _Place | N
     else:
         raise PictureError(
             f"A picture was expected, not {type(source).__name__}. "
-            "Give a PIL picture, a path, or the bytes of a file."
+            "Give a PIL picture, a path, or the bytes of a file.",
+            "no_picture",
+            given=type(source).__name__,
         )
     if size > limit:
         raise PictureError(
@@ -488,10 +482,16 @@ def _unknown_format(data: bytes) -> PictureError:
         if head.startswith(start):
             return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
-        sentence, code = "This is a HEIC photo; export or share it as JPEG.", "heic"
-    else:
-        sentence, code = "This file is not a picture that can be read.", "not_picture"
-    return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
+        return PictureError(
+            f"This is a HEIC photo; export or share it as JPEG. Accepted are {ACCEPTED}.",
+            "heic",
+            accepted=ACCEPTED,
+        )
+    return PictureError(
+        f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
+        "not_picture",
+        accepted=ACCEPTED,
+    )
 
 
 def _upright(picture: Image.Image) -> Image.Image:

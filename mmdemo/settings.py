@@ -161,7 +161,10 @@ def _switch(variable: str, what: str) -> bool | None:
     if chosen not in ("", "0", "1"):
         raise SettingError(
             f"{variable} is '{chosen}'; it takes 1 where visitors of the page may name {what}, "
-            "or 0."
+            "or 0.",
+            "setting_switch",
+            variable=variable,
+            value=chosen,
         )
     return chosen == "1" if chosen else None
 
@@ -218,7 +221,9 @@ def chosen_device() -> str:
     if chosen and not re.fullmatch(r"cpu|cuda(:\d+)?", chosen):
         raise SettingError(
             f"MMDEMO_DEVICE is '{chosen[:40]}'; it takes cpu, cuda, or a numbered one such as "
-            "cuda:1. Without it, models run on cuda where torch finds it."
+            "cuda:1. Without it, models run on cuda where torch finds it.",
+            "setting_device",
+            value=chosen[:40],
         )
     return chosen
 
@@ -240,7 +245,9 @@ def proxies() -> tuple[Network, ...]:
     except ValueError as error:
         raise SettingError(
             f"MMDEMO_PROXY is '{given}'; it takes addresses or networks, comma-separated, such as "
-            "127.0.0.1, 10.0.0.0/8."
+            "127.0.0.1, 10.0.0.0/8.",
+            "setting_proxy",
+            value=given,
         ) from error
 
 
@@ -255,7 +262,8 @@ def passwords() -> list[tuple[str, str]]:
     if not all(name.strip() and secret for name, secret in pairs):
         raise SettingError(
             "MMDEMO_PASSWORD does not have the form name:secret; several are separated by commas, "
-            "so that no secret can hold one."
+            "so that no secret can hold one.",
+            "setting_password",
         )
     return [(name.strip(), secret) for name, secret in pairs]
 
@@ -273,7 +281,9 @@ def log_level() -> str:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise SettingError(
             f"MMDEMO_LOG is '{given}'; it takes 1 for a line a request, 0 for warnings alone, or "
-            "the name of a level, such as DEBUG."
+            "the name of a level, such as DEBUG.",
+            "setting_log",
+            value=given,
         )
     return level
 
@@ -302,6 +312,9 @@ def _positive(variable: str, fallback: int) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise SettingError(
             f"{variable} is '{value}'; it takes a whole number of at least 1, such as "
-            f"{fallback or 2000}."
+            f"{fallback or 2000}.",
+            "setting_number",
+            variable=variable,
+            value=value,
         )
     return int(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,13 +27,20 @@ def unit_rows(vectors: ArrayLike) -> Embeddings:
     """
     rows = np.asarray(vectors, dtype=np.float64)
     if rows.ndim != 2:
-        raise ModelError(f"Embeddings must be a matrix [n, dim]; this has {rows.ndim} dimensions.")
+        raise ModelError(
+            f"Embeddings must be a matrix [n, dim]; this has {rows.ndim} dimensions.",
+            "no_matrix",
+            count=rows.ndim,
+        )
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     bad = ~np.isfinite(lengths[:, 0]) | (lengths[:, 0] < 1e-12)
     if bad.any():
+        number = int(np.argmax(bad)) + 1
         raise ModelError(
-            f"The model gave a vector without a direction for item {int(np.argmax(bad)) + 1}. "
-            "Its weights are probably damaged; fetch them again."
+            f"The model gave a vector without a direction for item {number}. "
+            "Its weights are probably damaged; fetch them again.",
+            "no_direction",
+            number=number,
         )
     return (rows / lengths).astype(np.float32)
 
@@ -81,27 +88,8 @@ def lexical(a: SparseEmbedding, b: SparseEmbedding) -> float:
     return float(a.values[here].astype(np.float64) @ b.values[there].astype(np.float64))
 
 
-def stacked(matrices: Sequence[Embeddings]) -> tuple[Embeddings, NDArray[np.bool_]]:
-    """Put matrices of different heights into one array, as `maxsim` takes them.
-
-    Args:
-        matrices: n of them, float32 [tokens, dim] each; at least one.
-
-    Returns:
-        float32 [n, longest, dim], filled up with zeros, and bool [n, longest]: what is no filling.
-    """
-    lengths = np.array([len(matrix) for matrix in matrices])
-    longest = int(lengths.max())
-    rows = np.zeros((len(matrices), longest, matrices[0].shape[1]), dtype=np.float32)
-    for index, matrix in enumerate(matrices):
-        rows[index, : len(matrix)] = matrix
-    return rows, np.arange(longest)[None] < lengths[:, None]
-
-
-def maxsim(
-    query: Embeddings, passages: Embeddings, mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Return how well passages answer a query, token by token (*late interaction*).
+def maxsim(query: Embeddings, passage: Embeddings) -> float:
+    """Return how well a passage answers a query, token by token (*late interaction*).
 
     Each token of the query counts with its best cosine among the passage's tokens; the sum is
     divided by the number of the query's tokens (Khattab & Zaharia 2020, arXiv 2004.12832; divided
@@ -109,21 +97,15 @@ def maxsim(
 
     Args:
         query: float32 [q, dim], unit rows.
-        passages: float32 [n, p, dim], unit rows.
-        mask: bool [n, p], False where a row only fills up a shorter passage: such a row counts as
-            minus infinity, so that it never is the best, not even where all others are negative.
+        passage: float32 [p, dim], unit rows; those of the passage alone, without padding.
 
     Returns:
-        float32 [n]; 0 where query or passage have no token, because then nothing matches.
+        -1 to 1; 0 where query or passage have no token, because then nothing matches.
     """
-    count, longest = passages.shape[:2]
-    if not len(query) or not longest:
-        return np.zeros(count, dtype=np.float32)
-    cosines = query.astype(np.float64) @ passages.astype(np.float64).transpose(0, 2, 1)  # [n, q, p]
-    if mask is not None:
-        cosines = np.where(mask[:, None, :], cosines, -np.inf)
-    scores = cosines.max(axis=2).sum(axis=1) / len(query)
-    return np.where(np.isneginf(scores), 0.0, scores).astype(np.float32)
+    if not len(query) or not len(passage):
+        return 0.0
+    cosines = query.astype(np.float64) @ passage.astype(np.float64).T  # [q, p]
+    return float(cosines.max(axis=1).mean())
 
 
 def hybrid(

@@ -162,7 +162,7 @@ class Work(Generic[Result]):
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise StoppedError("The work has not ended.")
+            raise StoppedError("The work has not ended.", "not_ended")
         return self._result
 
     def __call__(self, done: float, total: float, stage: str = "") -> None:

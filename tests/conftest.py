@@ -177,7 +177,7 @@ def two_pictures() -> tuple[Path, Path]:
 def opening() -> tuple[Path, Path, str]:
     """Return the comparison that the page opens with."""
     row = examples()[0]
-    return *row.paths, row.text_en
+    return *row.paths, row.text("en")
 
 
 @pytest.fixture

@@ -22,14 +22,16 @@ import pytest
 from gradio_client.utils import apply_diff
 from numpy.typing import NDArray
 
-from mmdemo.background import measure as background
-from mmdemo.background.sets import key_of
+from mmdemo.background import measure
+from mmdemo.background.sets import Background
 from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.errors import StoppedError
+from mmdemo.errors import ModelError
 from mmdemo.models import find, pool
 from mmdemo.models.encoder import Encoder
+from mmdemo.models.files import fingerprint
 from mmdemo.types import Token
+from mmdemo.work import Follow
 from tests.fakes import FakeModel, written
 from tests.waiting import MOST
 
@@ -75,6 +77,10 @@ class HeldModel(FakeModel):
         return [Token(text, 0, len(text), 1, None)]
 
 
+def _unmeasured(_: Follow) -> Background:
+    raise ModelError("Not measured.", "unmeasured")
+
+
 def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:
     """Put the family among the models, as `held`; return its one model."""
     (folder / "weights").write_text("none")
@@ -97,17 +103,13 @@ def offer_held(monkeypatch: pytest.MonkeyPatch, folder: Path) -> HeldModel:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     models = MappingProxyType({**find.MODELS, spec.name: spec})
     monkeypatch.setattr(find, "MODELS", models)
-    # Nothing else may run it: what was stopped a moment ago is not tried again.
-    background._works.start(key_of(spec), _stopped).wait()
+    # Nothing else may run it.
+    measure._works.start((spec.name, fingerprint(spec)), _unmeasured).wait()
     encoder = pool.load_encoder(spec)
     with encoder._source.lease() as model:
         assert isinstance(model, HeldModel)
         model.encoder = encoder
         return model
-
-
-def _stopped(_: object) -> Any:
-    raise StoppedError
 
 
 HERE = "127.0.0.1"

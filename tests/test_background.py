@@ -302,7 +302,7 @@ def test_what_failed_is_not_tried_at_every_comparison(
 ) -> None:
     class Broken(Colour):
         def text_vectors(self, texts: Sequence[Tokens]) -> np.ndarray:
-            raise ModelError("broken")
+            raise ModelError("broken", "load_failed")
 
     encoder = encoder_with(Broken(), "abc")
     for _ in range(2):

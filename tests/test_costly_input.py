@@ -20,7 +20,7 @@ from mmdemo.tasks.classify import check_count, class_embeddings, classify
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
 from mmdemo.ui.strings import ERRORS
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
-from mmdemo.ui.tabs.zero_shot.handlers import Shown
+from mmdemo.ui.tabs.zero_shot.handlers import Given, Shown
 from mmdemo.work import Current
 
 
@@ -65,7 +65,7 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
         assert len(checked_prompts(labels[:count], templates)[0]) == count
     for one in LABEL_SETS.values():
         for templates in TEMPLATE_SETS:
-            checked_prompts(one.en, templates)
+            checked_prompts(one.labels("en"), templates)
     says = "1,000 labels in 80 templates are 80,000 prompts; at most 20,000"
     picture = Image.new("RGB", (8, 8))
     with pytest.raises(TextError, match=says) as refused:
@@ -76,19 +76,19 @@ def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyP
     # On the page, before a picture is opened.
     monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
     templates = "\n".join(TEMPLATE_SETS["openai-80"].templates)
-    given: Any = (
+    given = Given(
         ["a.png"],
         "\n".join(labels),
         templates,
         False,
         None,
+        ("mini",),
         "en",
         Shown(),
         Current(),
-        "mini",
     )
-    (shown,) = zero_shot_handlers.run(*given)
-    assert says in shown[0]
+    (shown,) = zero_shot_handlers.run(given)
+    assert says in shown.message
     monkeypatch.setenv("MMDEMO_LIMITS_PROMPTS", "80000")
     assert len(checked_prompts(labels, "openai-80")[1]) == 80
 
@@ -100,19 +100,19 @@ def test_scores_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPa
         classify(mini, ["a.png"] * 50, labels, "plain")  # none of which is opened
     assert "20,050" in ERRORS[refused.value.code]["zh"].format(**refused.value.values)
     monkeypatch.setattr(zero_shot_handlers, "_looked_at", None)
-    given: Any = (
+    given = Given(
         ["a.png"] * 50,
         "\n".join(labels),
         "{}",
         False,
         None,
+        ("mini",),
         "en",
         Shown(),
         Current(),
-        "mini",
     )
-    (shown,) = zero_shot_handlers.run(*given)
-    assert says in shown[0]
+    (shown,) = zero_shot_handlers.run(given)
+    assert says in shown.message
     check_count(50, 400)
     monkeypatch.setenv("MMDEMO_LIMITS_SCORES", "50000")
     check_count(50, 1000)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from mmdemo import MODELS
+from mmdemo.examples import samples
 from mmdemo.models.find import find_model
 from mmdemo.tasks.published import COURSE, COURSE_TEXT
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity import course
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
-from mmdemo.ui.tabs.similarity.handlers import Shown
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_TEXTS
+from mmdemo.ui.tabs.similarity.handlers import Given, Shown
 from tests.conftest import TINY
 from tests.waiting import last_of
 
@@ -33,7 +33,7 @@ def test_the_published_values_are_those_of_the_page() -> None:
     [
         [COURSE_TEXT],
         ["Datawhale开源组织的LOGO"],
-        *([text] for text in SAMPLE_TEXTS),
+        *([sample.text("en")] for sample in samples()),
         ["  Blue Whale\n"],
         [" 蓝鲸 "],
         ["a boat", "blue whale"],
@@ -86,9 +86,9 @@ def test_the_line_stands_with_the_results(
     first, second = map(str, opening[:2])
     says_by_language: dict[Language, str] = {"en": "The course used", "zh": "课程使用"}
     for language, says in says_by_language.items():
-        given = (first, second, text, other, "mini", language, Shown())
-        shown = last_of(similarity_handlers.run(*given))
+        given = Given(first, second, text, other, "mini", (), language, Shown())
+        shown = last_of(similarity_handlers.run(given))
         assert re.search(rf'class="mm-course-other">.*{says}.*{PUBLISHED}', shown.readings)
-    boat = similarity_handlers.run(first, second, "a boat", "", "mini", "en", Shown())
+    boat = similarity_handlers.run(Given(first, second, "a boat", "", "mini", (), "en", Shown()))
     elsewhere = last_of(boat)
     assert "mm-course-other" not in elsewhere.readings

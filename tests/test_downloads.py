@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mmdemo import MODELS
+from mmdemo import MODELS, MMDemoError
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.hub.cache import Plan
+from mmdemo.progress import Progress
+from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.parts.models.downloads import Download
@@ -19,12 +22,13 @@ from mmdemo.ui.parts.models.handlers import Needs
 from mmdemo.ui.parts.models.views import refusal
 from mmdemo.ui.strings import ERRORS, Language
 from tests.hub_server import Hub, serve
-from tests.waiting import wait_until
+from tests.waiting import MOST, wait_until
 
 NAME, OTHER = "visualized-bge-base-en", "clip-vit-b32"
 WEIGHTS = "BAAI/bge-visualized/Visualized_base_en_v1.5.pth"
 SIZE = 3_000_000
 SPEC = MODELS[NAME]
+MISSING = 1_000_000
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def done() -> Download:
 
 
 def code(download: Download) -> str:
-    return download.error.code if download.error else "none"
+    return download.error.code if isinstance(download.error, MMDemoError) else "none"
 
 
 def test_few_run_at_once_and_the_button_says_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +74,7 @@ def test_few_run_at_once_and_the_button_says_so(hub: Hub, monkeypatch: pytest.Mo
         assert downloads.latest(MODELS[OTHER]) is None
         # What it has not taken yet of the disk is not for another.
         wait_until(lambda: first.progress is not None)
-        another: Any = SimpleNamespace(progress=None)
+        another: Any = SimpleNamespace(progress=None, note=lambda _: None)
         reserve = downloads._claim(another, Plan(OTHER, ()))
         assert 2_000_000_000 < reserve <= 2_000_000_000 + sum(map(len, hub.files.values()))
     finally:
@@ -101,11 +105,11 @@ def test_strangers_get_no_model_larger_than_the_owner_wants(
     download = done()
     assert code(download) == came_of_it
     assert on_this_machine(SPEC) is (came_of_it == "none")
-    if download.error:
+    if isinstance(download.error, MMDemoError):
         assert hub.fetched == []
         assert "3.0 MB on disk; visitors may have models of up to 1.0 MB" in str(download.error)
         told = ERRORS["download_large"]["zh"].format(**download.error.values)
-        assert told in refusal(download.error, "zh")
+        assert told in refusal(error_message(download.error, "zh"))
 
 
 @pytest.mark.parametrize(("left", "came_of_it"), [(0, "none"), (-1, "disk_full")])
@@ -114,12 +118,21 @@ def test_the_last_of_the_disk_is_nobodys(
 ) -> None:
     monkeypatch.setenv("MMDEMO_LIMITS_DISK_MB", "7")
     # Another download has claimed its part, and has not taken it yet.
-    other = SimpleNamespace(running=True, missing=1_000_000)
-    monkeypatch.setitem(downloads._downloads, OTHER, other)
+    claimed = threading.Event()
+
+    def claiming(work: Download) -> bool:
+        work.note(Progress(0, MISSING))
+        claimed.set()
+        return work.stop_event.wait(MOST)
+
+    other = downloads._downloads.start(OTHER, claiming)
+    assert claimed.wait(MOST)
     needed = sum(map(len, hub.files.values()))
-    free = 7_000_000 + other.missing + needed + left
+    free = 7_000_000 + MISSING + needed + left
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     download = done()
+    other.stop()
+    assert other.wait(MOST)
     assert code(download) == came_of_it
     if download.error:
         assert "where 3.0 MB can be taken" in str(download.error)

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import ast
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from mmdemo.models.find import find_model, find_offered, model_row, offered
 from mmdemo.progress import Progress
 from mmdemo.types import Embeddings
 from mmdemo.ui.parts.markup import error_message
-from mmdemo.ui.strings import ERRORS
 from tests.apps import environment
 from tests.conftest import ROOT, TINY
 from tests.hub_server import COMMIT, serve
@@ -179,37 +176,6 @@ def test_a_page_that_others_see_tells_nothing_of_this_machine(
     assert find_offered(str(TINY)).name == f"local:{TINY.name}"
     monkeypatch.setenv("MMDEMO_MODELS", "mini")  # pinned: neither paths nor the hub
     assert answer(str(TINY)) == answer("tests/data") == answer("/no/such/directory")
-
-
-CHOICE = (
-    "models/files",
-    "models/find",
-    "models/local",
-    "models/pool",
-    "models/hub/describe",
-    "encoders/parts/bounds",
-    "encoders/parts/pretrained",
-    "encoders/visualized_bge/__init__",
-    "encoders/dual_encoder/__init__",
-    "encoders/blip/__init__",
-    "encoders/blip/model",
-)
-
-
-@pytest.mark.parametrize("module", CHOICE)
-def test_every_error_of_a_choice_has_a_chinese_sentence(module: str) -> None:
-    source = (ROOT / "mmdemo" / f"{module}.py").read_text(encoding="utf-8")
-    made = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ModelError"
-    ]
-    assert made
-    for error in made:
-        assert len(error.args) == 2, f"{module}.py:{error.lineno} has no code"
-        code = ast.literal_eval(error.args[1])
-        fields = {name for _, name, _, _ in Formatter().parse(ERRORS[code]["zh"]) if name}
-        assert fields == {str(value.arg) for value in error.keywords}, code
 
 
 def test_what_is_wrong_is_said_in_chinese(tmp_path: Path) -> None:

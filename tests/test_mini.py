@@ -18,12 +18,12 @@ from mmdemo.encoders.mini.model import (
     Head,
     Mini,
     fused_states,
-    padded,
     text_states,
     views_of,
 )
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.linear import Kernel
+from mmdemo.encoders.parts.tokens import padded
 from mmdemo.errors import ModelError
 from mmdemo.examples import FOLDER
 from mmdemo.images import open_image
@@ -55,7 +55,7 @@ def test_image_tokens_stand_after_the_first_token(model: Mini) -> None:
     """The same, put together by hand: [CLS], patches by rows, the whole, then the text."""
     tower: Any = model.text_tower
     head = model.head
-    ids, mask = padded(model.read_texts(["a dog"]))
+    ids, mask = padded(model.read_texts(["a dog"]), 0)
     features = torch.randn(1, Head.POOLED + Head.PATCHES * Head.PATCH + head.dim)
     with torch.inference_mode():
         tokens = head.tokens(features)
@@ -79,7 +79,7 @@ def plainly(model: Mini, item: Prepared) -> Features:
     """Compute the vector of one item by transformers' own pass, [dim]."""
     head, tower = model.head, model.text_tower
     features = None if item.features is None else torch.tensor(item.features)[None]
-    ids, mask = padded([item.tokens or [101]])
+    ids, mask = padded([item.tokens or [101]], 0)
     if features is None:
         return head.centred(text_states(tower, ids, mask))[0].numpy()
     image = head.image_vectors(features)
@@ -150,7 +150,7 @@ def test_token_states_are_those_of_transformers(model: Mini) -> None:
     assert 0 < shares[0] < shares[-1] < 1
     for row, found in zip(rows, together, strict=True):
         with torch.inference_mode():
-            ids, mask = padded([row])
+            ids, mask = padded([row], 0)
             states = model.text_tower(input_ids=ids, attention_mask=mask).last_hidden_state[0]
         assert found.multi_vector is not None
         assert found.multi_vector.shape == (len(row) - 2, model.dim)

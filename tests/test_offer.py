@@ -16,13 +16,13 @@ from mmdemo.errors import DownloadError, ModelError, SettingError
 from mmdemo.models import find
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered, model_rows, offered, unavailable
-from mmdemo.ui.app import build, launch
+from mmdemo.ui.app import launch
+from mmdemo.ui.page import build
 from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.strings import Language
-from mmdemo.ui.tabs.similarity import course
-from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
+from mmdemo.ui.tabs.similarity import course, ready_made
 from mmdemo.ui.tabs.text import handlers as text_handlers
-from mmdemo.ui.tabs.text.handlers import Results, Shown
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown
 from mmdemo.work import Current
 from tests import bge_m3
 
@@ -145,9 +145,9 @@ def test_a_mistyped_model_is_told_in_its_place_and_nowhere_else(
     shown = model_handlers.choose("mimi", language, needs=NEEDS)
     assert "mimi" in shown.download["value"]
     # What else a change of the model runs.
-    rows = similarity_handlers.example_samples("mimi", language)
-    assert rows == similarity_handlers.example_samples("mini", language)
-    assert similarity_handlers.list_examples("mimi", language)
+    rows = ready_made.example_samples("mimi", language)
+    assert rows == ready_made.example_samples("mini", language)
+    assert ready_made.list_examples("mimi", language)
     assert course.show("mimi") == {"visible": False, "__type__": "update"}
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
@@ -162,11 +162,16 @@ def test_a_directory_that_was_typed_is_ranked_and_explained(
         typed, here=True
     )
     texts = "a red dog", "a red car\nthe dog"
-    ranked = text_handlers.run(*texts, False, typed, 1.0, 1.0, 1.0, "en", Shown(), Current())
+    given = Given(*texts, False, typed, (1.0, 1.0, 1.0), None, "en", Dropped(), Shown(), Current())
+    ranked = text_handlers.run(given)
     last = [*ranked][-1]
     assert isinstance(last, Results)
     assert last.message == ""
     assert 'data-function="hybrid"' in last.columns
-    other = text_handlers.pick(1 - last.shown.picked, "en", last.shown)
+    given = replace(given, shown=last.shown, picked=1 - last.shown.picked)
+    other = text_handlers.pick(given)
     assert other.shown.picked == 1 - last.shown.picked
-    assert "the dog" in text_handlers.show_again(1, 1, 1, other.shown, "zh").columns
+    assert (
+        "the dog"
+        in text_handlers.show_again(replace(given, shown=other.shown, language="zh")).columns
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,19 +19,26 @@ from mmdemo import compare, images, load_encoder
 from mmdemo.errors import MMDemoError
 from mmdemo.images import Picture
 from mmdemo.models.encoder import Encoder
+from mmdemo.tasks.compare import CompareRequest
 from mmdemo.ui import api
 from mmdemo.ui.parts import pictures
-from mmdemo.ui.serving.events import told_once
+from mmdemo.ui.parts.wiring import Wiring
 from mmdemo.ui.strings import LANGUAGES, Language, say
 from mmdemo.ui.tabs.similarity import course, handlers
-from mmdemo.ui.tabs.similarity.handlers import Results, Shown
+from mmdemo.ui.tabs.similarity.handlers import Given, Results, Shown
 from tests.conftest import TINY
 from tests.held import MARK, MOST, HeldModel, offer_held
 from tests.waiting import last_of, wait_until
 
 
 def compared(first: str, second: str, text: str, before: Shown, model: str = "mini") -> Results:
-    return last_of(handlers.run(first, second, text, "", model, "en", before))
+    return last_of(run(first, second, text, "", model, "en", before))
+
+
+def run(
+    first: str, second: str, text: str, other: str, model: str, language: Language, shown: Shown
+) -> Iterator[Results]:
+    return handlers.run(Given(first, second, text, other, model, (), language, shown))
 
 
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +67,10 @@ def test_another_text_opens_no_file(
         again = compared(first, second, "a bee", shown)
         assert again.shown.results[0].text == "a bee"
         assert again.shown.thumbnails.made == shown.thumbnails.made
-        updates = handlers.beside(first, second, "a bee", "", "en", "mini", "")
-        assert "mm-title" in updates[2]
+        updates = handlers.beside(
+            Given(first, second, "a bee", "", "mini", ("mini", ""), "en", shown)
+        )
+        assert "mm-title" in updates.columns[1]
 
 
 def test_what_is_gone_from_the_page_is_forgotten(
@@ -79,7 +89,7 @@ def test_every_door_gives_a_photo_the_same_numbers(mini: Encoder, photos: tuple[
     by_path = compare(mini, first, second, "a bird")
     others = [
         compared(first, second, "a bird", Shown()).shown.results[0].matrix,
-        handlers.compare(load_encoder("mini"), data[0], Picture(second), "a bird").matrix,
+        CompareRequest(data[0], Picture(second), ("a bird",)).run(load_encoder("mini"))[0].matrix,
         np.array(api.compare(Picture(first), Picture(data[1]), "a bird")["matrix"], np.float32),
     ]
     for matrix in others:
@@ -114,13 +124,27 @@ def test_a_picture_that_cannot_be_read_is_named_by_its_field(tmp_path: Path) -> 
 
 
 def test_the_last_answer_of_a_handler_is_sent_once() -> None:
-    def steps(value: int) -> Iterator[Results]:
-        yield Results(message=value)
-        yield Results(message=value + 1, bars="bars")
+    @dataclass(frozen=True)
+    class Value:
+        value: int
 
-    told = list(told_once(steps)(1))
-    assert told[:-1] == [tuple(step) for step in steps(1)]
-    assert told[-1] == (gr.skip(),) * len(Results._fields)
+    @dataclass(frozen=True)
+    class Changes:
+        one: Any = field(default_factory=gr.skip)
+        others: Any = field(default_factory=gr.skip)
+
+    def steps(given: Value) -> Iterator[Changes]:
+        yield Changes(one=given.value)
+        yield Changes(others=[given.value, given.value + 1])
+
+    with gr.Blocks():
+        number, *boxes = (gr.Number() for _ in range(4))
+    wired = Wiring(Value, {"value": number}, Changes, {"one": boxes[0], "others": boxes[1:]})
+    skip = gr.skip()
+    told = list(wired.steps(steps)(1))
+    assert told == [(1, skip, skip), (skip, 1, 2), (skip, skip, skip)]
+    with pytest.raises(TypeError, match="differ in: others, two"):
+        Wiring(Value, {"value": number}, Changes, {"one": boxes[0], "two": boxes[1]})
 
 
 # What is awaited.
@@ -145,11 +169,11 @@ def test_a_comparison_that_takes_long_says_so(
 ) -> None:
     before = shown_before(opening)
     given = (str(opening[0]), str(opening[1]), f"{MARK} text", "", "held", language, before)
-    steps = handlers.run(*given)
+    steps = run(*given)
     awaited = next(steps)
     assert say(language, "awaits_result") in awaited.message
     assert 'class="mm-message stale late"' in awaited.message
-    assert all(update == gr.skip() for update in awaited[1:])
+    assert replace(awaited, message=gr.skip()) == Results()
     held.gate.release(100_000)
     shown = last_of(steps)
     assert shown.message == ""
@@ -160,8 +184,9 @@ def test_the_first_comparison_says_that_others_are_before_it_in_the_place_of_its
     held: HeldModel, opening: tuple[Path, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Encoder, "waiting", 2)
+    monkeypatch.setattr(Encoder, "running", 1)
     given = (str(opening[0]), str(opening[1]), f"{MARK} text", "", "held", "en", Shown())
-    awaited = next(handlers.run(*given))
+    awaited = next(run(*given))
     assert say("en", "awaits_turn", count=2) in awaited.message
     assert 'class="mm-message"' in awaited.message
 
@@ -178,7 +203,7 @@ def test_a_model_that_is_being_loaded_is_named(
     monkeypatch.setattr(handlers, "loaded", slow)
     monkeypatch.setattr(handlers.pool, "loaded", lambda spec: gate.is_set())
     given = (str(opening[0]), str(opening[1]), f"{MARK} text", "", "held", "en", before)
-    steps = handlers.run(*given)
+    steps = run(*given)
     assert "Loading Held" in next(steps).message
     gate.set()
     following = next(steps)
@@ -189,7 +214,7 @@ def test_a_model_that_is_being_loaded_is_named(
     assert last_of(steps).message == ""
     # The page opens with a message of its own on that.
     gate.clear()
-    looks, awaits = [], handlers._awaits
+    looks, awaits = [], handlers._Waiting.sentence
 
     def looked(*given: Any) -> str:
         looks.append(given)
@@ -197,8 +222,8 @@ def test_a_model_that_is_being_loaded_is_named(
             gate.set()
         return awaits(*given)
 
-    monkeypatch.setattr(handlers, "_awaits", looked)
-    first = handlers.run(*given[:2], "a bird", *given[3:6], Shown())
+    monkeypatch.setattr(handlers._Waiting, "sentence", looked)
+    first = run(*given[:2], "a bird", *given[3:6], Shown())
     told = [step.message for step in first]
     assert len(looks) >= 3
     assert told == [""]
@@ -212,7 +237,7 @@ def test_a_busy_model_says_how_many_wait(held: HeldModel, opening: tuple[Path, P
     given = (str(opening[0]), str(opening[1]), "a new text", "", "held", "en", before)
     messages: list[Any] = []
     watching = threading.Thread(
-        target=lambda: messages.extend(step.message for step in handlers.run(*given))
+        target=lambda: messages.extend(step.message for step in run(*given))
     )
     watching.start()
     wait_until(lambda: bool(messages) and say("en", "awaits_turn", count=1) in messages[-1])
@@ -227,5 +252,5 @@ def test_nothing_is_said_of_what_takes_a_moment(
 ) -> None:
     monkeypatch.setattr(handlers, "_MOMENT", MOST)
     given = (str(opening[0]), str(opening[1]), "a bird", "", "mini", "en", Shown())
-    (shown,) = handlers.run(*given)
+    (shown,) = run(*given)
     assert shown.shown.results

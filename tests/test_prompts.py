@@ -14,15 +14,14 @@ from mmdemo.tasks.prompts import (
     checked_templates,
     fill,
     split_labels,
+    twin,
 )
-from mmdemo.ui.strings import ERRORS
 
 
 def test_every_template_has_one_place_for_the_label() -> None:
     for one in TEMPLATE_SETS.values():
         assert len(set(one.templates)) == len(one.templates)
         assert all(template.count(SLOT) == 1 for template in one.templates)
-        assert one.source
 
 
 def test_the_published_sets() -> None:
@@ -35,11 +34,28 @@ def test_the_published_sets() -> None:
     assert TEMPLATE_SETS["plain-zh"].templates[0] in chinese
 
 
-def test_ready_labels_are_the_same_things_in_both_languages() -> None:
+def test_ready_labels_are_the_same_things_in_every_language() -> None:
     for one in LABEL_SETS.values():
-        assert len(one.en) == len(one.zh)
-        assert checked_labels(one.en) == one.en
-        assert checked_labels("\n".join(one.zh)) == one.zh
+        assert set(one.by_language) <= set(CODES)
+        for labels in one.by_language.values():
+            assert len(labels) == len(one.first)
+            assert checked_labels("\n".join(labels)) == checked_labels(labels) == labels
+        assert one.labels("a language without labels") == one.first == one.labels(FIRST)
+
+
+def test_a_template_set_knows_itself_in_another_language() -> None:
+    assert [twin("openai-7", language) for language in CODES] == ["openai-7", "openai-7-zh"]
+    assert [twin("openai-7-zh", language) for language in CODES] == ["openai-7", "openai-7-zh"]
+    # What it renders, where a language has none; a set of its own stays.
+    assert twin("openai-7-zh", "fr") == "openai-7"
+
+
+def test_every_template_set_says_whose_it_is() -> None:
+    for one in TEMPLATE_SETS.values():
+        assert one.language in CODES
+        assert one.source
+        assert one.licence
+        assert not one.renders or not TEMPLATE_SETS[one.renders].renders
 
 
 def test_only_the_slot_is_replaced() -> None:
@@ -76,35 +92,31 @@ def test_typed_labels(typed: str, labels: tuple[str, ...]) -> None:
         ([], "no labels", "labels_none"),
         (["cat", "x" * 10_000], "Label 2 has 10,000 characters", "label_long"),
         ([f"label {n}" for n in range(1001)], "1,001 labels; at most 1,000", "labels_many"),
-        (["cat", 3], "Label 2 is not a text but int", ""),
+        (["cat", 3], "Label 2 is not a text but int", "label_no_text"),
     ],
 )
 def test_labels_that_cannot_be_used(given: object, says: str, code: str) -> None:
     with pytest.raises(TextError, match=says) as caught:
         checked_labels(given)  # pyright: ignore[reportArgumentType]
     assert caught.value.code == code
-    if code:
-        ERRORS[code]["zh"].format(**caught.value.values)
 
 
 @pytest.mark.parametrize(
     ("given", "says", "code"),
     [
-        ("openai-8", "Did you mean 'openai-80'", ""),
+        ("openai-8", "Did you mean 'openai-80'", "no_template_set"),
         ([], "no templates", "templates_none"),
         (["a photo of a {}.", "a drawing"], "'a drawing' has no {}", "template_slot"),
         (["{0.__class__}"], "has no {}", "template_slot"),
         (["{}" + "x" * LONGEST_LABEL], "has 202 characters", "template_long"),
         ([f"{{}} {n}" for n in range(101)], "101 templates; at most 100", "templates_many"),
-        (["{}", None], "Template 2 is not a text", ""),
+        (["{}", None], "Template 2 is not a text", "template_no_text"),
     ],
 )
 def test_templates_that_cannot_be_used(given: object, says: str, code: str) -> None:
     with pytest.raises(TextError, match=says) as caught:
         checked_templates(given)  # pyright: ignore[reportArgumentType]
     assert caught.value.code == code
-    if code:
-        ERRORS[code]["zh"].format(**caught.value.values)
 
 
 def test_templates_by_name_alone_or_in_a_list() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmdemo import MODELS, compare, load_encoder
-from mmdemo.images import open_unchanged
+from mmdemo.images import Picture
 from mmdemo.tasks.published import (
     COURSE,
     COURSE_PICTURES,
@@ -28,9 +28,9 @@ FOLDER = Path(os.environ.get("MMDEMO_PUBLISHED_PICTURES", "."))
 def test_the_courses_pairs_are_those_of_compare() -> None:
     encoder = load_encoder(TINY)
     images = TINY.parent / "images"
-    first = open_unchanged(images / "portrait_rgba.png")
-    second = open_unchanged(images / "palette.png")
-    assert (first.mode, second.mode) == ("RGBA", "P")
+    first = Picture(images / "portrait_rgba.png", unchanged=True)
+    second = Picture(images / "palette.png", unchanged=True)
+    assert (first.open().mode, second.open().mode) == ("RGBA", "P")
     values = reproduce(encoder, COURSE, dict(zip(COURSE_PICTURES, (first, second), strict=True)))
     expected = compare(encoder, first, second, COURSE_TEXT).scores
     assert [pair.name for pair in COURSE] == list(expected)
@@ -51,6 +51,6 @@ def test_the_published_value_comes_out(pair: Published) -> None:
     names = [name for name, _ in (pair.first, pair.second) if name]
     missing = [name for name in names if not (FOLDER / name).is_file()]
     assert not missing, f"MMDEMO_PUBLISHED_PICTURES names no folder with {', '.join(missing)}"
-    pictures = {name: open_unchanged(FOLDER / name) for name in names}
+    pictures = {name: Picture(FOLDER / name, unchanged=True) for name in names}
     (value,) = reproduce(load_encoder(pair.model), [pair], pictures)
     assert value == pytest.approx(pair.value, abs=TOLERANCE)

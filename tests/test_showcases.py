@@ -30,25 +30,26 @@ from mmdemo.examples import (
 )
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.classify import best_by_chance
-from mmdemo.tasks.prompts import LABEL_SETS
+from mmdemo.tasks.prompts import LABEL_SETS, twin
 from mmdemo.tasks.published import COURSE_TEXT
-from mmdemo.ui.app import build
+from mmdemo.ui.page import build
 from mmdemo.ui.parts.localise import Localiser
+from mmdemo.ui.parts.tab import Page
 from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity import layout as similarity_tab
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
+from mmdemo.ui.tabs.similarity import ready_made as similarity_ready_made
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot import layout as zero_shot_tab
-from mmdemo.ui.tabs.zero_shot import views
-from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES, Column, Results, Shown
+from mmdemo.ui.tabs.zero_shot import ready_made, views
+from mmdemo.ui.tabs.zero_shot.handlers import Given, Results, Shown
+from mmdemo.ui.tabs.zero_shot.ready_made import EXAMPLES
 from mmdemo.ui.tabs.zero_shot.views import Pictures
 from mmdemo.work import Current
 from tests.waiting import last_of
 
 CODES: list[Language] = [code for _, code in LANGUAGES]
-TEMPLATES = {"en": "openai-7", "zh": "openai-7-zh"}
-HEARTS = next(one for one in examples() if one.text_en == "a green heart")
+HEARTS = next(one for one in examples() if one.text("en") == "a green heart")
 
 _LOW = ["goldfish", "owl", "pizza"]  # nothing of it is in the picture of a bridge
 
@@ -57,7 +58,7 @@ _LOW = ["goldfish", "owl", "pizza"]  # nothing of it is in the picture of a brid
 
 
 def named(example: Example) -> str:
-    return f"{example.image1}, {example.image2}: {example.text_en}"
+    return f"{example.image1}, {example.image2}: {example.text('en')}"
 
 
 def held(encoder: Encoder, example: Example, language: str) -> None:
@@ -71,15 +72,18 @@ def held(encoder: Encoder, example: Example, language: str) -> None:
         assert ahead >= expected.margin > 0
 
 
-@pytest.mark.parametrize("language", CODES)
-@pytest.mark.parametrize("example", examples(), ids=named)
+@pytest.mark.parametrize(
+    ("example", "language"),
+    [(example, language) for example in examples() for language in example.texts],
+    ids=lambda value: value if isinstance(value, str) else named(value),
+)
 def test_the_model_reads_every_ready_made_comparison(
     mini: Encoder, example: Example, language: str
 ) -> None:
     held(mini, example, language)
 
 
-@pytest.mark.parametrize("sample", samples(), ids=lambda one: one.text_en)
+@pytest.mark.parametrize("sample", samples(), ids=lambda one: one.text("en"))
 def test_the_model_reads_every_sample_text_with_the_first_pictures(
     mini: Encoder, sample: Example
 ) -> None:
@@ -89,7 +93,7 @@ def test_the_model_reads_every_sample_text_with_the_first_pictures(
 
 def test_every_ready_made_comparison_and_sample_has_an_expectation() -> None:
     for example in examples():
-        assert set(example.expected) == set(CODES)
+        assert set(example.expected) == set(example.texts)
         assert all(example.lesson(code) for code in CODES)
         # Where one picture alone shows the text, which one wins is part of what is expected.
         one, two = example.right
@@ -97,9 +101,10 @@ def test_every_ready_made_comparison_and_sample_has_an_expectation() -> None:
             assert (expected.more > 0) == (expected.margin > 0) == (one != two)
             if one != two and not example.wrong:
                 assert expected.more == (1 if one else 2)
-    assert tuple(sample.text_en for sample in samples()) == SAMPLE_TEXTS
-    assert set(SAMPLE_OTHERS) <= set(SAMPLE_TEXTS)
-    assert all(sample.paths == examples()[0].paths for sample in samples())
+    for sample in samples():
+        assert sample.paths == examples()[0].paths
+        assert set(sample.texts) == set(sample.expected)
+    assert 0 < sum(sample.other for sample in samples()) < len(samples())
 
 
 def test_the_examples_are_of_many_kinds() -> None:
@@ -112,15 +117,17 @@ def test_the_examples_are_of_many_kinds() -> None:
     assert examples()[0] not in wrong
 
 
-@pytest.mark.parametrize("language", CODES)
-@pytest.mark.parametrize("name", LABEL_SETS)
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [(name, language) for name, one in LABEL_SETS.items() for language in one.by_language],
+)
 def test_the_model_reads_the_opening_pictures_with_every_ready_label_set(
     mini: Encoder, name: str, language: str
 ) -> None:
     ready = [one for one in label_examples() if one.labels == name]
     pictures = [FOLDER / one.picture for one in ready]
     labels = LABEL_SETS[name].labels(language)
-    result = classify(mini, pictures, labels, TEMPLATES[language], reject=True)
+    result = classify(mini, pictures, labels, twin("openai-7", language), reject=True)
     assert result.rejection is not None
     for image, one in enumerate(ready):
         expected = one.expected[language]
@@ -141,8 +148,8 @@ def test_every_opening_picture_has_an_expectation_with_every_ready_label_set() -
     told = [(one.labels, one.picture) for one in label_examples()]
     assert told == [(name, picture) for name in LABEL_SETS for picture in EXAMPLES]
     for one in label_examples():
-        assert set(one.expected) == set(CODES)
-        assert set(one.right) <= set(LABEL_SETS[one.labels].en)
+        assert set(one.expected) == set(LABEL_SETS[one.labels].by_language)
+        assert set(one.right) <= set(LABEL_SETS[one.labels].labels("en"))
         for language, expected in one.expected.items():
             assert expected.winner in (None, *LABEL_SETS[one.labels].labels(language))
     # Each set fits a picture, and leaves one to "none of these".
@@ -172,7 +179,7 @@ def test_wrong_is_a_verdict_against_what_is_right() -> None:
 
 @pytest.mark.parametrize("language", CODES)
 def test_the_list_of_examples_says_which_go_wrong(language: Language) -> None:
-    rows = similarity_handlers.example_samples("mini", language)
+    rows = similarity_ready_made.example_samples("mini", language)
     mark = say(language, "example_wrong")
     assert [row[3].startswith(mark) for row in rows] == [example.wrong for example in examples()]
     assert all(row[3] for row in rows)
@@ -190,8 +197,8 @@ def test_a_comparison_that_goes_wrong_says_so_at_its_results(
     before = similarity_handlers.Shown()
 
     def said(one: str, two: str, text: str, other: str = "") -> str:
-        given = (one, two, text, other, "mini", language, before)
-        return str(last_of(similarity_handlers.run(*given)).message)
+        given = similarity_handlers.Given(one, two, text, other, "mini", (), language, before)
+        return str(last_of(similarity_handlers.run(given)).message)
 
     lesson = HEARTS.lesson(language)
     for order in ((red, green), (green, red)):
@@ -217,11 +224,11 @@ def test_a_label_set_that_goes_wrong_says_so_where_it_is_chosen_and_at_its_resul
         chip = say("en", f"labels_{name}")
         assert (f"⚠ {chip}" in values, chip in values) == (name in wrong, name not in wrong)
         for code in CODES:
-            sentence = zero_shot_handlers.wrong_label_sets(code, ready.labels(code))
+            sentence = ready_made.wrong_label_sets(code, ready.labels(code))
             assert sentence == ([say(code, f"labels_wrong_{name}")] if name in wrong else [])
             [shown] = run_zero_shot("\n".join(ready.labels(code)), code)
-            assert (say(code, "example_wrong") in str(shown[0])) is False
-            assert ("⚠" in str(shown[0])) is (name in wrong)
+            assert (say(code, "example_wrong") in str(shown.message)) is False
+            assert ("⚠" in str(shown.message)) is (name in wrong)
     for name in wrong:
         assert any(say("en", f"labels_wrong_{name}") in value for value in values)
 
@@ -235,22 +242,24 @@ def test_the_chip_of_the_courses_text_says_whose_it_is() -> None:
     ]
     assert str(chip.value).startswith("the course's text")
     # Not among the first: the pictures that the page opens with are of another logo.
-    assert SAMPLE_TEXTS.index(COURSE_TEXT) == len(SAMPLE_TEXTS) - 1
+    assert COURSE_TEXT in samples()[-1].texts.values()
+
+
+CARDS = 2  # of a column
 
 
 def built_tab(tab: Any) -> gr.Blocks:
     with gr.Blocks() as built:
         language = gr.Radio(["en", "zh"], value="en")
-        with gr.Tab() as place:
-            tab.build(Localiser(), language, place)
+        tab.build(Page(Localiser(), language))
     return built
 
 
-def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Any]:
+def run_zero_shot(labels: str, language: Language, *, reject: bool = True) -> list[Results]:
     uploads: list[str | bytes] = [str(FOLDER / name) for name in EXAMPLES]
-    templates = zero_shot_handlers.template_text(TEMPLATES[language])
-    given = (uploads, labels, templates, reject, 0, language, Shown(), Current(), "mini")
-    *_, last = zero_shot_handlers.run(*given)
+    templates = ready_made.template_text(twin("openai-7", language))
+    given = Given(uploads, labels, templates, reject, 0, ("mini",), language, Shown(), Current())
+    *_, last = zero_shot_handlers.run(given)
     return [last]
 
 
@@ -274,7 +283,7 @@ def test_a_model_without_a_background_set_goes_on_without_none_of_these(
     monkeypatch.setattr("mmdemo.tasks.classify.background", lambda _: None)
     monkeypatch.setattr(zero_shot_handlers, "background", lambda _: None)
     [shown] = run_zero_shot("\n".join(_LOW), "en")
-    cards = Column(*shown[len(Results._fields) :][: len(Column._fields)]).cards
+    cards = shown.columns[CARDS]
     assert 'class="none"' not in cards
     # Nothing is known of unrelated labels, so the best one is the winner.
     assert cards.count('<tr class="top"') == len(EXAMPLES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mmdemo import load_encoder
 from mmdemo.background.sets import background
 from mmdemo.cli import main
 from mmdemo.encoders.bge_m3.model import BGEM3
-from mmdemo.errors import ModelError, TextError
+from mmdemo.errors import StoppedError, TextError
 from mmdemo.examples import ranking_examples
 from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.plots.tokens import token_heatmap
@@ -25,6 +25,7 @@ from mmdemo.similarity import cosine, lexical, maxsim, order
 from mmdemo.tasks.passages import open_document, read_document, split_document, typed_passages
 from mmdemo.tasks.rank import Ranking, RankRequest, Weights, explain, rank_passages, ranks
 from mmdemo.types import REPRESENTATIONS, Representation
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.models import handlers as model_handlers
 from mmdemo.ui.parts.models import views as model_views
 from mmdemo.ui.strings import LANGUAGES
@@ -32,10 +33,11 @@ from mmdemo.ui.tabs.similarity import layout as similarity_tab
 from mmdemo.ui.tabs.text import handlers as text_handlers
 from mmdemo.ui.tabs.text import layout as text_tab
 from mmdemo.ui.tabs.text import views
-from mmdemo.ui.tabs.text.handlers import Results, Shown
-from mmdemo.work import Current, StoppedError, Work
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown
+from mmdemo.work import Current, Follow, Work
 from tests.bge_m3 import save
 from tests.conftest import TINY
+from tests.waiting import MOST
 
 PASSAGES = ["a red car", "the dog near the river", "", "</s>", "蓝鲸 whale", "a car a car a dog"]
 EVEN: dict[Representation, float] = dict.fromkeys(REPRESENTATIONS, 1.0)
@@ -103,14 +105,14 @@ def test_not_more_passages_than_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_usual_encodings_are_read(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes("蓝鲸以磷虾为食。\r\nnaïve".encode(encoding))
-    assert open_document(path) == "蓝鲸以磷虾为食。\nnaïve"
+    assert open_document(path).text == "蓝鲸以磷虾为食。\nnaïve"
 
 
 def test_a_file_that_is_no_text_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases = {
-        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is not a text file in UTF-8, UTF-16 or GB18030",
+        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is not a text file in one of: UTF-8, UTF-16",
         b"\xff\xff\xff": "is not a text file",
         b"\xff\xfe\x00\xd8": "is not a text file",  # half a character of UTF-16
         b" \n": "has no text in it",
@@ -144,7 +146,7 @@ def test_scores_are_those_of_the_functions(encoder: Encoder, ranking: Ranking) -
         expected = {
             "dense": cosine(query.dense[None], passage.dense[None])[0, 0],
             "sparse": lexical(query.sparse, passage.sparse),
-            "multi_vector": maxsim(query.multi_vector, passage.multi_vector[None])[0],
+            "multi_vector": maxsim(query.multi_vector, passage.multi_vector),
         }
         for name, scores in ranking.scores.items():
             assert scores is not None
@@ -334,7 +336,7 @@ def test_columns_show_where_the_functions_disagree(ranking: Ranking) -> None:
 def tiny(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
     """Offer the small model, which is looked after often and measures nothing; return its name."""
     monkeypatch.setenv("MMDEMO_MODELS", f"mini,{folder}")
-    monkeypatch.setattr(text_handlers, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(long_work, "LOOK_EVERY", 0.001)
     monkeypatch.setattr(text_handlers, "start", lambda encoder: None)
     return f"local:{folder.name}"
 
@@ -343,31 +345,33 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Keep every ranking from its next step until the event is set."""
     going = threading.Event()
     monkeypatch.setattr(
-        text_handlers, "rank_passages", lambda *given, progress: going.wait(30) or progress(0.5)
+        RankRequest, "run", lambda self, encoder, follow: going.wait(MOST) or follow(1, 2)
     )
     return going
 
 
-def run(model: str, passages: str = "a red car\nthe dog", **changes: object) -> list[Results]:
+def run(model: str, passages: str = "a red car\nthe dog", **changes: Any) -> list[Results]:
     return list(started(model, passages, **changes))
 
 
-def started(
-    model: str, passages: str = "a red car\nthe dog", **changes: object
-) -> Generator[Results, None, None]:
-    given: dict[str, object] = {
+def given(model: str, passages: str = "a red car\nthe dog", **changes: Any) -> Given:
+    named: dict[str, Any] = {
         "query": "a red dog",
         "passages": passages,
         "whole": False,
         "model": model,
-        "dense": 1.0,
-        "sparse": 1.0,
-        "multi_vector": 1.0,
+        "weights": (1.0, 1.0, 1.0),
+        "picked": None,
         "language": "en",
+        "document": Dropped(),
         "shown": Shown(),
         "current": Current(),
     }
-    return text_handlers.run(**(given | changes))  # pyright: ignore[reportArgumentType]
+    return Given(**(named | changes))
+
+
+def started(model: str, passages: str = "a red car\nthe dog", **changes: Any) -> Iterator[Results]:
+    return text_handlers.run(given(model, passages, **changes))
 
 
 def test_a_ranking_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,21 +383,23 @@ def test_a_ranking_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert shown.ranking.passages == ("a red car", "the dog")
     assert 'data-function="hybrid"' in last.columns
     assert "data-percentile" not in last.dense
-    columns, _ = text_handlers.reweigh(0.0, 1.0, 0.0, shown, "en")
-    assert columns == views.columns(
+    weighed = given(shown.model, weights=(0.0, 1.0, 0.0), shown=shown)
+    assert text_handlers.reweigh(weighed).columns == views.columns(
         shown.ranking, {"dense": 0, "sparse": 1, "multi_vector": 0}, "en"
     )
-    other = text_handlers.pick(1 - shown.picked, "en", shown)
+    other = text_handlers.pick(given(shown.model, picked=1 - shown.picked, shown=shown))
     assert other.shown.picked == 1 - shown.picked
     assert other.shown.ranking is shown.ranking
-    translated = text_handlers.show_again(1.0, 1.0, 1.0, other.shown, "zh")
+    translated = text_handlers.show_again(given("mini", shown=other.shown, language="zh"))
     assert "稠密" in translated.columns
     whole = run(f"local:{folder.name}", whole=True)[-1]
     assert whole.shown.ranking.passages == ("a red car\nthe dog",)
     lacking = run("mini")[-1]
     assert "mmdemo download bge-m3" in lacking.columns
     assert "MMDEMO_MODELS" in lacking.sparse
-    text_views_zh = text_handlers.show_again(0.0, 0.0, 0.0, lacking.shown, "zh")
+    text_views_zh = text_handlers.show_again(
+        given("mini", weights=(0.0, 0.0, None), shown=lacking.shown, language="zh")
+    )
     assert "所有权重都是 0" in text_views_zh.reading
 
 
@@ -419,15 +425,22 @@ def test_bad_input_on_the_page_is_a_sentence(
 
 def test_a_dropped_file(tmp_path: Path) -> None:
     path = tmp_path / "notes.md"
-    path.write_text(f"# Title\n\n{'First paragraph. ' * 6}\n\n{'Second one. ' * 8}")
-    text, message = text_handlers.load_document([str(path)], "en")
-    assert message == ""
-    assert typed_passages(text) == split_document(path.read_text())
+    path.write_text(f"# Title\n\n{'The only paragraph. ' * 6}")
+    loaded = text_handlers.load_document([str(path)], "en")
+    assert loaded.message == ""
+    # Its passages are those of the document, as on the command line: the field could not tell.
+    passages = tuple(split_document(path.read_text()))
+    dropped = given("mini", loaded.passages, document=loaded.document)
+    assert dropped.request().passages == passages
+    assert tuple(typed_passages(loaded.passages)) != passages
+    # What is changed by hand is read as typed, and so is one whole.
+    assert len(replace(dropped, passages=loaded.passages + " more").request().passages) == 2
+    assert replace(dropped, whole=True).request().passages == (loaded.passages.strip(),)
     path.write_bytes(b"\0\1\2")
-    text, message = text_handlers.load_document([str(path)], "zh")
-    assert text == gr.skip()
-    assert "不是 UTF-8" in message
-    assert str(tmp_path) not in message
+    refused = text_handlers.load_document([str(path)], "zh")
+    assert refused.passages == refused.document == gr.skip()
+    assert "不是以下编码之一的文本文件：UTF-8" in refused.message
+    assert str(tmp_path) not in refused.message
 
 
 def test_only_suitable_models_are_offered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -442,74 +455,22 @@ def test_only_suitable_models_are_offered(folder: Path, monkeypatch: pytest.Monk
     assert "✗ image + text</li>" in facts
 
 
-# Jobs.
-
-
-def test_a_job_tells_its_progress_and_ends_on_request() -> None:
-    going, seen = threading.Event(), threading.Event()
-
-    def work(tell: Callable[[float], None]) -> str:
-        tell(0.5)
-        seen.set()
-        going.wait(30)
-        tell(0.75)
-        return "done"
-
-    job = Work(work)
-    assert seen.wait(30)
-    assert not job.wait(0.01)
-    assert job.share == 0.5
-    going.set()
-    assert job.wait(30)
-    assert job.result() == "done"
-
-    going.clear()
-    seen.clear()
-    stopped = Work(work)
-    assert seen.wait(30)
-    stopped.stop()
-    going.set()
-    assert stopped.wait(30)
-    with pytest.raises(StoppedError):
-        stopped.result()
-
-
-def test_a_job_that_nobody_asks_about_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmdemo.work._PATIENCE", 0.0)
-
-    def work(tell: Callable[[float], None]) -> str:
-        while True:
-            time.sleep(0.001)
-            tell(0.1)
-
-    job = Work(work)
-    job._thread.join(30)
-    with pytest.raises(StoppedError):
-        job.result()
-
-
-def test_what_goes_wrong_in_a_job_comes_out() -> None:
-    def work(tell: Callable[[float], None]) -> str:
-        raise ModelError("broken")
-
-    job = Work(work)
-    assert job.wait(30)
-    with pytest.raises(ModelError, match="broken"):
-        job.result()
+# Long work.
 
 
 def test_whoever_leaves_stops_the_work(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
     """The page closes the generator; the encoding ends at its next step."""
     held = threading.Event()
 
-    def slow(*given: object, progress: Callable[[float], None]) -> Ranking:
+    def slow(request: RankRequest, encoder: Encoder, follow: Follow) -> Ranking:
         while not held.wait(0.001):
-            progress(0.5)
-        raise AssertionError(given)
+            follow(1, 2)
+        raise AssertionError(request)
 
-    monkeypatch.setattr(text_handlers, "rank_passages", slow)
+    monkeypatch.setattr(RankRequest, "run", slow)
     current: Current = Current()
     generator = started(tiny, current=current)
+    assert isinstance(generator, Generator)
     next(generator)
     assert current.work is not None
     assert current.work.wait(0) is False
@@ -524,30 +485,31 @@ def test_the_stop_button_is_answered_at_once(monkeypatch: pytest.MonkeyPatch, ti
     current: Current = Current()
     following = started(tiny, current=current)
     assert next(following).stop["visible"] is True
-    text_handlers.stop(current)
+    long_work.stopped(current)
     (last,) = following  # though the model has not come to its next step
     assert "Stopped" in last.message
-    assert last.progress["visible"] is last.stop["visible"] is False
+    assert last.bar["visible"] is last.stop["visible"] is False
     going.set()
-    text_handlers.stop(Current())  # nothing runs
+    long_work.stopped(Current())  # nothing runs
 
 
 def test_another_start_takes_the_place_of_the_one_that_runs(
     monkeypatch: pytest.MonkeyPatch, tiny: str
 ) -> None:
-    monkeypatch.setattr(Work, "wait", lambda job, seconds: False)  # it never ends by itself
+    monkeypatch.setattr(Work, "wait", lambda work, seconds: False)  # it never ends by itself
     going = hold(monkeypatch)
     current: Current = Current()
     older = started(tiny, current=current)
-    assert 'role="progressbar"' in next(older).progress["value"]
+    assert 'role="progressbar"' in next(older).bar["value"]
     job = current.work
-    assert run(tiny, current=current) == []  # the same: it goes on
+    again = text_handlers.supersede(given(tiny, current=current))
+    assert again.due == gr.skip()  # the same: it goes on
     assert current.work is job
     newer = started(tiny, query="another", current=current)
     next(newer)
     assert current.work is not job
     assert list(older) == []  # not a word of it, and nothing of its results
-    text_handlers.stop(current)
+    long_work.stopped(current)
     assert "Stopped" in list(newer)[-1].message
     going.set()
 
@@ -563,7 +525,7 @@ def test_the_results_of_an_older_job_do_not_take_the_stop_button_away(
     newer = started(tiny, query="another", shown=results.shown, current=current)
     next(newer)
     list(older)  # it ends only now
-    text_handlers.stop(current)
+    long_work.stopped(current)
     assert "Stopped" in list(newer)[-1].message
     going.set()
 

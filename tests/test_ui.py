@@ -23,13 +23,14 @@ from mmdemo.plots.matrix import similarity_heatmap
 from mmdemo.progress import Progress
 from mmdemo.tasks.compare import PAIRS, PICTURES, Comparison
 from mmdemo.tasks.published import COURSE, COURSE_TEXT
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.localise import preferred_language
 from mmdemo.ui.parts.markup import percent_text
 from mmdemo.ui.parts.models import views as model_views
-from mmdemo.ui.strings import LANGUAGES, TEXT, say
-from mmdemo.ui.tabs.similarity import course, views
+from mmdemo.ui.strings import ERRORS, LANGUAGES, TEXT, Language, say
+from mmdemo.ui.tabs.similarity import course, ready_made, views
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
-from mmdemo.ui.tabs.similarity.handlers import Results, Shown
+from mmdemo.ui.tabs.similarity.handlers import Given, Results, Shown
 from tests.conftest import TINY
 from tests.waiting import last_of
 
@@ -48,8 +49,11 @@ def hostile(mini: Encoder, opening: tuple[Path, Path, str]) -> Comparison:
     return compare(mini, *opening[:2], HOSTILE)
 
 
-def compared(*given: Any, **named: Any) -> Results:
-    return last_of(similarity_handlers.run(*given, **named))
+def compared(
+    image1: Any, image2: Any, text: Any, other: Any, model: str, language: Language, shown: Shown
+) -> Results:
+    given = Given(image1, image2, text, other, model, (), language, shown)
+    return last_of(similarity_handlers.run(given))
 
 
 def test_bars_show_every_score(result: Comparison) -> None:
@@ -214,10 +218,8 @@ def test_a_model_without_background_set_says_so_once(opening: tuple[Path, Path, 
 
 def test_a_download_in_both_languages() -> None:
     spec = MODELS["visualized-bge-base-en"]
-    progress = Progress(354_000_000, 788_000_000, 12_300_000)
-    bars = {
-        language: model_views.progress_bar(spec, progress, language) for _, language in LANGUAGES
-    }
+    progress = Progress(354_000_000, 788_000_000, 12_300_000, "download")
+    bars = {language: long_work.bar(progress, language, spec.title) for _, language in LANGUAGES}
     assert "354 MB of 788 MB · 12.3 MB/s · 0:35 left" in bars["en"]
     assert "354 MB / 788 MB · 12.3 MB/s · 剩余 0:35" in bars["zh"]
     for _, language in LANGUAGES:
@@ -274,7 +276,7 @@ def test_bad_input_changes_only_the_message(
 ) -> None:
     first, second, text = opening
     given: dict[str, Any] = {"image1": str(first), "image2": str(second), "text": text, "other": ""}
-    given |= {"model": "mini", "language": "en", "before": Shown()} | changed
+    given |= {"model": "mini", "language": "en", "shown": Shown()} | changed
     shown = compared(**given)
     # Where its cause is: at the pictures, or at the text.
     places = [shown.at_pictures, shown.message]
@@ -282,14 +284,16 @@ def test_bad_input_changes_only_the_message(
     assert says in said
     assert "stale" in said
     assert other == ""
-    assert all(update == gr.skip() for update in shown[2:])
+    skip = gr.skip()
+    assert replace(shown, message=skip, at_pictures=skip) == Results()
 
 
 def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, Path, str]) -> None:
     first, second, text = map(str, opening)
     good = compared(first, second, text, "a bird", "mini", "en", Shown())
     bad = compared(None, second, text, "a bird", "mini", "zh", good.shown)
-    assert say("zh", "need_image", which=say("zh", "image1_label")) in bad.at_pictures
+    needed = ERRORS["need_image"]["zh"].format(which=say("zh", "image1_label"))
+    assert needed in bad.at_pictures
     assert say("zh", "what_i2i") in bad.readings
     same = compared(first, second, text, "a bird", "mini", "zh", bad.shown)
     assert bad.readings == same.readings
@@ -299,9 +303,9 @@ def test_what_stays_beside_a_message_follows_the_language(opening: tuple[Path, P
 
 
 def test_example_texts_are_in_a_language_that_the_model_reads() -> None:
-    rows = similarity_handlers.example_samples("mini", "zh")
-    assert [row[2] for row in rows] == [example.text_zh for example in examples()]
-    assert similarity_handlers.show_example(1, "mini", "zh") == rows[1][:3]
+    rows = ready_made.example_samples("mini", "zh")
+    assert [row[2] for row in rows] == [example.text("zh") for example in examples()]
+    assert ready_made.show_example(1, "mini", "zh") == rows[1][:3]
 
 
 def test_language_follows_the_browser() -> None:

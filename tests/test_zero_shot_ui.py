@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from mmdemo import Classification, classify, images
 from mmdemo.background.sets import background
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
+from mmdemo.progress import Progress
+from mmdemo.tasks import prompts
 from mmdemo.tasks.classify import prompt_effect
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.inputs import PicturesInput
-from mmdemo.ui.strings import LANGUAGES, say
-from mmdemo.ui.tabs.zero_shot import handlers, views
-from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
+from mmdemo.ui.strings import CODES, LANGUAGES, TEXT, say
+from mmdemo.ui.tabs.zero_shot import handlers, ready_made, views
+from mmdemo.ui.tabs.zero_shot.handlers import Column, Given, Results, Shown
 from mmdemo.ui.tabs.zero_shot.views import Pictures
 from mmdemo.work import Current
 from tests.held import MARK, MOST, HeldModel
@@ -41,23 +44,30 @@ def result(mini: Encoder) -> Classification:
     return classify(mini, [BEE, BRIDGE], LABELS, reject=True)
 
 
-def run(**changed: Any) -> list[tuple[Any, ...]]:
+def run(**changed: Any) -> list[Results]:
     """Run the handler on two pictures and return what it shows."""
     given: dict[str, Any] = {
-        "uploads": [str(BEE), str(BRIDGE)],
+        "pictures": [str(BEE), str(BRIDGE)],
         "labels": "bee, bridge",
         "templates": "a photo of a {}.",
         "reject": False,
         "picked": 0,
         "language": "en",
-        "before": Shown(),
+        "shown": Shown(),
         "current": Current(),
         "models": ("mini", "", ""),
     } | changed
-    models = given.pop("models")
-    told = handlers.run(*given.values(), *models)
-    # On a slow machine it says in between that there is nothing to say yet.
-    return [one for one in told if any(value != gr.skip() for value in one)]
+    # On a slow machine it says in between how far it is.
+    return [one for one in handlers.run(Given(**given)) if not is_bar(one)]
+
+
+def is_bar(shown: Results) -> bool:
+    return shown.bar.get("visible") is True
+
+
+def columns_of(shown: Results) -> list[Column]:
+    count = len(fields(Column))
+    return [Column(*shown.columns[at : at + count]) for at in range(0, 3 * count, count)]
 
 
 def test_cards_rank_every_picture(result: Classification) -> None:
@@ -80,7 +90,7 @@ def test_a_visitors_words_and_file_names_are_never_markup(
         views.cards(result, TWO, "en"),
         views.matrix(result, TWO, "en"),
         views.heading(HOSTILE, result, background(mini), "en"),
-        views.progress(HOSTILE, "prompts", 1, 2, "en"),
+        long_work.bar(Progress(1, 2, stage="prompts"), "en", HOSTILE),
         str(views.prompts(effect, "en").to_dict()),
         views.failed(HOSTILE, HOSTILE),
     ]
@@ -140,24 +150,21 @@ def test_the_figure_of_the_prompts(mini: Encoder, result: Classification) -> Non
 
 def test_a_run_shows_everything() -> None:
     [shown] = run(reject=True)
-    assert len(shown) == len(Results._fields) + handlers.COLUMNS * len(Column._fields)
-    top = Results(*shown[: len(Results._fields)])
-    assert top.message == ""
-    assert isinstance(top.shown, Shown)
-    assert top.shown.pictures.names == ("bee.jpg", "bridge.jpg")
-    first = Column(*shown[len(Results._fields) :][: len(Column._fields)])
+    assert shown.message == ""
+    assert isinstance(shown.shown, Shown)
+    assert shown.shown.pictures.names == ("bee.jpg", "bridge.jpg")
+    first, second, _ = columns_of(shown)
     assert 'data-label="bee"' in first.cards
     assert 'tr class="none"' in first.cards
-    second = Column(*shown[len(Results._fields) + len(Column._fields) :][: len(Column._fields)])
     assert second.ranked["visible"] is False
 
 
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"uploads": []}, "Add a picture"),
-        ({"uploads": [str(BEE), b"no picture"]}, "Picture 2: This file is not a picture"),
-        ({"uploads": [str(BEE)] * 51}, "51 pictures; at most 50"),
+        ({"pictures": []}, "Add a picture"),
+        ({"pictures": [str(BEE), b"no picture"]}, "Picture 2: This file is not a picture"),
+        ({"pictures": [str(BEE)] * 51}, "51 pictures; at most 50"),
         ({"labels": " , "}, "no labels"),
         ({"labels": None}, "no labels"),
         ({"labels": "x" * 10_000}, "Label 1 has 10,000 characters"),
@@ -167,7 +174,7 @@ def test_a_run_shows_everything() -> None:
         ({"models": ("mimi", "", "")}, "Did you mean"),
         ({"models": ("", "", "")}, "Choose a model"),
         ({"models": ("clip-vit-b32", "", "")}, "is not on this machine yet"),
-        ({"language": "zh", "uploads": [b"%PDF-1.7"]}, "图片 1：这是 PDF"),
+        ({"language": "zh", "pictures": [b"%PDF-1.7"]}, "图片 1：这是 PDF"),
         ({"language": "zh", "templates": "照片"}, "没有 {}"),
         ({"language": "zh", "labels": ""}, "还没有标签"),
     ],
@@ -177,54 +184,55 @@ def test_bad_input_changes_only_the_message(
 ) -> None:
     monkeypatch.setattr("mmdemo.models.files.cached", lambda files: None)
     [shown] = run(**changed)
-    top = Results(*shown[: len(Results._fields)])
-    assert says in top.message
-    assert "stale" in top.message
-    kept = (*top[3:], *shown[len(Results._fields) :])
-    assert all(update == gr.skip() for update in kept)
+    assert says in shown.message
+    assert "stale" in shown.message
+    skip = gr.skip()
+    assert replace(shown, message=skip, bar=skip, stop=skip) == Results()
 
 
 def test_what_stays_beside_a_message_follows_the_language() -> None:
     *_, good = run(language="en")
-    shown = Results(*good[: len(Results._fields)]).shown
-    [bad] = run(language="zh", labels="", before=shown)
-    *_, same = run(language="zh", before=shown)
-    assert "stale" in bad[0]
-    assert say("zh", "zs_picture", number=1) in bad[len(Results._fields) + 2]
-    first, all_of = len(Results._fields), len(Results._fields) + len(Column._fields)
-    assert bad[first:all_of] == same[first:all_of]
+    [bad] = run(language="zh", labels="", shown=good.shown)
+    *_, same = run(language="zh", shown=good.shown)
+    assert "stale" in bad.message
+    first = columns_of(bad)[0]
+    assert say("zh", "zs_picture", number=1) in first.cards
+    assert first == columns_of(same)[0]
     # The prompts are those of the picture that was picked meanwhile.
-    [picked] = run(language="zh", labels="", picked=1, before=shown)
-    heading = Results(*picked[: len(Results._fields)]).prompts_heading
-    assert say("zh", "zs_prompts_caption", number=2) in heading
-    [again] = run(language="zh", labels="", before=bad[len(Results._fields) - 1])
-    assert all(update == gr.skip() for update in again[first:])
+    [picked] = run(language="zh", labels="", picked=1, shown=good.shown)
+    assert say("zh", "zs_prompts_caption", number=2) in picked.prompts_heading
+    [again] = run(language="zh", labels="", shown=bad.shown)
+    assert again.columns == gr.skip()
 
 
 SEVEN = "\n".join(TEMPLATE_SETS["openai-7"].templates)
 
 
-def begun(labels: str, current: Current[Any]) -> Iterator[tuple[Any, ...]]:
+def long_one(labels: str, current: Current[Any]) -> Given:
+    models = ("held", "", "")
+    return Given([str(BEE)], labels, SEVEN, False, 0, models, "en", Shown(), current)
+
+
+def begun(labels: str, current: Current[Any]) -> Iterator[Results]:
     """Begin a classification that takes long."""
-    return handlers.run([str(BEE)], labels, SEVEN, False, 0, "en", Shown(), current, "held", "", "")
+    return handlers.run(long_one(labels, current))
 
 
 def test_many_prompts_show_progress_first(held: HeldModel) -> None:
     steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), Current())
-    # While it waits at the first step, there is nothing to say.
-    assert all(value == gr.skip() for value in next(steps))
+    # While it waits at the first step, the pictures are known.
+    assert "1 of 1 pictures" in next(steps).bar["value"]
     bars = []
     for step in range(1, 4):
         held.gate.release(63)
         wait_until(lambda step=step: held.batches == 63 * step + 1)  # it has come to the next step
-        bars.append(Results(*next(steps)[: len(Results._fields)]).progress["value"])
-    assert "63 of 210 prompts embedded" in bars[0]
+        bars.append(next(steps).bar["value"])
+    assert "63 of 210 prompts" in bars[0]
     assert "189 of 210" in bars[-1]
     held.gate.release(1000)
     *_, last = steps
-    top = Results(*last[: len(Results._fields)])
-    assert top.progress["visible"] is top.stop["visible"] is False
-    assert top.shown.results
+    assert last.bar["visible"] is last.stop["visible"] is False
+    assert last.shown.results
 
 
 def test_stopping_and_superseding(held: HeldModel) -> None:
@@ -234,20 +242,21 @@ def test_stopping_and_superseding(held: HeldModel) -> None:
         steps = begun(labels, current)
         next(steps)
         # The same input: it goes on.
-        rest = (Shown(), "en", current, "held", "", "")
-        _, message, template_set = handlers.supersede([str(BEE)], labels, SEVEN, *rest)
-        assert template_set == "openai-7"
-        assert message == gr.skip()  # nothing is on the screen that could be of another input
+        same = handlers.supersede(long_one(labels, current))
+        assert same.template_set == "openai-7"
+        assert same.message == gr.skip()  # nothing is on the screen that could be of another input
         next(steps)
         if supersede:
-            handlers.supersede([str(BEE)], "other labels", SEVEN, *rest)
+            handlers.supersede(long_one("other labels", current))
         else:
-            handlers.stop(current)
-        [last] = steps  # though the model has not come to its next step
-        top = Results(*last[: len(Results._fields)])
-        assert top.progress["visible"] is top.stop["visible"] is False
-        assert ("Stopped" in str(top.message)) is not supersede
-    handlers.stop(Current())
+            long_work.stopped(current)
+        last = list(steps)  # though the model has not come to its next step
+        if supersede:
+            assert last == []  # not a word of it: what takes its place is shown
+            continue
+        assert last[-1].bar["visible"] is last[-1].stop["visible"] is False
+        assert "Stopped" in last[-1].message
+    long_work.stopped(Current())
 
 
 def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) -> None:
@@ -257,9 +266,8 @@ def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) ->
     next(older)
     newer = begun("newer", current)
     *_, last = newer
-    assert Results(*last[: len(Results._fields)]).shown.results
-    [end] = older
-    assert Results(*end[: len(Results._fields)]).shown == gr.skip()
+    assert last.shown.results
+    assert list(older) == []
 
 
 def test_whoever_leaves_stops_the_work(held: HeldModel) -> None:
@@ -277,9 +285,9 @@ def test_whoever_leaves_stops_the_work(held: HeldModel) -> None:
 
 def test_duplicates_and_foreign_scripts_are_said() -> None:
     [shown] = run(labels="bee, bee, bridge")
-    assert "count once" in shown[0]
+    assert "count once" in shown.message
     [shown] = run(labels="мост, пчела")
-    assert "another script" in shown[0]
+    assert "another script" in shown.message
 
 
 def test_what_is_taken_away_is_what_is_shown(result: Classification) -> None:
@@ -315,30 +323,25 @@ def test_a_spreadsheet_takes_no_label_for_a_formula(mini: Encoder) -> None:
 
 def test_one_model_that_is_missing_leaves_the_others() -> None:
     [shown] = run(models=("mini", "clip-vit-b32", "nobody/nothing"))
-    columns = shown[len(Results._fields) :]
-    first, second, third = (
-        Column(*columns[i * len(Column._fields) : (i + 1) * len(Column._fields)]) for i in range(3)
-    )
+    first, second, third = columns_of(shown)
     assert 'data-label="bee"' in first.cards
     assert "CLIP ViT-B/32 is not on this machine yet" in second.heading
     assert second.cards == third.cards == ""
     assert "nobody/nothing" in third.heading
-    assert Results(*shown[: len(Results._fields)]).shown.models == ("mini",)
+    assert shown.shown.models == ("mini",)
 
 
 def test_another_label_costs_the_pictures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [shown] = run()
-    kept = Results(*shown[: len(Results._fields)]).shown
+    kept = shown.shown
     with monkeypatch.context() as closed:
         closed.setattr(images, "_opened", None)
         closed.setattr(Image, "open", None)
-        [again] = run(labels="bee, bridge, owl", before=kept)
-    assert Results(*again[: len(Results._fields)]).shown.pictures == kept.pictures
+        [again] = run(labels="bee, bridge, owl", shown=kept)
+    assert again.shown.pictures == kept.pictures
     # What is gone from the page is forgotten.
-    [fewer] = run(uploads=[str(BRIDGE)], before=kept)
-    memory = Results(*fewer[: len(Results._fields)]).shown.memory
-    assert set(memory.thumbnails.made) == {str(BRIDGE)}
-    assert set(memory.vectors) == {("mini", str(BRIDGE))}
+    [fewer] = run(pictures=[str(BRIDGE)], shown=kept)
+    assert set(fewer.shown.thumbnails.made) == {str(BRIDGE)}
 
 
 def test_a_picture_that_browsers_cannot_show_keeps_its_pixels(tmp_path: Path) -> None:
@@ -366,22 +369,39 @@ def test_the_code_names_sets_and_models(result: Classification) -> None:
 
 def test_choosing_and_recognising_sets() -> None:
     for name, one in TEMPLATE_SETS.items():
-        text = handlers.template_text(name)
+        text = ready_made.template_text(name)
         assert text.splitlines() == list(one.templates)
-        assert handlers.template_choice(text + "\n\n") == name
-    assert handlers.template_choice("{} of mine") == handlers.OWN
-    assert handlers.template_text(handlers.OWN) == gr.skip()
+        assert ready_made.template_choice(text + "\n\n") == name
+    assert ready_made.template_choice("{} of mine") == ready_made.OWN
+    assert ready_made.template_text(ready_made.OWN) == gr.skip()
 
 
 def test_ready_texts_follow_the_language_and_own_ones_stay() -> None:
-    labels = handlers.label_text("food", "en")
-    templates = handlers.template_text("openai-80")
-    to_zh = handlers.translated(labels, templates, "zh")
-    assert to_zh[0] == "\n".join(LABEL_SETS["food"].zh)
+    labels = ready_made.label_text("food", "en")
+    templates = ready_made.template_text("openai-80")
+    to_zh = ready_made.translated(labels, templates, "zh")
+    assert to_zh[0] == "\n".join(LABEL_SETS["food"].labels("zh"))
     assert to_zh[1].splitlines() == list(TEMPLATE_SETS["openai-80-zh"].templates)
     assert to_zh[2]["value"] == "openai-80-zh"
-    back = handlers.translated(to_zh[0], to_zh[1], "en")
+    back = ready_made.translated(to_zh[0], to_zh[1], "en")
     assert (back[0], back[1]) == (labels, templates)
-    own = handlers.translated("mine", "{} of mine", "zh")
+    assert ready_made.translated(labels, templates, "en")[:2] == [gr.skip(), gr.skip()]
+    own = ready_made.translated("mine", "{} of mine", "zh")
     assert own[:2] == [gr.skip(), gr.skip()]
-    assert own[2]["value"] == handlers.OWN
+    assert own[2]["value"] == ready_made.OWN
+
+
+def test_a_set_without_a_twin_stays_chosen_in_every_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A choice that the list does not have would leave the field empty, and the page with it."""
+    alone = replace(TEMPLATE_SETS["openai-7"], name="alone", templates=("one lone {}.",))
+    sets = {**TEMPLATE_SETS, "alone": alone}
+    monkeypatch.setattr(ready_made, "TEMPLATE_SETS", sets)
+    monkeypatch.setattr(prompts, "TEMPLATE_SETS", sets)
+    for language in CODES:
+        monkeypatch.setitem(TEXT, "templates_alone", {language: "alone"})
+        *texts, choice = ready_made.translated("mine", "one lone {}.", language)
+        assert texts == [gr.skip(), gr.skip()]
+        assert choice["value"] == "alone"
+        assert choice["value"] in [value for _, value in choice["choices"]]

@@ -34,7 +34,8 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
-from mmdemo.encoders.mini.model import padded, text_states
+from mmdemo.encoders.mini.model import text_states
+from mmdemo.encoders.parts.tokens import padded
 from training import e5
 from training.packages import CACHE, unpacked
 from training.splits import part_of

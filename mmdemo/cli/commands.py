@@ -13,7 +13,7 @@ from mmdemo.background import sets
 from mmdemo.background.measure import ensure
 from mmdemo.cli import tables
 from mmdemo.cli.vectors import check_place, write
-from mmdemo.errors import SettingError
+from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.models.files import download_plan, on_this_machine
 from mmdemo.models.find import find_model, model_rows, offered, unavailable
 from mmdemo.models.hub.download import fetch
@@ -22,7 +22,7 @@ from mmdemo.progress import print_progress, print_share, size_text
 from mmdemo.tasks.classify import ClassifyRequest
 from mmdemo.tasks.compare import CompareRequest
 from mmdemo.tasks.embed import EmbedRequest
-from mmdemo.tasks.passages import open_document, split_document
+from mmdemo.tasks.passages import Document, open_document, split_document
 from mmdemo.tasks.rank import RankRequest
 from mmdemo.work import Follower
 
@@ -70,7 +70,9 @@ def background(given: argparse.Namespace) -> None:
         if path is None or not path.is_file():
             raise SettingError(
                 f"The background set of {encoder.name} was measured and could not be kept. Set "
-                "MMDEMO_CACHE to a folder that can be written, and run the command again."
+                "MMDEMO_CACHE to a folder that can be written, and run the command again.",
+                "background_not_kept",
+                name=encoder.name,
             )
     pairs = ", ".join(f"{count:,} {kind}" for kind, count in known.pairs.items())
     _print(f"{encoder.name} has its background set: {pairs}.")
@@ -110,19 +112,22 @@ def classify(given: argparse.Namespace) -> None:
 
 def rank(given: argparse.Namespace) -> None:
     """Rank a document's passages for a query."""
-    passages = split_document(open_document(given.file))
-    request = RankRequest.of(given.query, passages, model=given.model)
+    document = open_document(given.file)
+    request = RankRequest.of(given.query, split_document(document.text), model=given.model)
     ranking = request.run(load_encoder(request.model), Follower(_share))
+    notes = _how_read(document)
     if given.json:
-        _print_json(ranking.to_dict(request.by_name))
+        told = ranking.to_dict(request.by_name)
+        _print_json(told | {"notes": [*notes, *told["notes"]]})
     else:
-        _print(tables.ranking(ranking))
+        _print("\n".join([tables.ranking(ranking), *(f"Note: {note}" for note in notes)]))
 
 
 def embed(given: argparse.Namespace) -> None:
     """Write the vectors of pictures and texts."""
     check_place(given.out, force=given.force, printed=given.json)
-    lines = open_document(given.texts).splitlines() if given.texts else []
+    document = open_document(given.texts) if given.texts else None
+    lines = document.text.splitlines() if document else []
     texts = [*given.text, *(line.strip() for line in lines if line.strip())]
     images = list(map(Path, given.images))
     request = EmbedRequest.of(images, texts, fused=given.fused, model=given.model)
@@ -131,8 +136,9 @@ def embed(given: argparse.Namespace) -> None:
         write(result, request, given.out, force=given.force)
         count, dim = result.vectors.shape
         told = f"{given.out} holds {count:,} vectors of {dim:,} numbers, by {result.model}."
-        notes = (f"Note: {note.message}" for note in result.notes)
-        (sys.stderr if given.json else sys.stdout).write("\n".join([told, *notes]) + "\n")
+        notes = [*_how_read(document), *(note.message for note in result.notes)]
+        lines = [told, *(f"Note: {note}" for note in notes)]
+        (sys.stderr if given.json else sys.stdout).write("\n".join(lines) + "\n")
     if given.json:
         _print_json(result.to_dict())
 
@@ -144,9 +150,26 @@ def serve(given: argparse.Namespace) -> None:
     if given.mcp:
         os.environ["MMDEMO_MCP"] = "1"
     # Here and not at the top: the other commands need no gradio.
-    from mmdemo.ui.app import launch
-
+    try:
+        from mmdemo.ui.app import launch
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing == "mmdemo":
+            raise
+        raise MMDemoError(
+            f"The page needs packages of its own, and {missing} is not installed. Run: pip install "
+            '"mmdemo[page]"',
+            "page_missing",
+            package=missing,
+        ) from error
     launch()
+
+
+def _how_read(document: Document | None) -> list[str]:
+    """Return what a reader should know of how a document was read."""
+    if document is None or document.is_utf8:
+        return []
+    return [f"'{document.name}' was read as {document.encoding}."]
 
 
 def _share(done: float, total: float, _stage: str) -> None:

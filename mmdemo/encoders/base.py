@@ -159,7 +159,12 @@ class Model(ABC):
         Raises:
             ModelError: this model does not say.
         """
-        raise ModelError(f"{self.name} does not tell which tokens it reads.")
+        raise ModelError(
+            f"{self.name} does not tell which tokens it reads. Choose another model, such as "
+            "bge-m3.",
+            "tokens_untold",
+            name=self.name,
+        )
 
     # Forward passes.
 
@@ -172,7 +177,11 @@ class Model(ABC):
         Returns:
             One array a picture, each with memory of its own.
         """
-        raise ModelError(f"{self.name} reads texts alone.")
+        raise ModelError(
+            f"{self.name} reads texts alone. Choose another model for pictures.",
+            "texts_alone",
+            name=self.name,
+        )
 
     @abstractmethod
     def text_vectors(self, texts: Sequence[Tokens]) -> NDArray[np.float32]:

@@ -25,7 +25,6 @@ from mmdemo.models.items import (
     SINGLE,
     Input,
     Pictured,
-    at_position,
     checked_length,
     checked_text,
     read_item,
@@ -173,7 +172,8 @@ class Encoder:
             try:
                 wanted.append(read_item(item, longest, pictures))
             except (PictureError, TextError) as error:
-                raise at_position(error, first + position) from error
+                place = first + position + 1
+                raise error.within(f"Item {place}", "item_at", number=place) from error
             self.require(wanted[-1].modality)
         rows = {one.digest: self.kept("vector", one.digest) for one in wanted}
         missing = {one.digest: one for one in wanted if rows[one.digest] is None}
@@ -238,7 +238,11 @@ class Encoder:
         """
         self.require("text")
         for position, text in enumerate(texts):
-            checked_length(text, limits().document, f"Text {position + 1}: ")
+            try:
+                checked_length(text, limits().document)
+            except TextError as error:
+                place = position + 1
+                raise error.within(f"Text {place}", "text_at", number=place) from error
         took = {} if timings is None else timings
         with self._source.lease() as model:
             yield from self._passes.encodings(model, texts, step, self._terms, took)
@@ -280,7 +284,9 @@ class Encoder:
         if not self.has_matching_head:
             raise ModelError(
                 f"{self.name} has no matching head: it scores a picture and a text by their cosine "
-                "only. Choose a BLIP retrieval model, such as blip-itm-base."
+                "only. Choose a BLIP retrieval model, such as blip-itm-base.",
+                "no_matching_head",
+                name=self.name,
             )
         texts = [checked_text(text) for text in texts]
         chances = np.empty((len(images), len(texts)), dtype=np.float32)
@@ -299,7 +305,11 @@ class Encoder:
             able = ", ".join(sorted(self.modalities))
             raise ModelError(
                 f"{self.name} cannot embed the modality '{modality}'; it embeds: {able}. "
-                "Choose another model, or other items."
+                "Choose another model, or other items.",
+                "no_modality",
+                name=self.name,
+                modality=modality,
+                able=able,
             )
 
     def kept(self, kind: Kind, digest: bytes) -> Any:
@@ -324,7 +334,11 @@ class Encoder:
             able = ", ".join(sorted(self.representations))
             raise ModelError(
                 f"{self.name} has no '{wanted}' representation of texts; it has: {able}. Choose "
-                "another model, such as bge-m3."
+                "another model, such as bge-m3.",
+                "no_representation",
+                name=self.name,
+                representation=wanted,
+                able=able,
             )
 
 
@@ -338,11 +352,10 @@ class _Held:
         return nullcontext(self._model)
 
 
-def encoder_of(model: Model, *, cache_mb: int = 256) -> Encoder:
+def encoder_of(model: Model) -> Encoder:
     """Return an encoder of a model that a program made itself, with a store of its own.
 
     Args:
         model: stays in memory as long as the encoder does.
-        cache_mb: what is kept of what it computes, in megabytes of 10^6 bytes.
     """
-    return Encoder(model, _Held(model), Store(cache_mb * 1_000_000))
+    return Encoder(model, _Held(model), Store(256_000_000))

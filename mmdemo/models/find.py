@@ -145,7 +145,7 @@ def offered() -> list[ModelSpec]:
     # By keys: a set would lose the order.
     specs = {found: None for found in _listed().values() if isinstance(found, ModelSpec)}
     if not specs:
-        raise _again(next(iter(unavailable().values())))
+        raise next(iter(unavailable().values())).again()
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
@@ -205,11 +205,6 @@ def _listed_model(name: str) -> ModelSpec | MMDemoError:
         return _unreachable.setdefault(name, error)
 
 
-def _again(error: MMDemoError) -> MMDemoError:
-    """Return a copy: one that is raised over and over gathers the traces of all of them."""
-    return type(error)(str(error), error.code, **error.values)
-
-
 def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
     """Return one of the models that visitors of the page may use, and nothing else of this machine.
 
@@ -241,7 +236,7 @@ def find_offered(name: str | None = None, *, ask: bool = False) -> ModelSpec:
         found = _listed_model(name)
         if isinstance(found, ModelSpec):
             return found
-        raise _again(found)
+        raise found.again()
     known = ", ".join(choices)
     if not offered_models() and (found := _not_listed(name, known, ask=ask)):
         return found

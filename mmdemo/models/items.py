@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from mmdemo.errors import PictureError, TextError, checked_signs
+from mmdemo.errors import TextError, checked_signs
 from mmdemo.images import Picture, as_image, as_source, digest_of
 from mmdemo.models.store import pair_digest, text_digest
 from mmdemo.settings import limits
@@ -115,9 +115,12 @@ def _parts(item: object) -> tuple[object, object]:
         return None, item
     if isinstance(item, Mapping) and item and set(item) <= {"image", "text"}:
         return item.get("text"), item.get("image")
+    given = _described(item)
     raise TextError(
         "An item is a text, a picture, a pathlib.Path to one, or "
-        f"{{'image': …, 'text': …}}; this is {_describe(item)}."
+        f"{{'image': …, 'text': …}}; given was {given}.",
+        "no_item",
+        given=given,
     )
 
 
@@ -137,23 +140,22 @@ def checked_text(text: object, longest: int | None = None) -> str:
     return checked
 
 
-def checked_length(text: object, longest: int, where: str = "") -> str:
+def checked_length(text: object, longest: int) -> str:
     """Return the text if it is not too long; an empty one too.
 
     Args:
         text: what was given.
         longest: most characters.
-        where: put before the message.
 
     Raises:
         TextError: not a text, or longer than the limit.
     """
     if not isinstance(text, str):
-        raise TextError(f"{where}A text was expected, not {_describe(text)}.")
+        given = _described(text)
+        raise TextError(f"A text was expected, not {given}.", "no_text", given=given)
     if len(text) > longest:
         raise TextError(
-            f"{where}The text has {len(text):,} characters; at most {longest:,} are accepted. "
-            "Shorten it.",
+            f"The text has {len(text):,} characters; at most {longest:,} are accepted. Shorten it.",
             "text_length",
             length=f"{len(text):,}",
             limit=f"{longest:,}",
@@ -161,12 +163,8 @@ def checked_length(text: object, longest: int, where: str = "") -> str:
     return checked_signs(text)
 
 
-def at_position(error: PictureError | TextError, position: int) -> PictureError | TextError:
-    """Return an error that says which item it is about, counted from 0."""
-    return type(error)(f"Item {position + 1}: {error}", error.code, **error.values)
-
-
-def _describe(item: object) -> str:
+def _described(item: object) -> str:
+    """Return what somebody gave, as Python would write its type."""
     if isinstance(item, Mapping):
-        return f"a mapping with the keys {sorted(map(str, item))}"
-    return "nothing" if item is None else f"of the type {type(item).__name__}"
+        return f"{type(item).__name__} {sorted(map(str, item))}"
+    return "None" if item is None else type(item).__name__

@@ -155,8 +155,8 @@ class Pool:
         self._changed.wait()
         if loading is not None and loading.over and loading.error is not None:
             error = loading.error
-            if isinstance(error, MMDemoError):  # a copy: each gathers a trace of its own
-                raise type(error)(str(error), error.code, **error.values) from error
+            if isinstance(error, MMDemoError):
+                raise error.again() from error
             raise _failed(slot.spec) from error
 
     def release(self, slot: Slot, use: object) -> None:
@@ -281,7 +281,9 @@ def made(spec: ModelSpec, files: tuple[Path, ...]) -> Model:
         model = family(spec.name, *files)
         model.to_device(device.device_of(chosen_device()))
         return model
-    except MMDemoError:
+    except MMDemoError as error:
+        if error.__cause__ is not None:  # a library's words are for the log as well
+            log.warning("%s could not be loaded: %s", spec.name, error, exc_info=error.__cause__)
         raise
     except Exception as error:
         log.exception("%s could not be loaded", spec.name)

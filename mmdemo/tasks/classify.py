@@ -589,7 +589,9 @@ def _listed(images: Iterable[ImageSource] | ImageSource) -> Iterable[ImageSource
     if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
         raise PictureError(
             f"Pictures are PIL pictures, paths, or the bytes of files, not {type(images).__name__}."
-            " Image.fromarray makes a picture of an array."
+            " Image.fromarray makes a picture of an array.",
+            "no_pictures",
+            given=type(images).__name__,
         )
     return images
 
@@ -603,8 +605,7 @@ def _open(image: ImageSource, position: int) -> Image.Image | Picture:
     try:
         return as_source(image)
     except PictureError as error:
-        message = f"Picture {position}: {error}"
-        raise PictureError(message, error.code, **error.values) from error
+        raise error.within(f"Picture {position}", "picture_at", number=position) from error
 
 
 def _close(pictures: Sequence[Image.Image | Picture]) -> None:

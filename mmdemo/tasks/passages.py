@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from mmdemo.errors import TextError
 from mmdemo.settings import limits
+from mmdemo.tasks.encodings import NAMES, decoded
 
 _LONGEST = 1200
 """Characters from which on a paragraph is cut, at the end of a sentence."""
@@ -22,8 +24,26 @@ _SHORTEST = 60
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 _HEADING = re.compile(r"#{1,6}\s|[^\n]{1,80}\n[=-]{3,}\s*$")
-# In this order: a byte order mark decides; then UTF-8, which other text hardly ever is by chance.
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text file.
+
+    Attributes:
+        text: with line breaks of one kind.
+        encoding: that it was read in, as people call it: `UTF-8`, `Windows-1252`, …
+        name: of the file, without its folder.
+    """
+
+    text: str
+    encoding: str
+    name: str
+
+    @property
+    def is_utf8(self) -> bool:
+        """Return whether it is UTF-8; of any other encoding the reader should be told."""
+        return self.encoding == "UTF-8"
 
 
 def typed_passages(text: str) -> list[str]:
@@ -38,22 +58,21 @@ def typed_passages(text: str) -> list[str]:
     return blocks if len(blocks) > 1 else _lines(text)
 
 
-def split_document(text: str, most: int | None = None) -> list[str]:
+def split_document(text: str) -> list[str]:
     """Cut a document into passages: its paragraphs, none much longer than 1200 characters.
 
     Without empty lines, each line is a paragraph. A title goes with what follows it, and neighbours
-    are joined until there are not too many.
+    are joined until there are not more than `MMDEMO_LIMITS_PASSAGES`.
 
     Args:
         text: plain text or Markdown.
-        most: most passages; by default `MMDEMO_LIMITS_PASSAGES`.
 
     Returns:
         The passages in order; nothing of the text is lost but the space between them.
     """
     blocks = _blocks(text)
     if len(blocks) <= 1:
-        return _at_most([piece for line in _lines(text) for piece in _pieces(line)], most)
+        return _at_most([piece for line in _lines(text) for piece in _pieces(line)])
     paragraphs = [piece for block in blocks for piece in _pieces(block)]
     passages: list[str] = []
     waiting = ""  # titles and other short ones
@@ -67,11 +86,11 @@ def split_document(text: str, most: int | None = None) -> list[str]:
             waiting = ""
     if waiting:
         passages.append(waiting)
-    return _at_most(passages, most)
+    return _at_most(passages)
 
 
-def open_document(path: Path) -> str:
-    """Return the text of a file on this machine, as `read_document` does.
+def open_document(path: Path) -> Document:
+    """Read a file on this machine, as `read_document` does.
 
     Raises:
         TextError: there is no such file, or it is none that can be read.
@@ -89,10 +108,8 @@ def open_document(path: Path) -> str:
     return read_document(data, path.name)
 
 
-def read_document(data: bytes, name: str) -> str:
-    """Return the text of a file, whatever of the usual encodings it is in.
-
-    UTF-8, with or without a mark; UTF-16 with one; GB18030, which holds GBK and GB2312.
+def read_document(data: bytes, name: str) -> Document:
+    """Read a file, whatever of the usual encodings it is in (see `encodings.NAMES`).
 
     Args:
         data: the file's bytes.
@@ -102,17 +119,20 @@ def read_document(data: bytes, name: str) -> str:
         TextError: it is too large, empty, or no text in any of those.
     """
     _check_size(data, name)
-    text = _decoded(data)
-    if text is None or "\0" in text:
+    found = decoded(data)
+    if found is None:
+        known = ", ".join(dict.fromkeys(NAMES.values()))
         raise TextError(
-            f"'{name}' is not a text file in UTF-8, UTF-16 or GB18030. Save it as UTF-8 text.",
+            f"'{name}' is not a text file in one of: {known}. Save it as UTF-8 text.",
             "document_encoding",
             name=name,
+            known=known,
         )
+    text, encoding = found
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise TextError(f"'{name}' has no text in it.", "document_empty", name=name)
-    return checked_document(text)
+    return Document(checked_document(text), encoding, name)
 
 
 def checked_document(text: str) -> str:
@@ -143,16 +163,6 @@ def _check_size(data: bytes, name: str) -> None:
             name=name,
             limit=f"{most / 1e6:.1f}",
         )
-
-
-def _decoded(data: bytes) -> str | None:
-    marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
-    for encoding in [marked] if marked else ["utf-8", "gb18030"]:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return None
 
 
 def _blocks(text: str) -> list[str]:
@@ -190,10 +200,9 @@ def _words(sentence: str) -> Iterator[str]:
         yield sentence
 
 
-def _at_most(passages: list[str], most: int | None) -> list[str]:
+def _at_most(passages: list[str]) -> list[str]:
     """Join neighbours, the shortest pair first, until there are not too many."""
-    passages = list(passages)
-    most = most or limits().passages
+    passages, most = list(passages), limits().passages
     while len(passages) > most:
         sums = [len(one) + len(two) for one, two in pairwise(passages)]
         first = sums.index(min(sums))

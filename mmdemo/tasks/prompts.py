@@ -7,11 +7,13 @@ is replaced, whatever else it holds, so no template can reach anything by format
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TypeVar
 
+from mmdemo.assets import ASSETS
 from mmdemo.errors import TextError, checked_signs, did_you_mean
 from mmdemo.settings import limits
 
@@ -23,372 +25,100 @@ LONGEST_LABEL = 200
 
 _SEPARATORS = ",，、;；"
 
-PromptLanguage: TypeAlias = Literal["en", "zh"]
+_FOLDER = ASSETS / "prompts"
+
+_Text = TypeVar("_Text")
 
 
-@dataclass(frozen=True)
+def in_language(texts: Mapping[str, _Text], language: str) -> _Text:
+    """Return what there is in a language, or in the first that there is."""
+    return texts[language] if language in texts else next(iter(texts.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
 class TemplateSet:
-    """A named list of templates.
+    """A named list of templates: a file in `assets/prompts/templates`.
 
     Attributes:
-        name: what people type.
+        name: what people type; the file's name.
         language: of the templates.
         templates: each with `{}`.
         source: where they are from.
+        licence: of the list.
+        renders: the set that this is a rendering of, in another language.
     """
 
     name: str
-    language: PromptLanguage
+    language: str
     templates: tuple[str, ...]
     source: str
+    licence: str
+    renders: str = ""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A ready list of candidate labels, the same things in both languages and the same order.
+    """A ready list of candidate labels, the same things in every language and the same order.
 
     Attributes:
         name: for the page to translate.
-        en: in English.
-        zh: in Chinese.
+        by_language: the labels in each; where the page speaks another, the first has to do.
     """
 
     name: str
-    en: tuple[str, ...]
-    zh: tuple[str, ...]
+    by_language: Mapping[str, tuple[str, ...]]
 
     def labels(self, language: str) -> tuple[str, ...]:
-        """Return the labels in `en` or `zh`."""
-        return self.zh if language == "zh" else self.en
+        """Return the labels in a language, where they are there."""
+        return in_language(self.by_language, language)
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """Return the labels in their first language."""
+        return next(iter(self.by_language.values()))
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in text.strip().splitlines())
+def _template_sets() -> Iterator[TemplateSet]:
+    for path in (_FOLDER / "templates").glob("*.toml"):
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        told["templates"] = tuple(told["templates"])
+        yield TemplateSet(name=path.stem, **told)
 
 
-_NOTEBOOK = "github.com/openai/CLIP, notebooks/Prompt_Engineering_for_ImageNet.ipynb"
+def _label_sets() -> Iterator[LabelSet]:
+    told = tomllib.loads((_FOLDER / "labels.toml").read_text(encoding="utf-8"))
+    for name, lists in told.items():
+        yield LabelSet(name, {language: tuple(labels) for language, labels in lists.items()})
 
-# "itap" is a community's short form of "I took a picture"; the bad grammar is the source's own.
-_OPENAI_7 = _lines("""
-    itap of a {}.
-    a bad photo of the {}.
-    a origami {}.
-    a photo of the large {}.
-    a {} in a video game.
-    art of the {}.
-    a photo of the small {}.
-""")
 
-_OPENAI_80 = _lines("""
-    a bad photo of a {}.
-    a photo of many {}.
-    a sculpture of a {}.
-    a photo of the hard to see {}.
-    a low resolution photo of the {}.
-    a rendering of a {}.
-    graffiti of a {}.
-    a bad photo of the {}.
-    a cropped photo of the {}.
-    a tattoo of a {}.
-    the embroidered {}.
-    a photo of a hard to see {}.
-    a bright photo of a {}.
-    a photo of a clean {}.
-    a photo of a dirty {}.
-    a dark photo of the {}.
-    a drawing of a {}.
-    a photo of my {}.
-    the plastic {}.
-    a photo of the cool {}.
-    a close-up photo of a {}.
-    a black and white photo of the {}.
-    a painting of the {}.
-    a painting of a {}.
-    a pixelated photo of the {}.
-    a sculpture of the {}.
-    a bright photo of the {}.
-    a cropped photo of a {}.
-    a plastic {}.
-    a photo of the dirty {}.
-    a jpeg corrupted photo of a {}.
-    a blurry photo of the {}.
-    a photo of the {}.
-    a good photo of the {}.
-    a rendering of the {}.
-    a {} in a video game.
-    a photo of one {}.
-    a doodle of a {}.
-    a close-up photo of the {}.
-    a photo of a {}.
-    the origami {}.
-    the {} in a video game.
-    a sketch of a {}.
-    a doodle of the {}.
-    a origami {}.
-    a low resolution photo of a {}.
-    the toy {}.
-    a rendition of the {}.
-    a photo of the clean {}.
-    a photo of a large {}.
-    a rendition of a {}.
-    a photo of a nice {}.
-    a photo of a weird {}.
-    a blurry photo of a {}.
-    a cartoon {}.
-    art of a {}.
-    a sketch of the {}.
-    a embroidered {}.
-    a pixelated photo of a {}.
-    itap of the {}.
-    a jpeg corrupted photo of the {}.
-    a good photo of a {}.
-    a plushie {}.
-    a photo of the nice {}.
-    a photo of the small {}.
-    a photo of the weird {}.
-    the cartoon {}.
-    art of the {}.
-    a drawing of the {}.
-    a photo of the large {}.
-    a black and white photo of a {}.
-    the plushie {}.
-    a dark photo of a {}.
-    itap of a {}.
-    graffiti of the {}.
-    a toy {}.
-    itap of my {}.
-    a photo of a cool {}.
-    a photo of a small {}.
-    a tattoo of the {}.
-""")
-
-_ZH_7 = _lines("""
-    我拍的一张{}的照片。
-    一张很差的{}的照片。
-    折纸{}。
-    一张大大的{}的照片。
-    电子游戏里的{}。
-    关于{}的艺术作品。
-    一张小小的{}的照片。
-""")
-
-# One for each difference that the English list makes; "a" and "the" are none in Chinese.
-_ZH_80 = _lines("""
-    一张很差的{}的照片。
-    一张有许多{}的照片。
-    一座{}的雕塑。
-    一张很难看清的{}的照片。
-    一张低分辨率的{}的照片。
-    一张{}的渲染图。
-    一幅{}的涂鸦墙画。
-    一张裁剪过的{}的照片。
-    一个{}的纹身。
-    刺绣的{}。
-    一张明亮的{}的照片。
-    一张干净的{}的照片。
-    一张脏兮兮的{}的照片。
-    一张昏暗的{}的照片。
-    一幅{}的图画。
-    一张我的{}的照片。
-    塑料的{}。
-    一张很酷的{}的照片。
-    一张{}的特写照片。
-    一张{}的黑白照片。
-    一幅{}的油画。
-    一张像素化的{}的照片。
-    一张因 JPEG 压缩而损坏的{}的照片。
-    一张模糊的{}的照片。
-    一张{}的照片。
-    一张很好的{}的照片。
-    电子游戏里的{}。
-    一张一个{}的照片。
-    一幅{}的随手画。
-    折纸{}。
-    一幅{}的速写。
-    玩具{}。
-    一幅再现{}的作品。
-    一张大大的{}的照片。
-    一张漂亮的{}的照片。
-    一张古怪的{}的照片。
-    卡通{}。
-    关于{}的艺术作品。
-    我拍的一张{}的照片。
-    我拍的一张我的{}的照片。
-    毛绒玩具{}。
-    一张小小的{}的照片。
-""")
-
-_PAPER = "Radford et al. 2021 (arXiv 2103.00020), section 3.1.4"
-_OURS = "our rendering of the English list; without articles, some of its lines become one"
-
-TEMPLATE_SETS: MappingProxyType[str, TemplateSet] = MappingProxyType(
+TEMPLATE_SETS: Mapping[str, TemplateSet] = MappingProxyType(
     {
         one.name: one
-        for one in (
-            TemplateSet("plain", "en", ("a photo of a {}.",), _PAPER),
-            TemplateSet("openai-7", "en", _OPENAI_7, _NOTEBOOK),
-            TemplateSet("openai-80", "en", _OPENAI_80, _NOTEBOOK),
-            TemplateSet("plain-zh", "zh", ("一张{}的照片。",), "our rendering of the English one"),
-            TemplateSet("openai-7-zh", "zh", _ZH_7, _OURS),
-            TemplateSet("openai-80-zh", "zh", _ZH_80, _OURS),
+        for one in sorted(
+            _template_sets(), key=lambda one: (one.language, len(one.templates), one.name)
         )
     }
 )
-"""By name."""
+"""By name: those in one language together, the short ones first."""
 
 _SHIPPED = frozenset(one.templates for one in TEMPLATE_SETS.values())
 
-LABEL_SETS: MappingProxyType[str, LabelSet] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            LabelSet(
-                "everyday",
-                _lines("""
-                    car
-                    bicycle
-                    house
-                    bridge
-                    flower
-                    fruit
-                    dog
-                    insect
-                    boat
-                    heart
-                """),
-                _lines("""
-                    汽车
-                    自行车
-                    房子
-                    桥
-                    花
-                    水果
-                    狗
-                    昆虫
-                    船
-                    心形
-                """),
-            ),
-            LabelSet(
-                "animals",
-                _lines("""
-                    dog
-                    cat
-                    horse
-                    elephant
-                    blue whale
-                    penguin
-                    owl
-                    bee
-                    frog
-                    snake
-                """),
-                _lines("""
-                    狗
-                    猫
-                    马
-                    大象
-                    蓝鲸
-                    企鹅
-                    猫头鹰
-                    蜜蜂
-                    青蛙
-                    蛇
-                """),
-            ),
-            LabelSet(
-                "food",
-                _lines("""
-                    apple
-                    banana
-                    orange
-                    fig
-                    grapes
-                    tomato
-                    bread
-                    cheese
-                    egg
-                    rice
-                    noodles
-                    soup
-                    pizza
-                    hamburger
-                    cake
-                    ice cream
-                    coffee
-                    tea
-                """),
-                _lines("""
-                    苹果
-                    香蕉
-                    橙子
-                    无花果
-                    葡萄
-                    番茄
-                    面包
-                    奶酪
-                    鸡蛋
-                    米饭
-                    面条
-                    汤
-                    披萨
-                    汉堡
-                    蛋糕
-                    冰淇淋
-                    咖啡
-                    茶
-                """),
-            ),
-            LabelSet(
-                "styles",
-                _lines("""
-                    photograph
-                    pencil sketch
-                    watercolour painting
-                    oil painting
-                    cartoon
-                    line drawing
-                    logo
-                    icon
-                    3D rendering
-                    pixel art
-                """),
-                _lines("""
-                    照片
-                    铅笔素描
-                    水彩画
-                    油画
-                    卡通画
-                    线条画
-                    标志
-                    图标
-                    三维渲染图
-                    像素画
-                """),
-            ),
-            LabelSet(
-                "course",
-                _lines("""
-                    the logo of an open-source organisation
-                    the logo of a coffee shop
-                    a blue whale
-                    a boat
-                    a bridge
-                    a photo of a person
-                """),
-                _lines("""
-                    开源组织的logo
-                    咖啡店的logo
-                    蓝鲸
-                    船
-                    桥
-                    人物照片
-                """),
-            ),
-        )
-    }
-)
-"""By name. The last holds the texts of the course's own comparison, as labels."""
+LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType({one.name: one for one in _label_sets()})
+"""By name."""
+
+
+def twin(name: str, language: str) -> str:
+    """Return the name of the same templates in a language.
+
+    Where they are not there in that language: of those that the set renders, or of itself.
+
+    Args:
+        name: a key of `TEMPLATE_SETS`.
+        language: the one that is wanted.
+    """
+    first = TEMPLATE_SETS[name].renders or name
+    alike = (one for one in TEMPLATE_SETS.values() if first in (one.name, one.renders))
+    return next((one.name for one in alike if one.language == language), first)
 
 
 def fill(template: str, label: str) -> str:
@@ -411,7 +141,15 @@ def split_labels(text: str) -> list[str]:
     >>> split_labels("cat, dog"), split_labels("a cat, asleep\na dog")
     (['cat', ' dog'], ['a cat, asleep', 'a dog'])
     """
-    _check_all(text, limits().labels, "labels")
+    most = _longest(limits().labels)
+    if len(text) > most:
+        raise TextError(
+            f"The labels have {len(text):,} characters together; at most {most:,} are accepted. "
+            "Remove some.",
+            "labels_length",
+            length=f"{len(text):,}",
+            limit=f"{most:,}",
+        )
     lines = text.strip().splitlines()
     if len(lines) > 1:  # "cat,⏎dog," is common
         return [line.strip(_SEPARATORS + " ") for line in lines]
@@ -458,7 +196,13 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
     given = split_labels(labels) if isinstance(labels, str) else list(labels)
     for position, label in enumerate(given, start=1):
         if not isinstance(label, str):
-            raise TextError(f"Label {position} is not a text but {type(label).__name__}.")
+            given = type(label).__name__
+            raise TextError(
+                f"Label {position} is not a text but {given}.",
+                "label_no_text",
+                position=position,
+                given=given,
+            )
         _check_length(label, position)
         checked_signs(label)
     kept = tuple(dict.fromkeys(" ".join(label.split()) for label in given if label.strip()))
@@ -478,17 +222,12 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
     return kept
 
 
-def _check_all(text: str, count: int, what: Literal["labels", "templates"]) -> None:
-    """Refuse what cannot be within the limits, before it is split: 20 MB of commas take seconds."""
-    most = count * (LONGEST_LABEL + len(", "))
-    if len(text) > most:
-        raise TextError(
-            f"The {what} have {len(text):,} characters together; at most {most:,} are accepted. "
-            "Remove some.",
-            f"{what}_length",
-            length=f"{len(text):,}",
-            limit=f"{most:,}",
-        )
+def _longest(count: int) -> int:
+    """Return the most characters of a list within the limits.
+
+    Longer ones are refused before they are split: 20 MB of commas take seconds.
+    """
+    return count * (LONGEST_LABEL + len(", "))
 
 
 def _check_length(label: str, position: int) -> None:
@@ -509,7 +248,15 @@ def split_templates(text: str) -> list[str]:
     Raises:
         TextError: it is too long for as many templates as are accepted.
     """
-    _check_all(text, max(limits().templates, *map(len, _SHIPPED)), "templates")
+    most = _longest(max(limits().templates, *map(len, _SHIPPED)))
+    if len(text) > most:
+        raise TextError(
+            f"The templates have {len(text):,} characters together; at most {most:,} are accepted. "
+            "Remove some.",
+            "templates_length",
+            length=f"{len(text):,}",
+            limit=f"{most:,}",
+        )
     return text.splitlines()
 
 
@@ -525,7 +272,13 @@ def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
     templates = _set_or_template(templates) if isinstance(templates, str) else list(templates)
     for position, template in enumerate(templates, start=1):
         if not isinstance(template, str):
-            raise TextError(f"Template {position} is not a text but {type(template).__name__}.")
+            given = type(template).__name__
+            raise TextError(
+                f"Template {position} is not a text but {given}.",
+                "template_no_text",
+                position=position,
+                given=given,
+            )
     kept = tuple(dict.fromkeys(one.strip() for one in templates if one.strip()))
     if not kept:
         raise TextError(
@@ -551,7 +304,10 @@ def _set_or_template(name: str) -> tuple[str, ...]:
     if SLOT not in name:
         raise TextError(
             f"There is no template set '{name[:60]}'.{did_you_mean(name, TEMPLATE_SETS)} Known: "
-            f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes."
+            f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes.",
+            "no_template_set",
+            name=name[:60],
+            known=", ".join(TEMPLATE_SETS),
         )
     return (name,)
 

@@ -91,8 +91,7 @@ def reproduce(
     Args:
         encoder: embeds text, images and both together.
         published: what to compute.
-        pictures: by name, in the mode of their file: from `images.open_unchanged`, or a `Picture`
-            that is read so.
+        pictures: by name, in the mode of their file, such as an unchanged `Picture`.
     """
     sides = list(dict.fromkeys(side for pair in published for side in (pair.first, pair.second)))
     vectors = dict(zip(sides, encoder.encode([_item(*s, pictures) for s in sides]), strict=True))

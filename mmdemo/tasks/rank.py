@@ -19,7 +19,7 @@ from mmdemo.errors import TextError
 from mmdemo.models.items import checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.settings import limits
-from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order, stacked
+from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order
 from mmdemo.tasks.passages import checked_document, typed_passages
 from mmdemo.types import (
     REPRESENTATIONS,
@@ -369,7 +369,7 @@ def _score(name: Representation, query: TextEncoding, passage: TextEncoding) -> 
         return lexical(query.sparse, passage.sparse)
     if query.multi_vector is None or passage.multi_vector is None:
         return 0.0
-    return float(maxsim(query.multi_vector, *stacked([passage.multi_vector]))[0])
+    return maxsim(query.multi_vector, passage.multi_vector)
 
 
 def _token_weights(encoding: TextEncoding, tokens: Sequence[Token]) -> tuple[float, ...] | None:

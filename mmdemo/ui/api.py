@@ -64,7 +64,7 @@ def compare(
     """
     request = CompareRequest(image1, image2, (text,), model)
     encoder = _loaded(request.model, comparing.NEEDS, Priority.CALL, unheard())
-    pictures.check([image1, image2], ["image1", "image2"], "en")
+    pictures.check([image1, image2], ["image1", "image2"])
     return request.run(encoder)[0].to_dict()
 
 

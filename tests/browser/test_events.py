@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import threading
 from collections import Counter
@@ -22,7 +21,7 @@ from mmdemo.ui.strings import LANGUAGES, TEXT, Language, say
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.text import handlers as text_handlers
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
-from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES
+from mmdemo.ui.tabs.zero_shot.ready_made import EXAMPLES
 from tests.apps import App
 from tests.browser.conftest import PATIENCE, SIZES, Visit, both_sizes
 from tests.browser.test_similarity import upload, wait_for
@@ -69,7 +68,7 @@ class Counted:
         if request.url.endswith("/queue/join?"):
             body = json.loads(request.post_data or "{}")
             asked = self.app.page.fns[body["fn_index"]].fn
-            self.asked.append((asked and inspect.unwrap(asked), body["data"]))
+            self.asked.append((asked and getattr(asked, "handler", asked), body["data"]))
 
     def counts(self) -> Counter[str]:
         """Return how often what was computed since it was asked last; to be called once it is seen.

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder
 from mmdemo.encoders.spec import HubFiles, ModelSpec
-from mmdemo.images import open_unchanged
+from mmdemo.images import Picture
 from mmdemo.models import find
 from mmdemo.tasks.compare import PAIRS
 from mmdemo.tasks.published import COURSE, COURSE_PICTURES, reproduce
@@ -112,7 +112,8 @@ def test_the_courses_numbers_beside_ours(offline: Visit) -> None:
     page.get_by_role("button", name="Compute the four similarities").click()
     rows = page.locator("#course-table tr[data-pair]")
     expect(rows).to_have_count(len(COURSE))
-    opened = dict(zip(COURSE_PICTURES, map(open_unchanged, PICTURES), strict=True))
+    unchanged = (Picture(path, unchanged=True) for path in PICTURES)
+    opened = dict(zip(COURSE_PICTURES, unchanged, strict=True))
     values = reproduce(encoder, COURSE, opened)
     for index, (pair, value) in enumerate(zip(COURSE, values, strict=True)):
         row = rows.nth(index)

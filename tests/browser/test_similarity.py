@@ -149,7 +149,7 @@ def test_a_picture_that_browsers_cannot_show_is_shown(visit: Visit, tmp_path: Pa
     expect(picture).to_have_js_property("naturalWidth", 120)
     example = examples()[0]
     expected = compare(
-        load_encoder("mini"), tmp_path / "deep.tif", example.paths[1], example.text_en
+        load_encoder("mini"), tmp_path / "deep.tif", example.paths[1], example.text("en")
     )
     wait_for(page, expected.scores)
 
@@ -161,7 +161,7 @@ def test_two_visitors_do_not_meet(visit: Visit, chromium: Browser, app_url: str)
     other = context.new_page()
     other.goto(app_url)
     other.locator(".mm-card .value").first.wait_for()
-    assert other.get_by_label("Text", exact=True).input_value() == examples()[0].text_en
+    assert other.get_by_label("Text", exact=True).input_value() == examples()[0].text("en")
     type_text(other, "blue whale")
     first, second = examples()[0].paths
     wait_for(other, compare(load_encoder("mini"), first, second, "blue whale").scores)
@@ -186,7 +186,7 @@ def test_every_example_works(visit: Visit) -> None:
     assert rows.count() == len(examples())
     for index, example in enumerate(examples()):
         rows.nth(index).click()
-        wait_for(page, compare(load_encoder("mini"), *example.paths, example.text_en).scores)
+        wait_for(page, compare(load_encoder("mini"), *example.paths, example.text("en")).scores)
 
 
 def test_chinese(visit: Visit) -> None:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from mmdemo import Classification, classify, load_encoder
 from mmdemo.examples import FOLDER
 from mmdemo.tasks.prompts import LABEL_SETS
-from mmdemo.ui.tabs.zero_shot.handlers import EXAMPLES
+from mmdemo.ui.tabs.zero_shot.ready_made import EXAMPLES
 from tests.apps import App, serving
 from tests.browser.conftest import Visit, both_sizes, visiting
 from tests.tiny_models import tiny_blip, tiny_siglip
@@ -73,11 +73,11 @@ def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     page = visit.page
     open_tab(page)
     mini = load_encoder("mini")
-    expected = classify(mini, PATHS, LABEL_SETS["everyday"].en, reject=True)
+    expected = classify(mini, PATHS, LABEL_SETS["everyday"].labels("en"), reject=True)
     for picture in range(1, len(EXAMPLES) + 1):
         expect_rows(page, expected, picture)
     cells = page.locator("#zs-matrix-1 td")
-    expect(cells).to_have_count(len(EXAMPLES) * len(LABEL_SETS["everyday"].en))
+    expect(cells).to_have_count(len(EXAMPLES) * len(LABEL_SETS["everyday"].labels("en")))
     expect(page.locator("#zs-prompts-1 .js-plotly-plot")).to_be_visible()
     type_labels(page, "a bee on a flower\na suspension bridge\ntwo dogs")
     settled(page, "a suspension bridge")
@@ -231,12 +231,13 @@ def test_in_chinese(visit: Visit) -> None:
     page = visit.page
     open_tab(page)
     page.get_by_label("中文").check()
-    expect(page.locator("#zs-labels textarea")).to_have_value("\n".join(LABEL_SETS["everyday"].zh))
+    chinese = "\n".join(LABEL_SETS["everyday"].labels("zh"))
+    expect(page.locator("#zs-labels textarea")).to_have_value(chinese)
     settled(page, "昆虫")
     expect(page.get_by_role("tab", name="零样本分类")).to_be_visible()
     expect(page.locator("#zs-template-set input")).to_have_value("7 个的中文版")
     expected = classify(
-        load_encoder("mini"), PATHS, LABEL_SETS["everyday"].zh, "openai-7-zh", reject=True
+        load_encoder("mini"), PATHS, LABEL_SETS["everyday"].labels("zh"), "openai-7-zh", reject=True
     )
     first = page.locator('#zs-ranked-1 [data-picture="1"] tr[data-label]').first
     expect(first).to_have_attribute("data-cosine", f"{expected.cosines[0].max():.6f}")

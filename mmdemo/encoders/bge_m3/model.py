@@ -72,9 +72,9 @@ class BGEM3(FastPass, Model):
         self.name = name
         self._network = _load(folder)
         self._config = self._network.text.config
-        self._tokenizer = Tokenizer(folder, self._config)
+        longest = text_tower.longest_text(self._config, counts_from_pad=True)
+        self._tokenizer = Tokenizer(folder, self._config, longest)
         self.dim = self._config.hidden_size
-        self._longest = text_tower.longest_text(self._config, counts_from_pad=True)
 
     def networks(self) -> list[nn.Module]:
         """Return the one network."""
@@ -84,16 +84,15 @@ class BGEM3(FastPass, Model):
 
     def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
         """Return the tokens of texts, cut to the maximum."""
-        return self._tokenizer.ids(texts, self._longest)
+        return self._tokenizer.ids(texts)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read."""
-        total = len(self._tokenizer.ids([text])[0])
-        return TokenUsage(used=min(total, self._longest), total=total)
+        return self._tokenizer.usage(text)
 
     def tokens(self, text: str) -> list[Token]:
         """Return what the model reads of a text; every token but the first has a row."""
-        pieces = self._tokenizer.pieces(text, self._longest)
+        pieces = self._tokenizer.pieces(text)
         return [
             Token(*piece, row=index - 1 if index else None) for index, piece in enumerate(pieces)
         ]
@@ -170,8 +169,11 @@ def _load(folder: Path) -> _Network:
     config = read_json(folder, "config.json")
     if config.get("model_type") != "xlm-roberta":
         raise ModelError(
-            f"config.json names the text encoder '{config.get('model_type')}'; BGE-M3 is an "
-            "xlm-roberta."
+            f"The config.json names the text encoder '{str(config.get('model_type'))[:40]}'; a "
+            "BGE-M3 has an xlm-roberta.",
+            "other_text_encoder",
+            kind=str(config.get("model_type"))[:40],
+            known="xlm-roberta",
         )
     heads = {
         "sparse": _head(folder, SPARSE_HEAD),
@@ -192,7 +194,12 @@ def _head(folder: Path, name: str) -> dict[str, torch.Tensor]:
     """Read the linear layer of one head."""
     weights = {key: tensor.float() for key, tensor in read_checkpoint(folder / name).items()}
     if set(weights) != {"weight", "bias"} or weights["weight"].ndim != 2:
-        raise ModelError(f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'.")
+        raise ModelError(
+            f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'. Fetch it again "
+            "from where it was published.",
+            "no_linear_layer",
+            file=name,
+        )
     return weights
 
 
@@ -212,4 +219,9 @@ def _tower_file(folder: Path) -> Path:
     for name in TOWER_WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise ModelError(f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.")
+    raise ModelError(
+        f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.",
+        "no_tower_weights",
+        name=folder.name,
+        files=" / ".join(TOWER_WEIGHTS),
+    )

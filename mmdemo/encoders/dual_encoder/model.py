@@ -134,7 +134,10 @@ def _family(folder: Path) -> _Family:
     kind = read_json(folder, "config.json").get("model_type")
     if kind not in _FAMILIES:
         raise ModelError(
-            f"config.json names the architecture '{kind}'; a dual encoder is one of: "
-            f"{', '.join(_FAMILIES)}."
+            f"The config.json names the architecture '{str(kind)[:40]}'; a dual encoder is one of: "
+            f"{', '.join(_FAMILIES)}.",
+            "other_dual_encoder",
+            kind=str(kind)[:40],
+            known=", ".join(_FAMILIES),
         )
     return _FAMILIES[kind]

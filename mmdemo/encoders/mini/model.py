@@ -43,6 +43,7 @@ from mmdemo.encoders.base import Features, Model, Prepared, Tell, Tokens
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, fill_counters
 from mmdemo.encoders.parts.packed import load_packed
 from mmdemo.encoders.parts.text_tower import FastPass, run_layers
+from mmdemo.encoders.parts.tokens import FastTokenizer
 from mmdemo.images import to_rgb
 from mmdemo.types import Match, TextEncoding, Token, TokenUsage
 
@@ -88,11 +89,10 @@ class Mini(FastPass, Model):
         self.languages = tuple(config["languages"])
         self.logit_scale = config["logit_scale"]
         self.match = Match(*(config["match"][key] for key in ("slope", "offset", "sure")))
-        self._max_tokens = config["max_text_tokens"]
         self.image_size = config["image_size"]
-        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = FastTokenizer(
+            Tokenizer.from_file(str(path / "tokenizer.json")), config["max_text_tokens"]
+        )
         self.text_tower: Any = _load_text_tower(path, config)
         self.vision_tower = _load_vision_tower(path, config)
         self.head = _load_head(path, config)
@@ -107,10 +107,7 @@ class Mini(FastPass, Model):
 
     def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
         """Return the tokens of texts, cut to the maximum, which a picture leaves as it is."""
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        # A cut keeps the final [SEP], which every text ends with.
-        limit = self._max_tokens
-        return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+        return self._tokenizer.ids(texts)
 
     def read_picture(self, image: Image.Image) -> torch.Tensor:
         """Return a picture's views, float32 [views, 3, side, side]."""
@@ -124,20 +121,16 @@ class Mini(FastPass, Model):
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; beside a picture as much as alone."""
-        total = len(self._tokenizer.encode(text).ids)
-        return TokenUsage(used=min(total, self._max_tokens), total=total)
+        return self._tokenizer.usage(text)
 
     def tokens(self, text: str) -> list[Token]:
         """Return what the model reads of a text; every token but [CLS] and [SEP] has a row."""
-        found = self._tokenizer.encode(text)
-        parts = list(zip(found.tokens, found.offsets, found.ids, strict=True))
-        last = len(parts) - 1
-        tokens = [
-            Token(token, start, end, number, row=index - 1 if 0 < index < last else None)
-            for index, (token, (start, end), number) in enumerate(parts)
+        pieces = self._tokenizer.pieces(text)
+        last = len(pieces) - 1
+        return [
+            Token(*piece, row=index - 1 if 0 < index < last else None)
+            for index, piece in enumerate(pieces)
         ]
-        fitting = self._max_tokens - 2
-        return tokens if last <= fitting + 1 else [*tokens[: fitting + 1], tokens[-1]]
 
     @torch.inference_mode()
     def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
@@ -211,16 +204,6 @@ class Mini(FastPass, Model):
         """
         states = _means(self.text_tower, self.read_texts(texts), head.tokens(features))
         return head.fused_vectors(states, head.image_vectors(features), words)
-
-
-def padded(rows: Sequence[Tokens], pad: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and mask, both int64 [n, longest], padded on the right with the id `pad`."""
-    ids = torch.full((len(rows), max(map(len, rows))), pad)
-    mask = torch.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        mask[index, : len(row)] = 1
-    return ids, mask
 
 
 # The text tower.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,21 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         read = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"The folder '{folder.name}' has no readable {name}.") from error
+        raise ModelError(
+            f"The folder '{folder.name}' has no readable {name}. Fetch it again from where it was "
+            "published.",
+            "no_json",
+            name=folder.name,
+            file=name,
+        ) from error
     if not isinstance(read, dict):
-        raise ModelError(f"The {name} in the folder '{folder.name}' is not a JSON object.")
+        raise ModelError(
+            f"The {name} in the folder '{folder.name}' is not a JSON object. Fetch it again from "
+            "where it was published.",
+            "no_json_object",
+            name=folder.name,
+            file=name,
+        )
     return read
 
 
@@ -53,12 +65,23 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path.name} holds more than weights, perhaps code to be run; it was not loaded. "
-            "Fetch it again from where it was published."
+            "Fetch it again from where it was published.",
+            "more_than_weights",
+            file=path.name,
         ) from error
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{path.name} is missing, damaged or cut off. Fetch it again.") from error
+        raise ModelError(
+            f"{path.name} is missing, damaged or cut off. Fetch it again.",
+            "weights_damaged",
+            file=path.name,
+        ) from error
     if not isinstance(read, dict) or not all(isinstance(t, torch.Tensor) for t in read.values()):
-        raise ModelError(f"{path.name} is no state dict: it holds something else than tensors.")
+        raise ModelError(
+            f"{path.name} is no state dict: it holds something else than tensors. Fetch it again "
+            "from where it was published.",
+            "no_state_dict",
+            file=path.name,
+        )
     return read
 
 
@@ -83,20 +106,31 @@ def fill(
         ModelError: a name is unknown or missing, or a tensor has another shape.
     """
     wanted = network.state_dict()
-    faults = {
-        "unknown": [key for key in weights if key not in wanted],
-        "missing": [key for key in wanted if key not in weights],
-        "of another size than the configuration says": [
-            key for key in wanted if key in weights and weights[key].shape != wanted[key].shape
-        ],
-    }
-    found = [
-        f"{fault}: {_listed([official(key) for key in keys])}"
-        for fault, keys in faults.items()
-        if keys
-    ]
-    if found:
-        raise ModelError(f"{name} does not fit this model; {'; '.join(found)}.")
+    if missing := _listed(official(key) for key in wanted if key not in weights):
+        raise ModelError(
+            f"{name} does not fit this model; missing: {missing}. Take the weights that belong to "
+            "its config.json.",
+            "weights_missing",
+            file=name,
+            keys=missing,
+        )
+    if unknown := _listed(official(key) for key in weights if key not in wanted):
+        raise ModelError(
+            f"{name} does not fit this model; unknown: {unknown}. Take the weights that belong to "
+            "its config.json.",
+            "weights_unknown",
+            file=name,
+            keys=unknown,
+        )
+    sizes = ((key, weights[key].shape, tensor.shape) for key, tensor in wanted.items())
+    if resized := _listed(official(key) for key, given, own in sizes if given != own):
+        raise ModelError(
+            f"{name} does not fit this model; of another size than the configuration says: "
+            f"{resized}. Take the weights that belong to its config.json.",
+            "weights_resized",
+            file=name,
+            keys=resized,
+        )
     network.load_state_dict(weights, assign=True)
     network.eval().requires_grad_(False)
 
@@ -122,13 +156,17 @@ def check_filled(network: nn.Module) -> None:
         ModelError: something is; the message names it.
     """
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    if empty := [name for name, tensor in tensors.items() if tensor.is_meta]:
+    if empty := _listed(name for name, tensor in tensors.items() if tensor.is_meta):
         raise ModelError(
-            f"Nothing fills {_listed(empty)}: this version of transformers or timm has tables that "
-            "mmdemo does not know. Install the versions in requirements.txt."
+            f"Nothing fills {empty}: this version of transformers or timm has tables that mmdemo "
+            "does not know. Install the versions in requirements.txt.",
+            "not_filled",
+            keys=empty,
         )
 
 
-def _listed(keys: list[str]) -> str:
-    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return ", ".join(sorted(keys)[:_NAMED]) + more
+def _listed(keys: Iterable[str]) -> str:
+    """Return the first of some keys, and how many more there are, in no language."""
+    found = sorted(keys)
+    more = f", … (+{len(found) - _NAMED})" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more

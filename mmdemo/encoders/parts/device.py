@@ -22,6 +22,9 @@ def device_of(chosen: str) -> str:
     if chosen.startswith("cuda") and int(chosen.partition(":")[2] or 0) >= found:
         raise SettingError(
             f"MMDEMO_DEVICE is '{chosen}', and torch finds {found} of these devices here. Set it "
-            "to cpu, or leave it out."
+            "to cpu, or leave it out.",
+            "no_such_device",
+            device=chosen,
+            count=found,
         )
     return chosen

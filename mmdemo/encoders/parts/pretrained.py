@@ -19,6 +19,7 @@ from transformers import AutoImageProcessor, AutoTokenizer
 from mmdemo.encoders.base import Model, Prepared, Tokens
 from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
+from mmdemo.encoders.parts.tokens import padded
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
@@ -52,11 +53,10 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
             built = network(known)
     except Exception as error:  # transformers checks a configuration in many ways
         raise ModelError(
-            f"The config.json in '{folder.name}' describes no {network.__name__}: {error}",
+            f"The config.json in '{folder.name}' describes no model that can be built. Fetch it "
+            "again from where it was published.",
             "no_such_network",
             name=folder.name,
-            network=network.__name__,
-            reason=error,
         ) from error
     weights, name = _read_weights(folder, checkpoint)
     # What else is there is left alone, as transformers does: older versions saved counters and
@@ -115,6 +115,9 @@ def _fill_counters(network: Any) -> None:
 
 class TextReader:
     """Texts to ids and mask, cut to a maximum. Safe to use from many threads.
+
+    Cut by hand: SigLIP's first generation has no fast tokenizer that would cut by itself, and the
+    wrapper of transformers sets how to cut at each call, for all threads.
 
     Attributes:
         longest: most tokens of a text, special ones included.
@@ -190,16 +193,16 @@ class TextReader:
             `input_ids` int64 [n, length], and `attention_mask` of the same shape, 1 for a token and
             0 for padding, where the tokenizer says that the model takes one.
         """
-        length = max(map(self.length, rows))
-        ids = torch.full((len(rows), length), self._tokenizer.pad_token_id or 0)
-        mask = torch.zeros_like(ids)
-        for position, row in enumerate(rows):
-            left = length - len(row) if self._tokenizer.padding_side == "left" else 0
-            ids[position, left : left + len(row)] = torch.tensor(row)
-            mask[position, left : left + len(row)] = 1
+        ids, mask = padded(
+            rows,
+            self._tokenizer.pad_token_id or 0,
+            length=max(map(self.length, rows)),
+            side=self._tokenizer.padding_side,
+            device=device,
+        )
         if "attention_mask" not in self._tokenizer.model_input_names:
-            return {"input_ids": ids.to(device)}
-        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+            return {"input_ids": ids}
+        return {"input_ids": ids, "attention_mask": mask.long()}
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return self._raw_ids([text.lower() if self._lower_case else text for text in texts])

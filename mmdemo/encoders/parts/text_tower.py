@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 from mmdemo.encoders.base import Tell, Tokens
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.linear import Kernel, fastest_kernel, multiplying, pack
+from mmdemo.encoders.parts.tokens import FastTokenizer, padded
 from mmdemo.errors import ModelError
 
 TOKENS_AT_ONCE = 16_384
@@ -114,19 +115,20 @@ class FastPass:
 # Tokens.
 
 
-class Tokenizer:
-    """Texts to ids, cut to a maximum. Safe to use from many threads.
+class Tokenizer(FastTokenizer):
+    """The tokenizer of a text tower, from the files of its folder.
 
     Attributes:
         unused: ids of the tokens that stand for no word: first, last, padding, unknown.
     """
 
-    def __init__(self, folder: Path, config: Any) -> None:
-        """Load it from the tokenizer files of a folder.
+    def __init__(self, folder: Path, config: Any, longest: int) -> None:
+        """Load it.
 
         Args:
-            folder: the folder.
+            folder: with the tokenizer's files.
             config: of the text tower that reads the ids.
+            longest: most tokens of a text, special ones included.
 
         Raises:
             ModelError: files are missing or damaged, or of another model.
@@ -138,7 +140,7 @@ class Tokenizer:
                 folder, local_files_only=True, trust_remote_code=False
             )
             # The fast tokenizer itself: what is around it changes shared settings on every call.
-            self._fast = loaded.backend_tokenizer
+            fast = loaded.backend_tokenizer
             special = (
                 loaded.cls_token_id,
                 loaded.eos_token_id,
@@ -148,47 +150,29 @@ class Tokenizer:
         except Exception as error:  # whatever a damaged or missing file makes of itself
             raise ModelError(
                 f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}."
+                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}.",
+                "vocabulary_damaged",
+                name=folder.name,
+                files=", ".join(_VOCABULARIES),
             ) from error
-        self.unused = frozenset(number for number in special if number is not None)
-        self._fast.no_truncation()
-        self._fast.no_padding()
-        self._pad = config.pad_token_id
-        if self._fast.get_vocab_size() > config.vocab_size:
+        if fast.get_vocab_size() > config.vocab_size:
             raise ModelError(
-                f"The tokenizer in '{folder.name}' has {self._fast.get_vocab_size()} tokens, "
-                f"config.json {config.vocab_size}: they belong to different models."
+                f"The tokenizer in '{folder.name}' has {fast.get_vocab_size()} tokens, config.json "
+                f"{config.vocab_size}: they belong to different models.",
+                "tokenizer_of_another",
+                name=folder.name,
+                count=fast.get_vocab_size(),
+                known=config.vocab_size,
             )
-
-    def ids(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
-        """Return the ids of each text, special tokens included."""
-        rows = [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
-        return rows if longest is None else [cut(row, longest) for row in rows]
-
-    def pieces(self, text: str, longest: int) -> list[tuple[str, int, int, int]]:
-        """Return each token of a text, special ones included: as written, start, end, id.
-
-        Start and end are in characters of the text; both are 0 for the tokens that frame it.
-        """
-        found = self._fast.encode(text)
-        spans = [(start, end) for start, end in found.offsets]
-        parts = zip(found.tokens, spans, found.ids, strict=True)
-        return cut([(token, *span, number) for token, span, number in parts], longest)
+        super().__init__(fast, longest)
+        self.unused = frozenset(number for number in special if number is not None)
+        self._pad = config.pad_token_id
 
     def padded(
         self, rows: Sequence[Tokens], device: str = "cpu"
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and a bool mask, both [n, longest], padded on the right."""
-        longest = max(map(len, rows))
-        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = torch.arange(longest)[None] < lengths[:, None]
-        return ids.to(device), mask.to(device)
-
-
-def cut(row: list[Any], longest: int) -> list[Any]:
-    """Return the tokens that fit; a cut keeps the final [SEP], which every text ends with."""
-    return row if len(row) <= longest else [*row[: longest - 1], row[-1]]
+        return padded(rows, self._pad, device=device)
 
 
 # Configuration.
@@ -212,7 +196,11 @@ def build(config: Mapping[str, Any], kind: Any, model: Any) -> Any:
         known._attn_implementation = "sdpa"
         return model(known, add_pooling_layer=False)
     except Exception as error:  # transformers checks a configuration in many ways
-        raise ModelError(f"config.json describes no text encoder: {error}") from error
+        raise ModelError(
+            "The config.json describes no text encoder that can be built. Fetch it again from "
+            "where it was published.",
+            "no_text_encoder",
+        ) from error
 
 
 def longest_text(config: Any, *, counts_from_pad: bool) -> int:

@@ -63,7 +63,7 @@ def recognise(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) 
         ModelError: there are several checkpoints, or the configuration has no sizes.
     """
     languages = LANGUAGES.get(str(config.get("model_type")))
-    checkpoint = checkpoint or _only_checkpoint(folder, "Visualized_*")
+    checkpoint = checkpoint or only_checkpoint(folder)
     if languages is None or checkpoint is None:
         return None
     return ModelSpec(
@@ -76,13 +76,13 @@ def recognise(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) 
     )
 
 
-def _only_checkpoint(folder: Path, pattern: str) -> Path | None:
-    """Return the checkpoint whose name fits, or None; of one in two formats the better.
+def only_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint of a folder, or None; of one in two formats the better.
 
     Raises:
         ModelError: there are several different ones.
     """
-    found = {ending: sorted(folder.glob(pattern + ending)) for ending in CHECKPOINTS}
+    found = {ending: sorted(folder.glob(f"Visualized_*{ending}")) for ending in CHECKPOINTS}
     stems = sorted({path.stem for paths in found.values() for path in paths})
     if len(stems) > 1:
         raise ModelError(

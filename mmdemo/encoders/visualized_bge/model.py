@@ -48,7 +48,7 @@ from mmdemo.encoders.parts.checkpoint import (
     read_json,
 )
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
-from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG
+from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG, only_checkpoint
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip
 from mmdemo.types import TokenUsage
@@ -130,11 +130,19 @@ class VisualizedBGE(FastPass, Model):
             ModelError: a file is missing, of another architecture, or damaged.
         """
         self.name = name
-        self._network = _load(folder, checkpoint or _find_checkpoint(folder))
-        self._tokenizer = Tokenizer(folder, self._network.text.config)
+        checkpoint = checkpoint or only_checkpoint(folder)
+        if checkpoint is None:
+            raise ModelError(
+                f"'{folder.name}' has no checkpoint: one Visualized_*.pth or "
+                "Visualized_*.safetensors.",
+                "no_checkpoint",
+                name=folder.name,
+            )
+        self._network = _load(folder, checkpoint)
+        alone, self._longest_beside = self._network.longest_texts()
+        self._tokenizer = Tokenizer(folder, self._network.text.config, alone)
         self.dim = self._network.text.config.hidden_size
         self.languages = self._network.family.languages
-        self._longest_alone, self._longest_beside = self._network.longest_texts()
         self._no_text = self._tokenizer.ids([""], self._longest_beside)[0]
 
     def networks(self) -> list[nn.Module]:
@@ -145,7 +153,7 @@ class VisualizedBGE(FastPass, Model):
 
     def read_texts(self, texts: Sequence[str], *, beside: bool = False) -> list[list[int]]:
         """Return the tokens of texts; a picture's tokens take room away from them."""
-        return self._tokenizer.ids(texts, self._longest_beside if beside else self._longest_alone)
+        return self._tokenizer.ids(texts, self._longest_beside if beside else None)
 
     def read_picture(self, image: Image.Image) -> torch.Tensor:
         """Return what the vision tower sees, float32 [3, size, size]: scaled in its own mode."""
@@ -158,9 +166,7 @@ class VisualizedBGE(FastPass, Model):
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
         """Say how much of a text is read; a picture's tokens take room away from it."""
-        total = len(self._tokenizer.ids([text])[0])
-        longest = self._longest_beside if with_image else self._longest_alone
-        return TokenUsage(used=min(total, longest), total=total)
+        return self._tokenizer.usage(text, self._longest_beside if with_image else None)
 
     def image_features(self, pictures: Sequence[torch.Tensor]) -> list[Features]:
         """Return image tokens, float32 [tokens, dim] each: what the text encoder reads.
@@ -293,7 +299,11 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     network.vision.rope = _vision_tower(vision | {"depth": 0}).rope
     check_filled(network)
     if network.longest_texts()[1] < 2:
-        raise ModelError("A picture leaves no room for a text: the two configurations do not fit.")
+        raise ModelError(
+            "A picture leaves no room for a text: the config.json and vision_config.json of this "
+            "model do not belong together.",
+            "no_room_for_text",
+        )
     return network
 
 
@@ -322,18 +332,29 @@ def _vision_tower(config: Mapping[str, Any]) -> Any:
     sizes = {key: value for key, value in config.items() if key != "timm_model"}
     if unknown := sorted(set(sizes) - set(_VISION_SIZES)):
         raise ModelError(
-            f"vision_config.json has the unknown entries {', '.join(unknown)}; it takes "
-            f"timm_model, {', '.join(_VISION_SIZES)}."
+            f"The vision_config.json has the unknown entries {', '.join(unknown)[:80]}; it takes "
+            f"timm_model, {', '.join(_VISION_SIZES)}.",
+            "unknown_vision_entries",
+            entries=", ".join(unknown)[:80],
+            known=", ".join(("timm_model", *_VISION_SIZES)),
         )
     name = config.get("timm_model")
     if not isinstance(name, str) or not re.fullmatch(r"eva02_\w+_clip_\w+", name):
-        raise ModelError(f"vision_config.json names '{name}', which is no EVA02-CLIP of timm.")
+        raise ModelError(
+            f"The vision_config.json names '{str(name)[:40]}', which is no EVA02-CLIP of timm.",
+            "other_vision_tower",
+            tower=str(name)[:40],
+        )
     check_sizes(config)
     try:
         # In evaluation mode: the published configuration drops half of the patches in training.
         tower: Any = timm.create_model(name, num_classes=0, global_pool="", **sizes).eval()
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"vision_config.json describes no vision tower: {error}") from error
+        raise ModelError(
+            "The vision_config.json describes no vision tower that can be built. Fetch it again "
+            "from where it was published.",
+            "no_vision_tower",
+        ) from error
     tower.norm = nn.Identity()
     return tower
 
@@ -342,21 +363,10 @@ def _family(config: Mapping[str, Any]) -> _Family:
     kind = config.get("model_type")
     if kind not in _FAMILIES:
         raise ModelError(
-            f"config.json names the text encoder '{kind}'; a Visualized-BGE has one of: "
-            f"{', '.join(_FAMILIES)}."
+            f"The config.json names the text encoder '{str(kind)[:40]}'; a Visualized-BGE has one "
+            f"of: {', '.join(_FAMILIES)}.",
+            "other_text_encoder",
+            kind=str(kind)[:40],
+            known=", ".join(_FAMILIES),
         )
     return _FAMILIES[kind]
-
-
-def _find_checkpoint(folder: Path) -> Path:
-    # Any other name is fine, but model.safetensors beside it is the text encoder's own.
-    for pattern in ("Visualized_*", "*"):
-        found = [p for p in folder.glob(pattern) if p.suffix in (".pth", ".safetensors")]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(sorted(path.name for path in found))
-            raise ModelError(f"'{folder.name}' has several checkpoints: {names}. Name one.")
-    raise ModelError(
-        f"'{folder.name}' has no checkpoint: one Visualized_*.pth or Visualized_*.safetensors."
-    )

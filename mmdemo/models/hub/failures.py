@@ -31,8 +31,11 @@ def explained(name: str, host: str, wanted: Plan | None = None) -> Iterator[None
     except MMDemoError:
         raise
     except OfflineModeIsEnabled as error:
-        reason = "HF_HUB_OFFLINE forbids to fetch it"
-        raise _offline(name, host, reason, "offline_setting") from error
+        raise DownloadError(
+            f"{name} is not on this machine and HF_HUB_OFFLINE forbids to fetch it: {_ways(name)}",
+            "offline_setting",
+            name=name,
+        ) from error
     except HfHubHTTPError as error:
         raise _refused(name, host, error) from error
     except LocalEntryNotFoundError as error:
@@ -45,20 +48,21 @@ def explained(name: str, host: str, wanted: Plan | None = None) -> Iterator[None
         raise _broken_off(name, host, wanted) from error
 
 
-def _offline(name: str, host: str, reason: str, code: str) -> DownloadError:
-    return DownloadError(
-        f"{name} is not on this machine and {reason}: run 'python -m mmdemo download {name}' ahead "
-        "of time where there is a network, set HF_ENDPOINT to a mirror, or put a local directory "
-        "with its files into MMDEMO_MODELS.",
-        code,
-        name=name,
-        host=host,
+def _ways(name: str) -> str:
+    return (
+        f"run 'python -m mmdemo download {name}' ahead of time where there is a network, set "
+        "HF_ENDPOINT to a mirror, or put a local directory with its files into MMDEMO_MODELS."
     )
 
 
 def _broken_off(name: str, host: str, wanted: Plan | None) -> DownloadError:
     if wanted is None or not wanted.here:
-        return _offline(name, host, f"{host} cannot be reached", "offline")
+        return DownloadError(
+            f"{name} is not on this machine and {host} cannot be reached: {_ways(name)}",
+            "offline",
+            name=name,
+            host=host,
+        )
     here, total = size_text(wanted.here), size_text(wanted.total)
     return DownloadError(
         f"The download of {name} broke off; {here} of {total} are kept. Check the connection and "

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABCMeta
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import gradio as gr
 from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.utils import get_upload_folder
+
+from mmdemo.ui.serving import uploads
 
 Upload: TypeAlias = str | bytes
 """What `PictureInput` hands over: a path, or bytes."""
@@ -85,6 +88,16 @@ def template_of(parent: type, name: str, preprocess: object) -> type:
         # gradio looks the frontend up by class name; a template uses that of its parent.
         {"__module__": __name__, "preprocess": preprocess, "is_template": True},
     )
+
+
+def noted(handler: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return a handler of uploads that also takes note of whose they are."""
+
+    def called(value: Any, request: gr.Request) -> Any:
+        uploads.note(request.session_hash or "", [value])
+        return handler(value)
+
+    return called
 
 
 PictureInput = cast("type[gr.Image]", template_of(gr.Image, "PictureInput", _unread))

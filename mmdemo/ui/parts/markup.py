@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from html import escape
 
-from mmdemo.errors import MMDemoError
+from mmdemo.errors import MMDemoError, Place
 from mmdemo.notes import Note
 from mmdemo.ui.serving import journal
 from mmdemo.ui.strings import ERRORS, Language, say
@@ -39,14 +39,16 @@ def error_message(error: MMDemoError, language: Language) -> str:
     Whoever asks for it tells somebody: the log says that as well.
     """
     journal.note_error(error)
-    sentence = ERRORS.get(error.code, {}).get(language)
-    return str(error) if sentence is None else sentence.format(**error.values)
+    told = _sentence(error, language)
+    for place in reversed(error.places):
+        told = say(language, "in_field", field=_sentence(place, language), message=told)
+    return told
 
 
-def in_field(error: MMDemoError, field: str, language: Language) -> MMDemoError:
-    """Return an error whose sentence begins with the field that it is about."""
-    message = error_message(error, language)
-    return MMDemoError(say(language, "in_field", field=field, message=message))
+def _sentence(said: MMDemoError | Place, language: Language) -> str:
+    """Return what an error or a place says, in English where nothing else is there."""
+    sentence = ERRORS.get(said.code, {}).get(language)
+    return said.message if sentence is None else sentence.format(**said.values)
 
 
 def unforeseen(error: Exception, language: Language) -> str:

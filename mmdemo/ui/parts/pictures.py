@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from mmdemo.errors import MMDemoError
 from mmdemo.images import Picture, as_source, as_sources, thumbnail_uri
 from mmdemo.ui.parts.inputs import Upload
-from mmdemo.ui.parts.markup import in_field
-from mmdemo.ui.strings import Language
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,15 @@ class Thumbnails:
         return Thumbnails({upload: one for upload, one in self.made.items() if upload in uploads})
 
 
-def check(pictures: Sequence[Picture], fields: Sequence[str], language: Language) -> None:
+def check(pictures: Sequence[Picture], fields: Sequence[str]) -> None:
     """Open pictures that are new, all at the same time.
 
     Args:
         pictures: n of them.
-        fields: n names of where they are on the page.
-        language: of the error.
+        fields: n names of where they are, as the page has them.
 
     Raises:
-        MMDemoError: of the first that cannot be read, and where it is.
+        PictureError: of the first that cannot be read, and where it is.
     """
     with suppress(MMDemoError):
         as_sources(*pictures)
@@ -55,4 +52,4 @@ def check(pictures: Sequence[Picture], fields: Sequence[str], language: Language
         try:
             as_source(picture)
         except MMDemoError as error:
-            raise in_field(error, name, language) from error
+            raise error.within(name, "field", name=name) from error

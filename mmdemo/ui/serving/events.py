@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import gradio as gr
 from gradio.block_function import BlockFunction
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -51,24 +48,3 @@ are, and nothing that needs no model could be answered. `launch` takes it too.""
 def is_endpoint(fn: BlockFunction) -> bool:
     """Say whether a function is there for programs; the others are of the page alone."""
     return fn.api_visibility == "public"
-
-
-def told_once(steps: Callable[..., Iterator[Sequence[Any]]]) -> Callable[..., Iterator[Any]]:
-    """Return a handler whose last answer is sent to the page once.
-
-    gradio sends the last answer of a generator twice: as the latest, and at the end. So an answer
-    that changes nothing comes last.
-
-    Args:
-        steps: yields values of all its outputs.
-    """
-
-    @functools.wraps(steps)
-    def told(*given: Any) -> Iterator[Any]:
-        values: Sequence[Any] = ()
-        for values in steps(*given):
-            yield tuple(values)
-        if values:
-            yield (gr.skip(),) * len(values)
-
-    return told

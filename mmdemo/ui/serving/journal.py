@@ -24,6 +24,7 @@ log = logging.getLogger("mmdemo.requests")
 OK = "ok"
 STOPPED = "stopped"
 FAILED = "failed"
+REFUSED = "refused"
 """What came of a request that no error with a code tells of."""
 
 
@@ -85,8 +86,9 @@ def task(fn: BlockFunction) -> str:
     if is_endpoint(fn):
         return f"/{fn.api_name}"
     function = fn.fn.func if isinstance(fn.fn, partial) else fn.fn
-    folder = getattr(function, "__module__", "").removesuffix(".handlers").rpartition(".")[2]
-    return f"{folder}.{getattr(function, '__name__', '')}"
+    function = getattr(function, "handler", function)  # see `parts/wiring.py`
+    room = getattr(function, "__module__", "").removesuffix(".handlers").rpartition(".")[2]
+    return f"{room}.{getattr(function, '__name__', '')}"
 
 
 def note_model(name: str) -> None:
@@ -103,6 +105,11 @@ def note_encoder(encoder: Encoder) -> None:
 
 def note_error(error: Exception) -> None:
     """Note an error that the caller is told of; the first one is what counts."""
+    note_outcome(error.code if isinstance(error, MMDemoError) else FAILED)
+
+
+def note_outcome(outcome: str) -> None:
+    """Note what came of the request, in place of a code; the first one is what counts."""
     record = _current.get()
     if record is not None and record.outcome == OK:
-        record.outcome = (isinstance(error, MMDemoError) and error.code) or FAILED
+        record.outcome = outcome

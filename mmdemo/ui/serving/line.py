@@ -22,7 +22,7 @@ from gradio.queueing import Event, Queue
 from gradio.server_messages import EventMessage, LogMessage, ProcessCompletedMessage
 from gradio.utils import LRUCache, error_payload
 
-from mmdemo.errors import BusyError, MMDemoError
+from mmdemo.errors import BusyError
 from mmdemo.settings import limits
 from mmdemo.ui.parts.localise import preferred_language
 from mmdemo.ui.parts.markup import error_message
@@ -163,7 +163,7 @@ class Line(Queue):
     def send_message(self, event: Event, event_message: EventMessage) -> None:
         """Send a message to who waits for an event, and note what it says of a failure."""
         if isinstance(event_message, ProcessCompletedMessage) and not event_message.success:
-            journal.note_error(MMDemoError("", "refused"))
+            journal.note_outcome(journal.REFUSED)
         super().send_message(event, event_message)
 
     async def left(self, session: str) -> None:

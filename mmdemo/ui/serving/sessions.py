@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from gradio.queueing import Event
 from gradio.state_holder import SessionState, StateHolder
 
+from mmdemo.ui.serving import uploads
 from mmdemo.ui.serving.callers import Callers
 
 KEPT = 3600.0
@@ -81,6 +82,7 @@ class Sessions(StateHolder):
                 if place < beyond or now - self._last_used.get(session_id, now) > KEPT:
                     self.delete_state(session_id)
                     del self.session_data[session_id]
+                    uploads.forget(session_id)
                     self._last_used.pop(session_id, None)
                     self.time_last_used.pop(session_id, None)
 

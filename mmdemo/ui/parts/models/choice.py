@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -106,15 +106,31 @@ def _as_built(update: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in update.items() if name != "__type__"}
 
 
-def watch_background(models: list[gr.Dropdown]) -> tuple[gr.Timer, gr.Textbox]:
-    """Wait for background sets that are being measured.
+def watch_background(
+    localiser: Localiser, language: gr.Radio, models: Sequence[gr.Dropdown], name: str
+) -> tuple[gr.Timer, gr.Textbox]:
+    """Show background sets that are being measured, and wait for them.
+
+    Args:
+        localiser: collects what to translate.
+        language: the page's language choice.
+        models: whose sets.
+        name: of the tab, for the elements' ids.
 
     Returns:
-        A timer, to be switched on by `model_handlers.watching`; and a signal that changes when all
-        sets of the chosen models have come.
+        A timer, to be switched on by `handlers.watching`; and a signal that changes when all sets
+        of the chosen models have come.
     """
+    with gr.Row(elem_classes="mm-working"):
+        bar = gr.HTML(visible=False, padding=False, elem_id=f"{name}-measuring")
+        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id=f"{name}-measuring-stop")
+    localiser.add(stop, value="stop_button")
     timer, all_here = gr.Timer(_LOOK_EVERY, active=False), signals.signal()
-    timer.tick(handlers.measured, models, [timer, all_here], **QUIET)
+    given = [language, *models]
+    timer.tick(
+        handlers.measured, given, [timer, all_here, bar, stop], concurrency_limit=None, **QUIET
+    )
+    stop.click(handlers.stop_measuring, list(models), None, concurrency_limit=None, **QUIET)
     return timer, all_here
 
 

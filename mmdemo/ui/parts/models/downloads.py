@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TypeAlias
 
 from mmdemo.encoders.spec import ModelSpec
@@ -55,7 +56,12 @@ def _fetched(spec: ModelSpec, work: Download) -> bool:
     try:
         wanted = download_plan(spec)
         _check_size(spec, wanted)
-        fetch(wanted, work.note, work.stop_event, reserve=_claim(work, wanted))
+        fetch(
+            wanted,
+            lambda told: work.note(replace(told, stage="download")),
+            work.stop_event,
+            reserve=_claim(work, wanted),
+        )
     except MMDemoError:
         raise
     except Exception as error:  # nobody else would learn of it: this is a thread of its own
@@ -90,7 +96,7 @@ def _claim(download: Download, wanted: Plan) -> int:
     """Claim the disk that a download needs; return what of it is not for this one, in bytes."""
     with _claiming:
         others = sum(_missing(one) for one in _downloads.running() if one is not download)
-        download.note(Progress(wanted.here, wanted.total))
+        download.note(Progress(wanted.here, wanted.total, stage="download"))
     return limits().disk_mb * 10**6 + others
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from mmdemo.models.lane import Priority, Stop
 from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
 from mmdemo.types import REPRESENTATIONS, Needs
+from mmdemo.ui.parts import long_work
+from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.parts.models import views as model_views
 from mmdemo.ui.parts.signals import again
@@ -47,7 +50,7 @@ def choose(model: str, language: Language, *, needs: Needs, optional: bool = Fal
         if model:
             find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
     return show(model, language, needs=needs, optional=optional)
 
 
@@ -56,7 +59,7 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
     try:
         spec = find_offered(model, ask=True)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
     running = downloads.latest(spec)
     if running is not None and not running.ended:
         running.stop()
@@ -64,7 +67,8 @@ def press(model: str, language: Language, *, needs: Needs, optional: bool = Fals
         try:
             downloads.start(spec)
         except DownloadError as error:
-            said = gr.update(value=model_views.refusal(error, language), visible=True)
+            refusal = model_views.refusal(error_message(error, language))
+            said = gr.update(value=refusal, visible=True)
             return show(model, language, needs=needs, optional=optional)._replace(download=said)
     return show(model, language, needs=needs, optional=optional)
 
@@ -93,9 +97,10 @@ def show(model: str, language: Language, *, needs: Needs, optional: bool = False
         return Shown(listed, hidden, hidden, hidden, hidden, idle, settled("", here=False))
     try:
         spec = find_offered(model)
-        _check_needs(spec, needs, language)
     except MMDemoError as error:
-        return _refused(model, error, language, needs, optional)
+        return _refused(model, error_message(error, language), language, needs, optional)
+    if unable := _unable(spec, needs, language):
+        return _refused(model, unable, language, needs, optional)
     facts = gr.update(value=model_views.facts(spec, language), visible=True)
     if on_this_machine(spec):
         idle = gr.update(active=False)
@@ -138,25 +143,28 @@ def _way_back(model: str, language: Language, needs: Needs, optional: bool) -> A
     return gr.update(value=say(language, "model_back", title=title), visible=model != first)
 
 
-def _check_needs(spec: ModelSpec, needs: Needs, language: Language) -> None:
-    """Refuse a model that the visitor typed where it cannot do what this part of the page does."""
+def _unable(spec: ModelSpec, needs: Needs, language: Language) -> str:
+    """Say what a model that the visitor typed lacks of what this part of the page does, if it does.
+
+    On the list are only those that lack nothing.
+    """
+    missing = needs - {*spec.modalities, *spec.representations}
+    if not missing:
+        return ""
     named = {one: f"can_{one}" for one in ("text", "image", "fused")}
     named |= {one: f"rank_{one}" for one in REPRESENTATIONS}
-    if missing := needs - {*spec.modalities, *spec.representations}:
-        able = ", ".join(say(language, named[one]) for one in spec.modalities)
-        lacks = ", ".join(say(language, named[one]) for one in sorted(missing))
-        raise ModelError(say(language, "model_unable", title=spec.title, able=able, lacks=lacks))
+    able = ", ".join(say(language, named[one]) for one in spec.modalities)
+    lacks = ", ".join(say(language, named[one]) for one in sorted(missing))
+    return say(language, "model_unable", title=spec.title, able=able, lacks=lacks)
 
 
-def _refused(
-    model: str, error: MMDemoError, language: Language, needs: Needs, optional: bool
-) -> Shown:
+def _refused(model: str, reason: str, language: Language, needs: Needs, optional: bool) -> Shown:
     """Say why a model cannot be had, in the place of what it can do."""
     hidden = gr.update(value="", visible=False)
     return Shown(
         model=gr.update(choices=choices(language, needs, optional)),
         facts=hidden,
-        download=gr.update(value=model_views.refusal(error, language), visible=True),
+        download=gr.update(value=model_views.refusal(reason), visible=True),
         button=hidden,
         back=_way_back(model, language, needs, optional),
         timer=gr.update(active=False),
@@ -166,7 +174,7 @@ def _refused(
 
 def loaded(
     model: str | None,
-    language: Language,
+    _language: Language,
     priority: Priority = Priority.TYPING,
     stop: Stop | None = None,
 ) -> Encoder:
@@ -174,7 +182,6 @@ def loaded(
 
     Args:
         model: its name, or what was typed.
-        language: of what is said where it cannot be had.
         priority: what goes first where several wait for the model.
         stop: says whether the result is not wanted any more.
 
@@ -183,7 +190,7 @@ def loaded(
     """
     spec = find_offered(model)
     if not on_this_machine(spec):
-        raise ModelError(say(language, "not_here", title=spec.title), "not_here")
+        raise ModelError(f"{spec.title} is not on this machine yet.", "not_here", title=spec.title)
     note_model(spec.name)
     encoder = load_encoder(spec).at(priority, stop)
     note_encoder(encoder)
@@ -195,21 +202,32 @@ def watching(weights: Weights | ModelSpec) -> Any:
     return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
 
-def measured(*models: str) -> tuple[Any, Any]:
+def measured(language: Language, *models: str) -> tuple[Any, Any, Any, Any]:
     """Look whether the background sets of the chosen models are there; called while they are not.
 
     Returns:
-        An update of the timer; and once all have come, of the signal that has results shown again.
+        An update of the timer; once none is on its way any more, of the signal that has results
+        shown again; and the bar of the one that is measured, with its Stop.
     """
-    if any(_being_measured(model) for model in filter(None, models)):
-        return gr.skip(), gr.skip()
-    return gr.update(active=False), again()
+    running = [(spec, work) for spec in _specs(models) if (work := measuring(spec)) is not None]
+    if not running:
+        return gr.update(active=False), again(), *long_work.hidden()
+    spec, work = running[0]
+    return gr.skip(), gr.skip(), *long_work.shown(work, language, spec.title)
 
 
-def _being_measured(model: str) -> bool:
-    with suppress(MMDemoError):  # of a model that cannot be had
-        return measuring(find_offered(model)) is not None
-    return False
+def stop_measuring(*models: str) -> None:
+    """Stop the measurements that the tab shows; there are no percentiles then, for a while."""
+    for spec in _specs(models):
+        if (work := measuring(spec)) is not None:
+            work.stop()
+
+
+def _specs(models: Sequence[str]) -> Iterator[ModelSpec]:
+    """Yield the models that are chosen and can be had."""
+    for model in filter(None, models):
+        with suppress(MMDemoError):
+            yield find_offered(model)
 
 
 def choices(language: Language, needs: Needs, optional: bool = False) -> list[tuple[str, str]]:

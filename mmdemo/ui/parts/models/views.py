@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.errors import MMDemoError
 from mmdemo.models.files import on_this_machine
-from mmdemo.progress import Progress, clock, size_text
+from mmdemo.progress import size_text
 from mmdemo.types import Modality
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models.downloads import Download
 from mmdemo.ui.strings import Language, say
@@ -61,31 +61,12 @@ def download(spec: ModelSpec, running: Download | None, language: Language) -> s
         return _box(escape(reason or say(language, "download_done")))
     if running.progress is None:
         return _box(say(language, "download_asking", size=model_size(spec)))
-    return progress_bar(spec, running.progress, language)
+    return long_work.bar(running.progress, language, spec.title)
 
 
-def progress_bar(spec: ModelSpec, progress: Progress, language: Language) -> str:
-    """Return a bar, and below it bytes, speed and remaining time."""
-    share = 100.0 * progress.share
-    left = "" if progress.remaining is None else clock(progress.remaining)
-    line = say(
-        language,
-        "download_line" if left else "download_start_line",
-        done=size_text(progress.done),
-        total=size_text(progress.total),
-        speed=size_text(progress.speed),
-        left=left,
-    )
-    bar = (
-        f'<div class="mm-progress" role="progressbar" aria-label="{escape(spec.title)}" '
-        f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
-    )
-    return f'{bar}<p class="mm-download">{line}</p>'
-
-
-def refusal(error: MMDemoError, language: Language) -> str:
+def refusal(reason: str) -> str:
     """Return why a model cannot be had."""
-    return _box(escape(error_message(error, language)))
+    return _box(escape(reason))
 
 
 def _box(text: str) -> str:

@@ -1,1 +1,6 @@
 """The tab "Similarity"."""
+
+from mmdemo.ui.parts.tab import Tab
+from mmdemo.ui.tabs.similarity import address, layout
+
+TAB = Tab(address.NAME, "tab_similarity", address.NEEDS, layout.build, address.read)

@@ -11,25 +11,23 @@ import gradio as gr
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
+from mmdemo.examples import examples, samples
 from mmdemo.images import Picture
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered, offered
-from mmdemo.models.pool import load_encoder
 from mmdemo.tasks.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.markup import error_message, joined, message, unforeseen
+from mmdemo.ui.parts.models.handlers import loaded
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.serving.events import QUIET, SHORT
 from mmdemo.ui.strings import Language, say
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
 from mmdemo.ui.tabs.similarity.sentences import sentence
 
-# What the page offers for the course's exercise, and its English text in Chinese.
-_EXERCISE = {
-    text.casefold() for text in (COURSE_TEXT, *SAMPLE_TEXTS, *SAMPLE_OTHERS, "开源组织的logo")
-}
+# The sample texts, which are of the course's exercise, and its text in the page's languages.
+_EXERCISE = {text.casefold() for one in (*samples(), examples()[0]) for text in one.texts.values()}
 
 _KEY = "JSON.stringify([one?.path ?? null, two?.path ?? null, model, language])"
 _REMEMBER = f"(one, two, model, language) => {{ window.mmCourse = {_KEY}; }}"
@@ -112,14 +110,12 @@ def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language
 def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> str:
     """Compute the course's four similarities with these pictures; return a table, or why not."""
     try:
-        spec = find_offered(model)
         if image1 is None or image2 is None:
             return _message(say(language, "course_pictures"))
-        if not on_this_machine(spec):
-            return _message(say(language, "not_here", title=escape(spec.title)))
+        encoder = loaded(model, language)
         given = (Picture(image, unchanged=True) for image in (image1, image2))
         pictures = dict(zip(COURSE_PICTURES, given, strict=True))
-        values = reproduce(load_encoder(spec), COURSE, pictures)
+        values = reproduce(encoder, COURSE, pictures)
     except MMDemoError as error:
         return _message(escape(error_message(error, language)))
     except Exception as error:

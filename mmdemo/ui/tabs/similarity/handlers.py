@@ -1,56 +1,40 @@
-"""What happens in the tab "Similarity": plain functions from values to values."""
+"""What happens in the tab "Similarity": functions from what it is given to what changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from mmdemo.background.measure import start
 from mmdemo.background.sets import background
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.errors import MMDemoError, ModelError, TextError
-from mmdemo.examples import Example, examples
+from mmdemo.errors import MMDemoError, ModelError, PictureError, TextError
+from mmdemo.examples import examples
 from mmdemo.images import Picture, as_sources, shown_by_browsers, thumbnail_uri
 from mmdemo.models import pool
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
+from mmdemo.models.items import checked_text
 from mmdemo.models.lane import Priority
-from mmdemo.tasks.compare import Comparison, compare
+from mmdemo.tasks.compare import CompareRequest, Comparison
 from mmdemo.ui.parts.inputs import Upload
-from mmdemo.ui.parts.markup import error_message, in_field, unforeseen
+from mmdemo.ui.parts.markup import error_message, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
-from mmdemo.ui.parts.signals import OPENED, again
-from mmdemo.ui.strings import Language, say
-from mmdemo.ui.tabs.similarity import course, views
+from mmdemo.ui.parts.signals import again
+from mmdemo.ui.strings import FIRST, Language, say
+from mmdemo.ui.tabs.similarity import address, course, views
+from mmdemo.ui.tabs.similarity.ready_made import lessons, list_examples, readable_language
 from mmdemo.work import Follow, Work
 
 _MOMENT = 0.4  # seconds: what takes longer says what it waits for
-
-
-class Results(NamedTuple):
-    """What a comparison changes on the page, in the order of the output components."""
-
-    message: Any = gr.skip()
-    at_pictures: Any = gr.skip()
-    bars: Any = gr.skip()
-    readings: Any = gr.skip()
-    matrix1: Any = gr.skip()
-    matrix1_heading: Any = gr.skip()
-    column2: Any = gr.skip()
-    matrix2: Any = gr.skip()
-    matrix2_heading: Any = gr.skip()
-    details: Any = gr.skip()
-    timer: Any = gr.skip()
-    beside: Any = gr.skip()
-    shown: Any = gr.skip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,157 +42,226 @@ class Shown:
     """What is on the screen, for another language while the input has nothing new to show.
 
     Attributes:
-        results: one comparison a text; none before the first.
-        pictures: what was compared.
-        thumbnails: of these.
-        model: as it was chosen.
+        request: what was compared; None before the first comparison.
+        uploads: its pictures.
+        results: one a text.
+        thumbnails: of the pictures.
         language: that they are shown in.
     """
 
+    request: CompareRequest | None = None
+    uploads: tuple[Upload, ...] = ()
     results: tuple[Comparison, ...] = ()
-    pictures: tuple[Upload, ...] = ()
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
-    model: str = ""
-    language: Language = "en"
+    language: Language = FIRST
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the tab is given.
+
+    Attributes:
+        image1: the first picture; None where there is none.
+        image2: likewise.
+        text: what the pictures are compared with.
+        other: a second text, or nothing.
+        model: as it was chosen.
+        beside: the models that stand beside it; empty where none is chosen.
+        language: of the page.
+        shown: what is on the screen.
+    """
+
+    image1: Upload | None
+    image2: Upload | None
+    text: str | None
+    other: str | None
+    model: str
+    beside: tuple[str, ...]
+    language: Language
+    shown: Shown
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return the texts that are there."""
+        return tuple(text for text in (self.text, self.other) if text and text.strip())
+
+    def request(self) -> CompareRequest:
+        """Return what is to be compared.
+
+        Raises:
+            PictureError: a picture is missing.
+            TextError: the text is.
+        """
+        pictures: list[Upload] = []
+        for upload, key in ((self.image1, "image1_label"), (self.image2, "image2_label")):
+            if upload is None:
+                name = say(self.language, key)
+                raise PictureError(
+                    f"Add {name}: upload, paste, use the webcam, or pick an example.",
+                    "need_image",
+                    which=name,
+                )
+            pictures.append(upload)
+        if not (self.text or "").strip():
+            raise TextError("Type a text, or pick one below the field.", "need_text")
+        return CompareRequest(pictures[0], pictures[1], self.texts, self.model)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a comparison changes on the page."""
+
+    message: Any = field(default_factory=gr.skip)
+    at_pictures: Any = field(default_factory=gr.skip)
+    bars: Any = field(default_factory=gr.skip)
+    readings: Any = field(default_factory=gr.skip)
+    matrix1: Any = field(default_factory=gr.skip)
+    matrix1_heading: Any = field(default_factory=gr.skip)
+    column2: Any = field(default_factory=gr.skip)
+    matrix2: Any = field(default_factory=gr.skip)
+    matrix2_heading: Any = field(default_factory=gr.skip)
+    details: Any = field(default_factory=gr.skip)
+    timer: Any = field(default_factory=gr.skip)
+    beside: Any = field(default_factory=gr.skip)
+    address: Any = field(default_factory=gr.skip)
+    shown: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What another model's column shows of a comparison."""
+
+    column: Any = field(default_factory=gr.skip)
+    heading: Any = field(default_factory=gr.skip)
+    bars: Any = field(default_factory=gr.skip)
+    ranks: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the other models' columns show, and the timer that waits for background sets."""
+
+    timer: Any = field(default_factory=gr.skip)
+    columns: Any = field(default_factory=gr.skip)
 
 
 @dataclass
-class Asked:
-    """What one run is about, and how far it has come.
+class _Waiting:
+    """What a comparison waits for.
 
     Attributes:
-        uploads: the two pictures, as far as they are there.
-        texts: the two texts, likewise.
-        model: as it was chosen.
-        language: of the page.
-        before: what is on the screen.
         spec: of the model, once its turn has come.
         encoder: the model, once it was there.
     """
 
-    uploads: tuple[Upload | None, Upload | None]
-    texts: tuple[str | None, str | None]
-    model: str
-    language: Language
-    before: Shown
     spec: ModelSpec | None = None
     encoder: Encoder | None = None
 
+    def sentence(self, language: Language) -> str:
+        """Say it: its model, or those who ask that one too."""
+        if self.spec is not None and not pool.loaded(self.spec):
+            return say(language, "awaits_model", title=escape(self.spec.title))
+        if self.encoder is not None and self.others:
+            return say(language, "awaits_turn", count=self.encoder.waiting)
+        return say(language, "awaits_result")
 
-class _AtPictureError(MMDemoError):
-    """What is wrong with a picture, in the page's language: to be said where the pictures are."""
+    @property
+    def others(self) -> bool:
+        """Return whether the model works for others while this waits."""
+        return self.encoder is not None and bool(self.encoder.running and self.encoder.waiting)
 
 
-class Beside(NamedTuple):
-    """What another model's column shows of a comparison, in the order of the output components."""
-
-    column: Any
-    heading: Any
-    bars: Any
-    ranks: Any
-
-
-def run(
-    image1: Upload | None,
-    image2: Upload | None,
-    text: str | None,
-    other: str | None,
-    model: str,
-    language: Language,
-    before: Shown,
-    *others: str,
-) -> Iterator[Results]:
+def run(given: Given) -> Iterator[Results]:
     """Compare what is on the page and yield what to show.
 
     What takes longer than a moment says first what it waits for. Bad input changes nothing but the
     message, so that nothing on the page is lost. The models that stand beside the first are asked
     where there are any.
     """
-    asked = Asked((image1, image2), (text, other), model, language, before)
-    job = Work(lambda follow: _compared(asked, follow))
+    language, waiting = given.language, _Waiting()
+    work = Work(lambda follow: _compared(given, waiting, follow), name="comparison")
     try:
-        yield from _meanwhile(job, asked)
-        shown, lessons, encoder = job.result()
-        yield _drawn(shown)._replace(
-            message=message_box("</p><p>".join([*lessons, *views.notes(shown.results, language)])),
+        yield from _meanwhile(work, waiting, given)
+        shown, taught, encoder = work.result()
+        sentences = [*taught, *views.notes(shown.results, language)]
+        yield replace(
+            _drawn(shown),
+            message=message_box("</p><p>".join(sentences)),
             at_pictures="",
             timer=watching(encoder),
-            beside=again() if any(others) else gr.skip(),
+            beside=again() if any(given.beside) else gr.skip(),
+            address=address.query(given.request(), given.beside, language),
         )
-    except _AtPictureError as error:
-        yield _only_message(escape(str(error)), before, language, at_pictures=True)
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), before, language)
+        said = escape(error_message(error, language))
+        yield _only_message(said, given, at_pictures=isinstance(error, PictureError))
     except Exception as error:
-        yield _only_message(unforeseen(error, language), before, language)
+        yield _only_message(unforeseen(error, language), given)
     finally:
-        job.stop()
+        work.stop()
 
 
-def _meanwhile(job: Work[Any], asked: Asked) -> Iterator[Results]:
+def _meanwhile(work: Work[Any], waiting: _Waiting, given: Given) -> Iterator[Results]:
     """Wait for a comparison; yield what it waits for, each time that this is something else."""
-    said, first = "", not asked.before.results
-    while not job.wait(_MOMENT):
-        awaited = _awaits(asked.spec, asked.encoder, asked.language)
-        if first and not (asked.encoder and asked.encoder.waiting):
+    said, first = "", not given.shown.results
+    while not work.wait(_MOMENT):
+        awaited = waiting.sentence(given.language)
+        if first and not waiting.others:
             continue  # the page opens with a message that says as much
         if awaited != said:
             yield Results(message=message_box(awaited, late=not first, again=bool(said)))
             said = awaited
 
 
-def _awaits(spec: ModelSpec | None, encoder: Encoder | None, language: Language) -> str:
-    """Say what a comparison waits for: its model, or those who ask that one too."""
-    if spec is not None and not pool.loaded(spec):
-        return say(language, "awaits_model", title=escape(spec.title))
-    if encoder is not None and encoder.waiting:
-        return say(language, "awaits_turn", count=encoder.waiting)
-    return say(language, "awaits_result")
-
-
-def _compared(asked: Asked, follow: Follow) -> tuple[Shown, list[str], Encoder]:
+def _compared(given: Given, waiting: _Waiting, follow: Follow) -> tuple[Shown, list[str], Encoder]:
     """Compare; return what to show, what the example teaches, and the model.
 
     Raises:
-        MMDemoError: something is missing, or cannot be read.
+        MMDemoError: something cannot be read.
     """
-    language = asked.language
-    uploads, pictures = _pictures(asked)
-    if not (asked.texts[0] or "").strip():
-        raise MMDemoError(say(language, "need_text"))
-    thumbnails = asked.before.thumbnails.only(uploads)
+    language, request = given.language, given.request()
+    uploads = [one for one in (given.image1, given.image2) if one is not None]
+    pictures = _pictures(uploads, language)
+    _check_texts(given)
+    thumbnails = given.shown.thumbnails.only(uploads)
     for upload, picture in zip(uploads, pictures, strict=True):
         thumbnails.of(upload, picture)
-    asked.spec = find_offered(asked.model)
-    asked.encoder = encoder = loaded(asked.model, language, Priority.TYPING, follow.unwanted)
+    waiting.spec = find_offered(given.model)
+    waiting.encoder = encoder = loaded(given.model, language, Priority.TYPING, follow.unwanted)
     start(encoder)
-    results: list[Comparison] = []
-    for text, key in zip(asked.texts, ("text_label", "other_label"), strict=True):
-        if text and text.strip():
-            results.append(_compare(encoder, pictures, text, key, language))
-    shown = Shown(tuple(results), uploads, thumbnails, asked.model, language)
-    return shown, _lessons(pictures, asked.texts, language), encoder
+    opened = replace(request, image1=pictures[0], image2=pictures[1])
+    shown = Shown(request, tuple(uploads), opened.run(encoder), thumbnails, language)
+    return shown, lessons(pictures, request.texts, language), encoder
 
 
-def _pictures(asked: Asked) -> tuple[tuple[Upload, ...], tuple[Picture, ...]]:
+def _pictures(uploads: Sequence[Upload], language: Language) -> list[Picture]:
     """Return both pictures; an error names the field it is in."""
-    fields = [say(asked.language, f"image{number}_label") for number in (1, 2)]
-    for upload, name in zip(asked.uploads, fields, strict=True):
-        if upload is None:
-            raise _AtPictureError(say(asked.language, "need_image", which=name))
-    uploads = tuple(upload for upload in asked.uploads if upload is not None)
-    pictures = tuple(map(Picture, uploads))
-    try:
-        check(pictures, fields, asked.language)
-    except MMDemoError as error:
-        raise _AtPictureError(str(error)) from error
-    return uploads, pictures
+    pictures = list(map(Picture, uploads))
+    check(pictures, [say(language, f"image{number}_label") for number in (1, 2)])
+    return pictures
+
+
+def _check_texts(given: Given) -> None:
+    """Refuse a text that is too long; the error names its field.
+
+    Raises:
+        MMDemoError: one is.
+    """
+    for text, key in ((given.text, "text_label"), (given.other, "other_label")):
+        try:
+            if text and text.strip():
+                checked_text(text)
+        except TextError as error:
+            name = say(given.language, key)
+            raise error.within(name, "field", name=name) from error
 
 
 def _drawn(shown: Shown) -> Results:
     """Return everything that shows comparisons, in their language."""
-    results, language = shown.results, shown.language
-    first, second = (shown.thumbnails.made[upload] for upload in shown.pictures)
+    results, language, request = shown.results, shown.language, shown.request
+    if request is None:
+        return Results()
+    first, second = (shown.thumbnails.made[one] for one in shown.uploads)
     known = results[0].background
     lowest = min(float(result.matrix.min()) for result in results)
     drawn = Results(
@@ -217,7 +270,7 @@ def _drawn(shown: Shown) -> Results:
             results,
             language,
             course.with_another_model(
-                [result.text for result in results], find_offered(shown.model), language
+                [result.text for result in results], find_offered(request.model), language
             ),
         ),
         matrix1=views.heatmap(known, results[0].matrix, (first, second), language, lowest),
@@ -230,67 +283,54 @@ def _drawn(shown: Shown) -> Results:
     )
     if len(results) == 1:
         return drawn
-    return drawn._replace(
+    return replace(
+        drawn,
         matrix2=views.heatmap(known, results[1].matrix, (first, second), language, lowest),
         matrix2_heading=views.matrix_heading(results[1], language),
     )
 
 
-def beside(
-    image1: Upload | None,
-    image2: Upload | None,
-    text: str | None,
-    other: str | None,
-    language: Language,
-    *models: str,
-) -> tuple[Any, ...]:
+def beside(given: Given) -> Columns:
     """Make the same comparison with other models, each on its own scale; hide those not chosen.
 
     What is wrong with the input is said once, by `run`.
-
-    Returns:
-        An update of the timer that waits for background sets, then each model's `Beside`.
     """
-    texts = [given for given in (text, other) if given and given.strip()]
-    pictures = None
-    if any(models) and texts and image1 is not None and image2 is not None:
+    request: CompareRequest | None = None
+    if any(given.beside) and given.texts:
         with suppress(MMDemoError):
-            pictures = Picture(image1), Picture(image2)
-            as_sources(*pictures)
+            asked = given.request()
+            first, second = as_sources(asked.image1, asked.image2)
+            request = replace(asked, image1=first, image2=second)
     timer: Any = gr.skip()
-    columns: list[Beside] = []
-    for model in models:
-        columns.append(_beside(pictures, texts, model, language))
+    columns: list[Any] = []
+    for model in given.beside:
+        column = _column(request, model, given.language)
+        columns += [column.column, column.heading, column.bars, column.ranks]
         with suppress(MMDemoError):
             if model and (update := watching(find_offered(model))) != gr.skip():
                 timer = update
-    return (timer, *(value for column in columns for value in column))
+    return Columns(timer, columns)
 
 
-def _beside(
-    pictures: tuple[Picture, Picture] | None,
-    texts: Sequence[str],
-    model: str,
-    language: Language,
-) -> Beside:
+def _column(request: CompareRequest | None, model: str, language: Language) -> Column:
     """Return what one model's column shows."""
     if not model:
-        return Beside(gr.update(visible=False), *[gr.skip()] * 3)
-    if pictures is None:
-        return Beside(*[gr.skip()] * 4)
+        return Column(gr.update(visible=False))
+    if request is None:
+        return Column()
     try:
         encoder = loaded(model, language)
         start(encoder)
-        results = [compare(encoder, *pictures, text) for text in texts]
+        results = request.run(encoder)
     except ModelError as error:  # it is not here yet, or cannot do this
         heading = views.beside_heading(model, None, error_message(error, language), language)
-        return Beside(gr.update(visible=True), heading, None, "")
+        return Column(gr.update(visible=True), heading, None, "")
     except MMDemoError:
-        return Beside(*[gr.skip()] * 4)
+        return Column()
     except Exception as error:
         heading = views.beside_heading(model, None, unforeseen(error, language), language)
-        return Beside(gr.update(visible=True), heading, None, "")
-    return Beside(
+        return Column(gr.update(visible=True), heading, None, "")
+    return Column(
         gr.update(visible=True),
         views.beside_heading(find_offered(model).title, results, "", language),
         views.bars(results[0].background, results, language),
@@ -306,7 +346,7 @@ def awaited(model: str, shown: Shown, language: Language) -> list[Any]:
     if shown.results:
         return [gr.skip()] * 4
     spec, opening = find_offered(model), examples()[0]
-    known, text = background(spec), opening.text(_readable(model, language))
+    known, text = background(spec), opening.text(readable_language(model, language))
     return [
         message_box(say(language, "loading")),
         views.bars(known, [], language),
@@ -345,97 +385,16 @@ def rendition(uploaded: Upload | None) -> Any:
         return gr.skip()  # the comparison that the upload starts says what is wrong
 
 
-def example_samples(model: str, language: Language) -> list[list[str]]:
-    """Return the ready-made comparisons as rows: two paths, a text, and what it teaches."""
-    readable = _readable(model, language)
-    return [
-        [*map(str, row.paths), row.text(readable), escape(_lesson(row, language))]
-        for row in examples()
-    ]
-
-
-def _readable(model: str, language: Language) -> Language:
-    """Return the page's language where the model reads it, else English.
-
-    For a model that cannot be had, the page's: the choice of the model says what is wrong.
-    """
-    with suppress(MMDemoError):
-        if not {language, "multilingual"} & set(find_offered(model).languages):
-            return "en"
-    return language
-
-
-def show_example(index: int, model: str, language: Language) -> list[str]:
-    """Return the pictures and the text of a ready-made comparison."""
-    return example_samples(model, language)[index][:3]
-
-
-def list_examples(model: str, language: Language) -> list[Any]:
-    """Return an update that shows the ready-made comparisons in another language."""
-    return [gr.Dataset(samples=example_samples(model, language))]
-
-
-def spoken(text: str | None, model: str, language: Language) -> list[Any]:
-    """Return a ready-made text in the page's language, and that this tab is open.
-
-    What the visitor typed stays as it is.
-    """
-    readable = _readable(model, language)
-    for row in examples():
-        if text in (row.text_en, row.text_zh) and text != row.text(readable):
-            return [row.text(readable), OPENED]
-    return [gr.skip(), OPENED]
-
-
-def _lesson(example: Example, language: Language) -> str:
-    """Return what a ready-made comparison teaches; of one that `mini` gets wrong, that it does."""
-    lesson = example.lesson(language)
-    if not example.wrong:
-        return lesson
-    return say(language, "in_field", field=say(language, "example_wrong"), message=lesson)
-
-
-def _lessons(
-    pictures: Sequence[Picture], texts: Sequence[str | None], language: Language
-) -> list[str]:
-    """Say of a ready-made comparison that `mini` gets wrong that it does; swapped, it stays one."""
-    given = {(text or "").strip() for text in texts}
-    return [
-        escape(_lesson(example, language))
-        for example in examples()
-        if example.wrong
-        and given & {example.text_en, example.text_zh}
-        and _digests(pictures) == _digests(map(Picture, example.paths))
-    ]
-
-
-def _digests(pictures: Iterable[Picture]) -> list[bytes]:
-    return sorted(picture.digest for picture in pictures)
-
-
 def suit_model(model: str, language: Language) -> list[Any]:
     """Show what depends on the model: the examples' language, and the section on the course."""
     return [*list_examples(model, language), course.show(model)]
 
 
-def _compare(
-    encoder: Encoder, pictures: Sequence[Picture], text: str, key: str, language: Language
-) -> Comparison:
-    """Compare; an error of the text names the field it is in."""
-    first, second = pictures
-    try:
-        return compare(encoder, first, second, text)
-    except TextError as error:
-        raise in_field(error, say(language, key), language) from error
-
-
-def _only_message(
-    text: str, before: Shown, language: Language, *, at_pictures: bool = False
-) -> Results:
+def _only_message(text: str, given: Given, *, at_pictures: bool = False) -> Results:
     """Return a message where its cause is; the results stay, and are marked as of another input."""
-    kept = Results()
-    if before.results and before.language != language:
-        kept = _drawn(replace(before, language=language))
-    box = message_box(f"{text} {say(language, 'stale')}", stale=True)
+    kept, before = Results(), given.shown
+    if before.results and before.language != given.language:
+        kept = _drawn(replace(before, language=given.language))
+    box = message_box(f"{text} {say(given.language, 'stale')}", stale=True)
     message, beside_it = ("", box) if at_pictures else (box, "")
-    return kept._replace(message=message, at_pictures=beside_it)
+    return replace(kept, message=message, at_pictures=beside_it)

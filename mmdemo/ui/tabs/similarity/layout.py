@@ -3,79 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
 
-from mmdemo.examples import Example, examples
+from mmdemo.examples import Example, examples, samples
 from mmdemo.tasks.published import COURSE_TEXT
 from mmdemo.ui.parts import signals
-from mmdemo.ui.parts.inputs import PictureInput
+from mmdemo.ui.parts.inputs import PictureInput, noted
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.models import choice as model_choice
 from mmdemo.ui.parts.models.choice import ModelChoice
-from mmdemo.ui.parts.models.handlers import Needs
-from mmdemo.ui.serving.events import QUIET, SHORT, told_once
-from mmdemo.ui.tabs.similarity import course, handlers
-from mmdemo.ui.tabs.similarity.handlers import Beside, Results
-from mmdemo.ui.tabs.similarity.samples import SAMPLE_OTHERS, SAMPLE_TEXTS
-
-NEEDS: Needs = frozenset({"text", "image", "fused"})
-"""What a model must embed."""
-
-OTHERS = 2
-"""How many models can stand beside the first."""
+from mmdemo.ui.parts.tab import Page, Room
+from mmdemo.ui.parts.wiring import Wiring
+from mmdemo.ui.serving.events import QUIET, SHORT
+from mmdemo.ui.strings import FIRST
+from mmdemo.ui.tabs.similarity import course, handlers, ready_made
+from mmdemo.ui.tabs.similarity.address import NEEDS, OTHERS
+from mmdemo.ui.tabs.similarity.handlers import Columns, Given, Results
 
 
-def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
-    """Lay out the tab and wire it.
-
-    Args:
-        localiser: collects what to translate; its first answer has the first comparison made.
-        language: the page's language choice.
-        _tab: the tab that this is.
-    """
+def build(page: Page) -> Room:
+    """Lay out the tab and wire it."""
+    localiser, language = page
     opening = examples()[0]
     opened = signals.signal()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
-            inputs, messages, offered = _build_inputs(localiser, language, choice, opening, opened)
+            beside = [other.model for other in others]
+            timer, measured = model_choice.watch_background(
+                localiser, language, [choice.model, *beside], "similarity"
+            )
+            inputs, messages, offered = _build_inputs(localiser, language, choice, opening)
         with gr.Column(scale=7, min_width=320, elem_id="results"):
             outputs, columns = _build_results(localiser, inputs.model, messages)
             section = course.build(
                 localiser, language, inputs.model, [inputs.image1, inputs.image2]
             )
-    timer, measured = model_choice.watch_background([inputs.model, *(one.model for one in others)])
-    outputs = outputs._replace(
-        timer=timer, beside=signals.signal(), shown=gr.State(handlers.Shown())
-    )
+    shown, again, query = gr.State(handlers.Shown()), signals.signal(), signals.signal()
+    outputs |= {"timer": timer, "beside": again, "address": query, "shown": shown}
     localiser.add_handler(
         handlers.awaited_again,
-        [inputs.model, outputs.shown],
-        [outputs.message, outputs.bars, outputs.readings, outputs.matrix1],
+        [inputs.model, shown],
+        [outputs["message"], outputs["bars"], outputs["readings"], outputs["matrix1"]],
         as_built=True,
     )
+    given = inputs._asdict() | {"beside": beside, "language": language, "shown": shown}
+    comparison = Wiring(Given, given, Results, outputs)
     compared = [inputs.image1, inputs.image2, inputs.text, inputs.other]
-    beside = [other.model for other in others]
-    given = signals.gathered(opened, [*compared, language, choice.settled, measured])
-    given.change(
-        told_once(handlers.run),
-        [*inputs, language, outputs.shown, *beside],
-        list(outputs),
+    signals.gathered(opened, [*compared, language, choice.settled, measured]).change(
+        comparison.steps(handlers.run),
+        comparison.inputs,
+        comparison.outputs,
         # While one comparison runs, only the newest of those that wait is kept: typing stays live.
         trigger_mode="always_last",
         **QUIET,
         **SHORT,
     )
+    further = Wiring(Given, given, Columns, {"timer": timer, "columns": columns})
     # At the end of the first model's, and elsewhere: a slow one beside it keeps nobody waiting.
     gr.on(
-        [outputs.beside.change, *(other.settled.change for other in others)],
-        handlers.beside,
-        [*compared, language, *beside],
-        [timer, *(component for column in columns for component in column)],
+        [again.change, *(other.settled.change for other in others)],
+        further.once(handlers.beside),
+        further.inputs,
+        further.outputs,
         trigger_mode="always_last",
         **QUIET,
         **SHORT,
@@ -83,10 +78,12 @@ def build(localiser: Localiser, language: gr.Radio, _tab: gr.Tab) -> None:
     choice.settled.change(
         handlers.suit_model, [inputs.model, language], [offered, section], **QUIET
     )
+    fields = inputs._asdict() | {f"beside{place}": one for place, one in enumerate(beside)}
+    return Room(opened, query, fields, (inputs.image1, inputs.image2))
 
 
 class Inputs(NamedTuple):
-    """The input components, in the order of `run`."""
+    """The input components, by the names of `Given`."""
 
     image1: gr.Image
     image2: gr.Image
@@ -100,7 +97,6 @@ def _build_inputs(
     language: gr.Radio,
     choice: ModelChoice,
     opening: Example,
-    opened: gr.Textbox,
 ) -> tuple[Inputs, tuple[gr.HTML, gr.HTML], gr.Dataset]:
     """Lay out the inputs; return them, the places for messages, and the ready-made examples.
 
@@ -113,18 +109,18 @@ def _build_inputs(
     localiser.add(image1, label="image1_label")
     localiser.add(image2, label="image2_label")
     for image in (image1, image2):
-        image.upload(handlers.rendition, image, image, **QUIET)
+        image.upload(noted(handlers.rendition), image, image, **QUIET)
     swap = gr.Button(size="sm")
     localiser.add(swap, value="swap_button")
-    text = gr.Textbox(opening.text_en, lines=1, max_lines=4)
+    text = gr.Textbox(opening.text(FIRST), lines=1, max_lines=4)
     localiser.add(text, label="text_label", placeholder="text_placeholder")
     message = gr.HTML(padding=False)
-    _build_chips(localiser, SAMPLE_TEXTS, text)
+    _build_chips(localiser, [one.text(FIRST) for one in samples()], text)
     other = gr.Textbox("", lines=1, max_lines=4)
     localiser.add(other, label="other_label", placeholder="other_placeholder")
-    _build_chips(localiser, SAMPLE_OTHERS, other, clear="clear_other")
-    # The first answer, at the opening of the page, says that this tab is open.
-    localiser.add_handler(handlers.spoken, [text, choice.model], [text, opened])
+    others = [one.text(FIRST) for one in samples() if one.other]
+    _build_chips(localiser, others, other, clear="clear_other")
+    localiser.add_handler(ready_made.spoken, [text, choice.model], [text])
     targets = [image1, image2, text]
     offered = _build_examples(localiser, language, choice.model, targets)
     pictures = [image1, image2]
@@ -146,7 +142,7 @@ def _picture(path: str) -> gr.Image:
 
 
 def _build_chips(
-    localiser: Localiser, texts: tuple[str, ...], target: gr.Textbox, clear: str = ""
+    localiser: Localiser, texts: Sequence[str], target: gr.Textbox, clear: str = ""
 ) -> None:
     """Lay out small buttons that fill a text field, without asking the server.
 
@@ -179,21 +175,22 @@ def _build_examples(
             gr.Textbox(visible=False),
             gr.HTML(visible=False),
         ],
-        samples=handlers.example_samples(str(model.value), "en"),
+        samples=ready_made.example_samples(str(model.value), FIRST),
         type="index",
         samples_per_page=len(examples()),
         elem_id="examples",
         headers=["1", "2", "text", "lesson"],
     )
     localiser.add(dataset, label="examples_label")
-    localiser.add_handler(handlers.list_examples, [model], [dataset])
-    dataset.click(handlers.show_example, [dataset, model, language], targets, **QUIET)
+    localiser.add_handler(ready_made.list_examples, [model], [dataset])
+    dataset.click(ready_made.show_example, [dataset, model, language], targets, **QUIET)
     return dataset
 
 
 def _build_results(
     localiser: Localiser, model: gr.Dropdown, messages: tuple[gr.HTML, gr.HTML]
-) -> tuple[Results, list[Beside]]:
+) -> tuple[dict[str, Block], list[Block]]:
+    """Lay out the results; return them by the names of `Results`, and the other models' columns."""
     first_message, first_bars, first_readings, first_matrix = handlers.awaited(
         str(model.value), handlers.Shown(), "en"
     )
@@ -220,24 +217,24 @@ def _build_results(
     with gr.Accordion(open=False) as fold:
         details = gr.HTML(elem_id="details", padding=True)
     localiser.add(fold, label="details_label")
-    results = Results(
-        message=messages[0],
-        at_pictures=messages[1],
-        bars=bars,
-        readings=readings,
-        matrix1=matrix1,
-        matrix1_heading=matrix1_heading,
-        column2=column2,
-        matrix2=matrix2,
-        matrix2_heading=matrix2_heading,
-        details=details,
-    )
+    results: dict[str, Block] = {
+        "message": messages[0],
+        "at_pictures": messages[1],
+        "bars": bars,
+        "readings": readings,
+        "matrix1": matrix1,
+        "matrix1_heading": matrix1_heading,
+        "column2": column2,
+        "matrix2": matrix2,
+        "matrix2_heading": matrix2_heading,
+        "details": details,
+    }
     return results, columns
 
 
-def _build_columns() -> list[Beside]:
+def _build_columns() -> list[Block]:
     """Lay out what other models say of the same comparison, side by side."""
-    columns = []
+    columns: list[Block] = []
     with gr.Row(elem_classes="mm-beside"):
         for number in range(2, 2 + OTHERS):
             with gr.Column(min_width=320, visible=False) as column:
@@ -246,5 +243,5 @@ def _build_columns() -> list[Beside]:
                     show_label=False, elem_id=f"beside-{number}-bars", elem_classes="mm-bars"
                 )
                 ranks = gr.HTML(padding=False, elem_id=f"beside-{number}-ranks")
-            columns.append(Beside(column, heading, bars, ranks))
+            columns += [column, heading, bars, ranks]
     return columns

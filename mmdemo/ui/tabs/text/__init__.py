@@ -1,1 +1,6 @@
 """The tab "Text"."""
+
+from mmdemo.ui.parts.tab import Tab
+from mmdemo.ui.tabs.text import address, layout
+
+TAB = Tab(address.NAME, "tab_text", address.NEEDS, layout.build, address.read)

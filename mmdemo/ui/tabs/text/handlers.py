@@ -1,13 +1,13 @@
-"""What happens in the tab "Text": plain functions from values to values."""
+"""What happens in the tab "Text": functions from what it is given to what changes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
@@ -27,6 +27,8 @@ from mmdemo.tasks.passages import (
     typed_passages,
 )
 from mmdemo.tasks.rank import Explanation, Ranking, RankRequest, Weights, explain
+from mmdemo.types import REPRESENTATIONS
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.markup import error_message, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
@@ -34,10 +36,8 @@ from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.signals import again
 from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.strings import Language, say
-from mmdemo.ui.tabs.text import views
-from mmdemo.work import Current, Follow, Function, Work
-
-_LOOK_EVERY = 0.3  # seconds
+from mmdemo.ui.tabs.text import address, views
+from mmdemo.work import Current, Follow, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,132 +45,216 @@ class Shown:
     """What is on the screen, for what is asked of it later: other weights, another passage.
 
     Attributes:
-        ranking: the scores, or None before the first.
+        request: what was ranked; None before the first ranking.
+        ranking: the scores.
         picked: the passage that is explained.
         why: its explanation.
-        model: as it was chosen; a directory is not found by its encoder's name.
+        typed: the passages as the field held them.
+        whole: whether they were one passage.
     """
 
+    request: RankRequest | None = None
     ranking: Ranking | None = None
     picked: int = 0
     why: Explanation | None = None
-    model: str = ""
+    typed: str = ""
+    whole: bool = False
+
+    @property
+    def model(self) -> str | None:
+        """Return the model as it was chosen; a directory is not found by its encoder's name."""
+        return None if self.request is None else self.request.model
 
 
-Answer = tuple[Ranking, int, Explanation, str]
-"""What a job makes, as in `Shown`: scores, what to explain first, why, and of which model."""
+@dataclass(frozen=True)
+class Dropped:
+    """A document that was dropped: its passages, which the text field cannot tell apart again.
+
+    Attributes:
+        passages: as it was cut.
+        text: as the field shows it; once that is another, the field counts.
+    """
+
+    passages: tuple[str, ...] = ()
+    text: str = ""
 
 
-class Results(NamedTuple):
-    """What a ranking changes on the page, in the order of the output components."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the tab is given.
 
-    message: Any = gr.skip()
-    ranked: Any = gr.skip()
-    progress: Any = gr.skip()
-    stop: Any = gr.skip()
-    columns: Any = gr.skip()
-    reading: Any = gr.skip()
-    pick: Any = gr.skip()
-    dense: Any = gr.skip()
-    sparse: Any = gr.skip()
-    multi_vector: Any = gr.skip()
-    heatmap: Any = gr.skip()
-    timer: Any = gr.skip()
-    shown: Any = gr.skip()
+    Attributes:
+        query: what is looked for.
+        passages: as they were typed.
+        whole: whether they are one passage.
+        model: as it was chosen.
+        weights: of each way of scoring, in the order of `REPRESENTATIONS`.
+        picked: the passage to be explained.
+        language: of the page.
+        document: what was dropped last.
+        shown: what is on the screen.
+        current: the visitor's work in this tab.
+    """
+
+    query: str | None
+    passages: str | None
+    whole: bool
+    model: str
+    weights: tuple[float | None, ...]
+    picked: int | None
+    language: Language
+    document: Dropped
+    shown: Shown
+    current: Current[Shown]
+
+    @property
+    def by_name(self) -> Weights:
+        """Return the weights by way of scoring; an emptied field counts as 0."""
+        return dict(zip(REPRESENTATIONS, map(_weight, self.weights), strict=True))
+
+    def request(self) -> RankRequest:
+        """Return what is to be ranked.
+
+        Raises:
+            TextError: the passages are too long together.
+        """
+        typed = self.passages or ""
+        if not self.whole and typed == self.document.text:
+            passages = self.document.passages
+        else:
+            passages = tuple(split_typed(typed, whole=self.whole))
+        weights = tuple(map(_weight, self.weights))
+        return RankRequest((self.query or "").strip(), passages, weights, self.model)
 
 
-def run(
-    query: str | None,
-    passages: str | None,
-    whole: bool,
-    model: str,
-    dense: float,
-    sparse: float,
-    multi_vector: float,
-    language: Language,
-    shown: Shown,
-    current: Current[Answer],
-) -> Generator[Results, None, None]:
+@dataclass(frozen=True)
+class Results:
+    """What a ranking changes on the page."""
+
+    message: Any = field(default_factory=gr.skip)
+    ranked: Any = field(default_factory=gr.skip)
+    bar: Any = field(default_factory=gr.skip)
+    stop: Any = field(default_factory=gr.skip)
+    columns: Any = field(default_factory=gr.skip)
+    reading: Any = field(default_factory=gr.skip)
+    pick: Any = field(default_factory=gr.skip)
+    dense: Any = field(default_factory=gr.skip)
+    sparse: Any = field(default_factory=gr.skip)
+    multi_vector: Any = field(default_factory=gr.skip)
+    heatmap: Any = field(default_factory=gr.skip)
+    timer: Any = field(default_factory=gr.skip)
+    address: Any = field(default_factory=gr.skip)
+    shown: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """What changes before a ranking: `due` has it made."""
+
+    due: Any = field(default_factory=gr.skip)
+    message: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What other weights change."""
+
+    columns: Any = field(default_factory=gr.skip)
+    reading: Any = field(default_factory=gr.skip)
+    address: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a dropped document changes."""
+
+    passages: Any = field(default_factory=gr.skip)
+    message: Any = field(default_factory=gr.skip)
+    document: Any = field(default_factory=gr.skip)
+
+
+def supersede(given: Given) -> Superseded:
+    """Have what is on the page ranked; what runs for an earlier input is ended."""
+    about = _about(given)
+    if given.current.runs(about):  # asked for twice
+        return Superseded()
+    given.current.stop(replaced=True)
+    return Superseded(again(), _waiting(given))
+
+
+def _about(given: Given) -> tuple[Any, ...]:
+    """Return what a ranking depends on; how it is shown does not count."""
+    return given.query, given.passages, given.whole, given.model
+
+
+def run(given: Given) -> Iterator[Results]:
     """Rank what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
-    weights = weights_of(dense, sparse, multi_vector)
-    given = (query, passages, whole, model)
-    if current.runs(given):  # asked for twice
-        return
-    current.stop(replaced=True)  # what runs is of an earlier input
+    language = given.language
     try:
-        if missing := _missing(query, passages):
-            yield _only_message(say(language, missing), language, shown)
+        if missing := _missing(given):
+            yield _only_message(say(language, missing), given)
             return
-        texts = split_typed(passages or "", whole=whole)
-        job = current.start(_work(query or "", texts, weights, model, language), given)
-        for results in _followed(job, shown, weights, language):
-            yield results if results.shown == gr.skip() else results._replace(ranked=_key(*given))
-    except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), language, shown)
-    except Exception as error:
-        yield _only_message(unforeseen(error, language), language, shown)
-
-
-def _key(query: str | None, passages: str | None, whole: bool, _model: str) -> str:
-    """Return what a script of the page compares with the fields: whether they are as ranked."""
-    return json.dumps([query, passages, whole])
-
-
-def _missing(query: str | None, passages: str | None) -> str:
-    """Return the key of what to ask for, or nothing."""
-    if not (query or "").strip():
-        return "rank_need_query"
-    return "" if (passages or "").strip() else "rank_need_passages"
-
-
-def _work(
-    query: str, passages: Sequence[str], weights: Weights, model: str, language: Language
-) -> Function[Answer]:
-    """Return what a job does: load the model, rank, and explain the passage that comes first."""
-
-    def work(follow: Follow) -> Answer:
-        encoder = loaded(model, language, Priority.PAGE, follow.unwanted)
-        ranking = RankRequest(query, tuple(passages)).run(encoder, follow)
-        picked = order(ranking.hybrid(weights))[0]
-        why = _explained(encoder, ranking, picked)
-        start(encoder)
-        return ranking, picked, why, model
-
-    return work
-
-
-def _followed(
-    job: Work[Answer], shown: Shown, weights: Weights, language: Language
-) -> Iterator[Results]:
-    """Yield how far a job is, then its results; it ends too where nobody listens any more."""
-    try:
-        while not job.wait(_LOOK_EVERY) and not job.stopping:
-            waiting = message_box(say(language, "rank_waiting"), late=True)
-            yield Results(
-                message=waiting if shown.ranking is not None else gr.skip(),
-                progress=gr.update(
-                    value=views.progress(job.progress.share if job.progress else 0.0, language),
-                    visible=True,
-                ),
-                stop=gr.update(visible=True),
+        request = given.request()
+        work = given.current.start(lambda follow: _ranked(request, given, follow), _about(given))
+        yield from _meanwhile(work, given)
+        if not work.replaced:  # else what takes its place is shown
+            yield replace(
+                _all(work.result(), given.by_name, language),
+                ranked=_key(given),
+                address=address.query(request, given.passages or "", given.whole),
             )
-        if job.replaced:
-            return
-        if job.stopping:  # its next step may take a while, but nobody need wait for that
-            raise StoppedError
-        yield _all(Shown(*job.result()), weights, language)
     except StoppedError as error:
         note_error(error)
-        yield _only_message(say(language, "rank_stopped"), language, shown)
-    finally:
-        job.stop()
+        yield _only_message(say(language, "rank_stopped"), given)
+    except MMDemoError as error:
+        yield _only_message(escape(error_message(error, language)), given)
+    except Exception as error:
+        yield _only_message(unforeseen(error, language), given)
 
 
-def _share(work: Work[Any] | None) -> Any:
-    return None if work is None else work.progress.share if work.progress else 0.0
+def _key(given: Given) -> str:
+    """Return what a script of the page compares with the fields: whether they are as ranked."""
+    return json.dumps([given.query, given.passages, given.whole])
+
+
+def _missing(given: Given) -> str:
+    """Return the key of what to ask for, or nothing."""
+    if not (given.query or "").strip():
+        return "rank_need_query"
+    return "" if (given.passages or "").strip() else "rank_need_passages"
+
+
+def _ranked(request: RankRequest, given: Given, follow: Follow) -> Shown:
+    """Load the model, rank, and explain the passage that comes first."""
+    encoder = loaded(request.model, given.language, Priority.PAGE, follow.unwanted)
+    ranking = request.run(encoder, follow)
+    picked = order(ranking.hybrid(request.by_name))[0]
+    why = _explained(encoder, ranking, picked)
+    start(encoder)
+    return Shown(request, ranking, picked, why, given.passages or "", given.whole)
+
+
+def _meanwhile(work: Work[Shown], given: Given) -> Iterator[Results]:
+    """Yield how far work is until its end.
+
+    Raises:
+        StoppedError: somebody stopped it, and no other takes its place.
+    """
+    for running in long_work.followed(work):
+        bar, stop = long_work.shown(running, given.language)
+        yield Results(message=_waiting(given), bar=bar, stop=stop)
+    if work.stopping and not work.replaced:
+        raise StoppedError
+
+
+def _waiting(given: Given) -> Any:
+    """Return what is said while the results on the screen are of an earlier input."""
+    if given.shown.ranking is None:
+        return gr.skip()
+    return message_box(say(given.language, "rank_waiting"), late=True)
 
 
 def awaited(shown: Shown, language: Language) -> list[Any]:
@@ -178,67 +262,67 @@ def awaited(shown: Shown, language: Language) -> list[Any]:
     return [gr.skip() if shown.ranking else message_box(say(language, "rank_loading"))]
 
 
-def stop(current: Current[Answer]) -> None:
-    """Stop the encoding that runs; whoever follows it says so on the page."""
-    current.stop()
-
-
-def reweigh(
-    dense: float, sparse: float, multi_vector: float, shown: Shown, language: Language
-) -> tuple[Any, Any]:
+def reweigh(given: Given) -> Weighed:
     """Rank by other weights, from the scores that are there: columns, and what was read."""
-    if shown.ranking is None:
-        return gr.skip(), gr.skip()
-    weights = weights_of(dense, sparse, multi_vector)
-    return (
+    shown, weights, language = given.shown, given.by_name, given.language
+    if shown.ranking is None or shown.request is None:
+        return Weighed()
+    request = replace(shown.request, weights=tuple(weights.values()))
+    return Weighed(
         views.columns(shown.ranking, weights, language),
         views.reading(shown.ranking, weights, language),
+        address.query(request, shown.typed, shown.whole),
     )
 
 
-def pick(position: int | None, language: Language, shown: Shown) -> Results:
+def pick(given: Given) -> Results:
     """Explain another passage."""
+    shown, position = given.shown, given.picked
     ranking = shown.ranking
     if ranking is None or position is None or not 0 <= position < len(ranking.passages):
         return Results()
     try:
-        why = _explained(loaded(shown.model, language), ranking, position)
+        why = _explained(loaded(shown.model, given.language), ranking, position)
     except MMDemoError as error:
-        return _only_message(escape(error_message(error, language)), language, shown)
-    return _why(replace(shown, picked=position, why=why), language)
+        return _only_message(escape(error_message(error, given.language)), given)
+    return _why(replace(shown, picked=position, why=why), given.language)
 
 
-def clicked(event: gr.EventData, language: Language, shown: Shown) -> Results:
+def clicked(position: object, given: Given) -> Results:
     """Explain the passage that was clicked in one of the columns."""
-    position = getattr(event, "passage", None)
-    found = pick(position if isinstance(position, int) else None, language, shown)
-    return found if shown.ranking is None else found._replace(pick=gr.update(value=position))
+    chosen = position if isinstance(position, int) else None
+    found = pick(replace(given, picked=chosen))
+    if given.shown.ranking is None or chosen is None:
+        return found
+    return replace(found, pick=gr.update(value=chosen))
 
 
-def show_again(
-    dense: float, sparse: float, multi_vector: float, shown: Shown, language: Language
-) -> Results:
+def show_again(given: Given) -> Results:
     """Show the same results in another language, or with the background set that has come."""
-    if shown.ranking is None:
+    if given.shown.ranking is None:
         return Results()
-    return _all(shown, weights_of(dense, sparse, multi_vector), language)
+    return _all(given.shown, given.by_name, given.language)
 
 
-def load_document(files: list[Upload], language: Language) -> tuple[Any, Any]:
+def load_document(files: list[Upload], language: Language) -> Loaded:
     """Return the passages of a document that was dropped, for the text field, and a message."""
     try:
-        return _read(files), ""
+        return _read(files, language)
     except MMDemoError as error:
-        return gr.skip(), message_box(escape(error_message(error, language)), stale=False)
+        said = message_box(escape(error_message(error, language)), stale=False)
+        return Loaded(message=said)
 
 
-def _read(files: list[Upload]) -> Any:
+def _read(files: list[Upload], language: Language) -> Loaded:
     """Return the passages of the first file; nothing where the field was emptied."""
     if not files:
-        return gr.skip()
+        return Loaded(message="")
     first = files[0]
-    text = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
-    return views.passages_text(split_document(text))
+    read = read_document(first, "") if isinstance(first, bytes) else open_document(Path(first))
+    passages = split_document(read.text)
+    shown = views.passages_text(passages)
+    said = message_box(views.encoding_taken(read, language))
+    return Loaded(shown, said, Dropped(tuple(passages), shown))
 
 
 def show_example(index: int) -> tuple[str, str]:
@@ -260,11 +344,11 @@ def split_typed(text: str, *, whole: bool) -> list[str]:
 
 def weights_of(dense: float, sparse: float, multi_vector: float) -> Weights:
     """Return the sliders' values by function; an emptied field counts as 0."""
-    return {
-        "dense": max(dense or 0.0, 0.0),
-        "sparse": max(sparse or 0.0, 0.0),
-        "multi_vector": max(multi_vector or 0.0, 0.0),
-    }
+    return dict(zip(REPRESENTATIONS, map(_weight, (dense, sparse, multi_vector)), strict=True))
+
+
+def _weight(value: float | None) -> float:
+    return max(value or 0.0, 0.0)
 
 
 def _explained(encoder: Encoder, ranking: Ranking, position: int) -> Explanation:
@@ -279,11 +363,12 @@ def _all(shown: Shown, weights: Weights, language: Language) -> Results:
         (views.pick_label(shown.ranking, position), position)
         for position in range(len(shown.ranking.passages))
     ]
-    hidden = gr.update(visible=False)
-    return _why(shown, language)._replace(
+    bar, stop = long_work.hidden()
+    return replace(
+        _why(shown, language),
         message="",
-        progress=hidden,
-        stop=hidden,
+        bar=bar,
+        stop=stop,
         columns=views.columns(shown.ranking, weights, language),
         reading=views.reading(shown.ranking, weights, language),
         pick=gr.update(choices=choices, value=shown.picked, visible=True),
@@ -297,10 +382,10 @@ def _why(shown: Shown, language: Language) -> Results:
         return Results()
     figure = views.heatmap(why)
     spec = find_offered(shown.model)
+    work = measuring(spec)
+    share = None if work is None else work.progress.share if work.progress else 0.0
     return Results(
-        dense=views.dense(
-            ranking, shown.picked, background(spec), _share(measuring(spec)), language
-        ),
+        dense=views.dense(ranking, shown.picked, background(spec), share, language),
         sparse=views.sparse(why, shown.picked, ranking.model, language),
         multi_vector=views.multi_vector(why, shown.picked, language),
         heatmap=gr.update(visible=False)
@@ -311,8 +396,8 @@ def _why(shown: Shown, language: Language) -> Results:
     )
 
 
-def _only_message(text: str, language: Language, shown: Shown) -> Results:
-    stale = shown.ranking is not None
-    sentence = f"{text} {say(language, 'rank_stale')}" if stale else text
-    hidden = gr.update(visible=False)
-    return Results(message=message_box(sentence, stale=stale), progress=hidden, stop=hidden)
+def _only_message(text: str, given: Given) -> Results:
+    stale = given.shown.ranking is not None
+    sentence = f"{text} {say(given.language, 'rank_stale')}" if stale else text
+    bar, stop = long_work.hidden()
+    return Results(message=message_box(sentence, stale=stale), bar=bar, stop=stop)

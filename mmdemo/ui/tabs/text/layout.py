@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
-from mmdemo.ui.parts import signals
+from mmdemo.ui.parts import long_work, signals
 from mmdemo.ui.parts.inputs import FilesInput
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models import choice as model_choice
-from mmdemo.ui.parts.models.handlers import Needs
-from mmdemo.ui.serving.events import LONG, QUIET, SHORT, told_once
-from mmdemo.ui.strings import LANGUAGES, Language, say
+from mmdemo.ui.parts.tab import Page, Room
+from mmdemo.ui.parts.wiring import Wiring, as_values
+from mmdemo.ui.serving.events import LONG, QUIET, SHORT
+from mmdemo.ui.strings import FIRST, LANGUAGES, Language, say
 from mmdemo.ui.tabs.text import handlers
-from mmdemo.ui.tabs.text.handlers import Results, Shown
+from mmdemo.ui.tabs.text.address import NEEDS
+from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown, Superseded, Weighed
 from mmdemo.work import Current
-
-NEEDS: Needs = frozenset({"text", "multi_vector"})
-"""What a model must embed and make of a text."""
 
 # A passage is the same one in every column: pointing at it shows where it stands in the others, and
 # a click, or Enter, explains it. The same for the words that query and passage share.
@@ -62,108 +61,124 @@ def _changed(language: Language) -> str:
     return message_box(say(language, "rank_changed"), stale=True)
 
 
-class Inputs(NamedTuple):
-    """The input components, in the order of `run`."""
-
-    query: gr.Textbox
-    passages: gr.Textbox
-    whole: gr.Checkbox
-    model: gr.Dropdown
-    dense: gr.Slider
-    sparse: gr.Slider
-    multi_vector: gr.Slider
-    language: gr.Radio
-
-
-def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
-    """Lay out the tab and wire it.
-
-    Args:
-        localiser: collects what to translate.
-        language: the page's language choice.
-        tab: the tab that this is; nothing is ranked before it is opened.
-    """
-    asked, opened = signals.signal(), signals.signal()
+def build(page: Page) -> Room:
+    """Lay out the tab and wire it."""
+    localiser, language = page
+    asked, opened, due = signals.signal(), signals.signal(), signals.signal()
+    query, current = signals.signal(), gr.State(Current())
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             choice = model_choice.build(localiser, language, NEEDS, prefix="text-")
-            fields, button, changed, document = _build_inputs(localiser)
-            _build_examples(localiser, [*fields[:2], asked])
+            timer, measured = model_choice.watch_background(
+                localiser, language, [choice.model], "text"
+            )
+            fields, button, changed, dropped = _build_inputs(localiser)
+            _build_examples(localiser, [fields["query"], fields["passages"], asked])
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
-            sliders, results = _build_results(localiser)
-    localiser.add_handler(handlers.awaited, [results.shown], [results.message], as_built=True)
-    timer, measured = model_choice.watch_background([choice.model])
-    results = results._replace(timer=timer)
-    inputs = Inputs(*fields, choice.model, *sliders, language)
-    tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
+            sliders, outputs = _build_results(localiser, current)
+    shown, document = outputs["shown"], gr.State(Dropped())
+    localiser.add_handler(handlers.awaited, [shown], [outputs["message"]], as_built=True)
+    outputs |= {"timer": timer, "address": query}
+    given = fields | {
+        "model": choice.model,
+        "weights": sliders,
+        "picked": outputs["pick"],
+        "language": language,
+        "document": document,
+        "shown": shown,
+        "current": current,
+    }
     choice.settled.change(signals.once_opened, opened, asked, concurrency_limit=None, **QUIET)
-    starts = [button.click, inputs.query.submit, opened.change, asked.change]
-    _wire(localiser, inputs, results, starts, measured)
-    given = [*fields, language]
+    starts = [button.click, fields["query"].submit, opened.change, asked.change]
+    _wire_ranking(given, outputs, starts, due)
+    _wire_results(localiser, given, outputs, measured)
+    typed = [*fields.values(), language]
     gr.on(
-        [*(component.change for component in given), results.ranked.change],
+        [*(component.change for component in typed), outputs["ranked"].change],
         None,
-        [*given, results.ranked],
+        [*typed, outputs["ranked"]],
         changed,
         js=_CHANGED % json.dumps({spoken: _changed(spoken) for _, spoken in LANGUAGES}),
         **QUIET,
     )
-    document.upload(
-        handlers.load_document, [document, language], [inputs.passages, results.message], **QUIET
+    loading = {"passages": fields["passages"], "message": outputs["message"], "document": document}
+    dropped.upload(
+        lambda files, spoken: as_values(handlers.load_document(files, spoken), loading),
+        [dropped, language],
+        list(loading.values()),
+        **QUIET,
     )
+    weights = dict(zip(REPRESENTATIONS, sliders, strict=True))
+    filled = fields | {"model": choice.model} | weights
+    return Room(opened, query, filled, asked=asked)
 
 
-def _wire(
-    localiser: Localiser,
-    inputs: Inputs,
-    results: Results,
-    starts: list[Any],
-    measured: gr.Textbox,
+def _wire_ranking(
+    given: dict[str, Any], outputs: dict[str, Any], starts: list[Any], due: gr.Textbox
 ) -> None:
-    """Say what happens when: encoding on request, everything else from what was encoded."""
-    outputs = list(results)
-    current = gr.State(Current())
-    # Another start does not wait for the one that runs, but takes its place.
+    """Have what is on the page ranked where somebody asks for it: encoding is on request."""
+    # A new input first ends what runs for an earlier one, which must not wait behind that.
+    superseding = Wiring(Given, given, Superseded, {"due": due, "message": outputs["message"]})
     gr.on(
         starts,
-        told_once(handlers.run),
-        [*inputs, results.shown, current],
-        outputs,
+        superseding.once(handlers.supersede),
+        superseding.inputs,
+        superseding.outputs,
         trigger_mode="multiple",
+        concurrency_limit=None,
+        **QUIET,
+    )
+    ranking = Wiring(Given, given, Results, outputs)
+    due.change(
+        ranking.steps(handlers.run),
+        ranking.inputs,
+        ranking.outputs,
+        trigger_mode="always_last",
         **QUIET,
         **LONG,
     )
-    # Not in the group of what runs a model: it must come through while that is busy. And not by
-    # gradio's `cancels`: the last progress would arrive after the end of it.
-    results.stop.click(handlers.stop, current, None, concurrency_limit=None, **QUIET)
-    sliders = [inputs.dense, inputs.sparse, inputs.multi_vector]
-    weighed = [*sliders, results.shown]
+
+
+def _wire_results(
+    localiser: Localiser, given: dict[str, Any], outputs: dict[str, Any], measured: gr.Textbox
+) -> None:
+    """Have everything else shown from what was encoded."""
+    weighing = Wiring(
+        Given, given, Weighed, {name: outputs[name] for name in ("columns", "reading", "address")}
+    )
     gr.on(
-        [slider.change for slider in sliders],
-        handlers.reweigh,
-        [*weighed, inputs.language],
-        [results.columns, results.reading],
+        [slider.change for slider in given["weights"]],
+        weighing.once(handlers.reweigh),
+        weighing.inputs,
+        weighing.outputs,
         trigger_mode="always_last",
         concurrency_limit=None,
         **QUIET,
     )
-    about = [inputs.language, results.shown]
-    results.pick.input(handlers.pick, [results.pick, *about], outputs, **QUIET, **SHORT)
-    results.columns.click(handlers.clicked, about, outputs, **QUIET, **SHORT)
-    localiser.add_handler(handlers.show_again, weighed, outputs)
-    measured.change(
-        handlers.show_again,
-        [*weighed, inputs.language],
-        outputs,
-        concurrency_limit=None,
-        **QUIET,
+    showing = Wiring(Given, given, Results, outputs)
+    picking = showing.once(handlers.pick)
+    outputs["pick"].input(picking, showing.inputs, showing.outputs, **QUIET, **SHORT)
+
+    def clicked(event: gr.EventData, *values: Any) -> list[Any]:
+        position = getattr(event, "passage", None)
+        return showing.values(handlers.clicked(position, showing.given(values)))
+
+    outputs["columns"].click(clicked, showing.inputs, showing.outputs, **QUIET, **SHORT)
+    again = showing.once(handlers.show_again)
+    localiser.add_handler(
+        lambda *values: again(*showing.in_language(values)), showing.inputs, showing.outputs
     )
+    measured.change(again, showing.inputs, showing.outputs, concurrency_limit=None, **QUIET)
 
 
 def _build_inputs(
     localiser: Localiser,
-) -> tuple[tuple[gr.Textbox, gr.Textbox, gr.Checkbox], gr.Button, gr.HTML, gr.File]:
-    """Lay out query, passages and how they are read; the button and a note; the drop of a file."""
+) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.File]:
+    """Lay out query, passages and how they are read; the button and a note; the drop of a file.
+
+    Returns:
+        The fields by the names of `Given`, and the others.
+    """
     query, passages = handlers.show_example(0)
     asked = gr.Textbox(query, lines=1, max_lines=4, elem_id="text-query")
     localiser.add(asked, label="rank_query", placeholder="rank_query_placeholder")
@@ -178,7 +193,7 @@ def _build_inputs(
     button = gr.Button(variant="primary", elem_id="text-rank")
     localiser.add(button, value="rank_button")
     changed = gr.HTML(padding=False, elem_id="text-changed")
-    return (asked, field, whole), button, changed, document
+    return {"query": asked, "passages": field, "whole": whole}, button, changed, document
 
 
 def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> None:
@@ -192,20 +207,19 @@ def _build_examples(localiser: Localiser, targets: Sequence[Component]) -> None:
 
 
 def _build_results(
-    localiser: Localiser,
-) -> tuple[tuple[gr.Slider, gr.Slider, gr.Slider], Results]:
-    """Lay out the results: the weights, the columns, and below them the reasons."""
-    message = gr.HTML(*handlers.awaited(Shown(), "en"), padding=False)
-    with gr.Row(elem_classes="mm-working"):
-        progress = gr.HTML(visible=False, padding=False, elem_id="text-progress")
-        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="text-stop")
-    localiser.add(stop, value="stop_button")
+    localiser: Localiser, current: gr.State
+) -> tuple[list[gr.Slider], dict[str, Any]]:
+    """Lay out the results: the weights, the columns, and below them the reasons.
+
+    Returns:
+        The weights in the order of `REPRESENTATIONS`, and what is shown by the names of `Results`.
+    """
+    message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
+    strip = long_work.build(localiser, "text", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{rank_heading}</h2><p>{rank_caption}</p>")
     with gr.Row(elem_classes="mm-weights"):
-        dense_weight = _weight(localiser, "dense")
-        sparse_weight = _weight(localiser, "sparse")
-        multi_vector_weight = _weight(localiser, "multi_vector")
+        sliders = [_weight(localiser, name) for name in REPRESENTATIONS]
     columns = gr.HTML(
         padding=False, elem_id="text-columns", elem_classes="mm-result", js_on_load=_POINT
     )
@@ -223,21 +237,21 @@ def _build_results(
     heatmap = gr.Plot(
         visible=False, show_label=False, elem_id="text-heatmap", elem_classes="mm-result"
     )
-    results = Results(
-        message=message,
-        ranked=signals.signal(),
-        progress=progress,
-        stop=stop,
-        columns=columns,
-        reading=reading,
-        pick=pick,
-        dense=dense,
-        sparse=sparse,
-        multi_vector=multi_vector,
-        heatmap=heatmap,
-        shown=gr.State(Shown()),
-    )
-    return (dense_weight, sparse_weight, multi_vector_weight), results
+    results = {
+        "message": message,
+        "ranked": signals.signal(),
+        "bar": strip.bar,
+        "stop": strip.stop,
+        "columns": columns,
+        "reading": reading,
+        "pick": pick,
+        "dense": dense,
+        "sparse": sparse,
+        "multi_vector": multi_vector,
+        "heatmap": heatmap,
+        "shown": gr.State(Shown()),
+    }
+    return sliders, results
 
 
 def _weight(localiser: Localiser, name: Representation) -> gr.Slider:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from mmdemo.background.sets import Background
 from mmdemo.plots.tokens import token_heatmap
 from mmdemo.similarity import order
+from mmdemo.tasks.passages import Document
 from mmdemo.tasks.rank import Explanation, Ranking, Scores, Weights, ranks
 from mmdemo.types import REPRESENTATIONS, Token
-from mmdemo.ui.parts.markup import joined, note_sentence, percent_text
+from mmdemo.ui.parts.markup import joined, note_sentence, percent_text, shortened
 from mmdemo.ui.strings import Language, say
 
 Column: TypeAlias = Literal["dense", "sparse", "multi_vector", "hybrid"]
@@ -32,6 +33,17 @@ _ROWS, _COLUMNS = 24, 48
 
 _WORDS = 300
 """Tokens of a text that is coloured by weight."""
+
+
+# The inputs.
+
+
+def encoding_taken(document: Document, language: Language) -> str:
+    """Say which encoding a document was read in, where it is another than UTF-8; escaped."""
+    if document.is_utf8:
+        return ""
+    name = shortened(document.name)
+    return say(language, "document_encoding_taken", name=name, encoding=document.encoding)
 
 
 # The ranking.
@@ -144,16 +156,6 @@ def _truncation(ranking: Ranking, position: int, language: Language) -> str:
 
 def _seconds(ms: float) -> str:
     return f"{ms / 1000:.2f} s" if ms < 10_000 else f"{ms / 1000:.0f} s"
-
-
-def progress(share: float, language: Language) -> str:
-    """Return a bar that says how far the encoding is."""
-    percent = f"{100 * share:.0f}"
-    return (
-        f'<div class="mm-progress" role="progressbar" aria-valuenow="{percent}">'
-        f'<i style="width:{percent}%"></i></div>'
-        f'<p class="mm-download">{say(language, "rank_progress", percent=percent)}</p>'
-    )
 
 
 # Why.

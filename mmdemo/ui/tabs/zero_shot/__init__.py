@@ -1,1 +1,6 @@
 """The tab "Zero-shot"."""
+
+from mmdemo.ui.parts.tab import Tab
+from mmdemo.ui.tabs.zero_shot import address, layout
+
+TAB = Tab(address.NAME, "tab_zero_shot", address.NEEDS, layout.build, address.read)

@@ -1,4 +1,4 @@
-"""What happens in the tab "Zero-shot": plain functions from values to values."""
+"""What happens in the tab "Zero-shot": functions from what it is given to what changes."""
 
 from __future__ import annotations
 
@@ -7,34 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
-from numpy.typing import NDArray
 
 from mmdemo.background.measure import start
 from mmdemo.background.sets import background
 from mmdemo.errors import MMDemoError, ModelError, StoppedError
-from mmdemo.examples import FOLDER, wrong_sets
 from mmdemo.images import Picture, open_image, shown_by_browsers
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.models.lane import Priority
 from mmdemo.settings import limits
-from mmdemo.tasks.classify import (
-    Classification,
-    ClassifyRequest,
-    check_count,
-    prompt_effect,
-)
-from mmdemo.tasks.prompts import (
-    LABEL_SETS,
-    TEMPLATE_SETS,
-    checked_prompts,
-    split_labels,
-    split_templates,
-)
+from mmdemo.tasks.classify import Classification, ClassifyRequest, prompt_effect
+from mmdemo.tasks.prompts import split_labels, split_templates
+from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.markup import error_message, note_sentence, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
@@ -42,58 +29,15 @@ from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
 from mmdemo.ui.parts.signals import again
 from mmdemo.ui.serving.journal import note_error
-from mmdemo.ui.strings import Language, say
-from mmdemo.ui.tabs.zero_shot import views
+from mmdemo.ui.strings import FIRST, Language, say
+from mmdemo.ui.tabs.zero_shot import address, views
+from mmdemo.ui.tabs.zero_shot.address import COLUMNS
+from mmdemo.ui.tabs.zero_shot.ready_made import template_choice, wrong_label_sets
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import Current, Follow, Follower, Work
-
-OWN = "own"
-"""The choice of templates that stands for what the visitor wrote."""
-
-EXAMPLES = (
-    "bee.jpg",
-    "bridge.jpg",
-    "dogs.jpg",
-    "citrus.jpg",
-    "heart-red.png",
-    "logo-tidemark.png",
-)
-"""What the tab opens with, below `assets/examples`."""
-
-COLUMNS = 3
-"""How many models stand side by side at most."""
-
-_LOOK_EVERY = 0.3  # seconds
-
-# From how many on progress is shown: what takes about a second.
-_SHOWN_FROM = {"prompts": 200, "pictures": 12, "matching": 2}
+from mmdemo.work import Current, Follow, Work
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What is known of the pictures on the page, so that another label costs them nothing.
-
-    Attributes:
-        thumbnails: of them.
-        vectors: float32 [dim], by model and upload. An upload's path is named after its content.
-    """
-
-    thumbnails: Thumbnails = field(default_factory=Thumbnails)
-    vectors: dict[tuple[str, Upload], NDArray[np.float32]] = field(default_factory=dict)
-
-    def of(self, models: Sequence[str], uploads: Sequence[Upload]) -> Memory:
-        """Return a copy without what is gone from the page."""
-        return Memory(
-            self.thumbnails.only(uploads),
-            {
-                (model, upload): vector
-                for (model, upload), vector in self.vectors.items()
-                if model in models and upload in uploads
-            },
-        )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shown:
     """What is on the screen, for what is asked of it later: another picture, a file, the code.
 
@@ -103,234 +47,270 @@ class Shown:
         pictures: as the page shows them.
         image: whose prompts are drawn.
         language: that it is shown in.
-        memory: of the pictures.
+        thumbnails: of the pictures.
     """
 
     models: tuple[str, ...] = ()
     results: tuple[Classification, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     image: int = 0
-    language: Language = "en"
-    memory: Memory = field(default_factory=Memory)
+    language: Language = FIRST
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
 
-@dataclass(frozen=True)
-class Task:
-    """What one run is about.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the tab is given.
 
     Attributes:
-        uploads: the pictures.
-        labels: checked.
-        templates: checked.
+        pictures: what was uploaded; None for nothing.
+        labels: as they were typed.
+        templates: likewise.
         reject: whether to add "none of these".
-        memory: is filled in while the run goes on.
-        progress: told how far it is, and about what: the encoder's name, and the step.
         picked: whose prompts to draw.
-        repeated: whether a label was given more than once.
+        models: as they were chosen; empty where none is.
         language: of the page.
+        shown: what is on the screen.
+        current: the visitor's work in this tab.
     """
 
-    uploads: list[Upload]
-    labels: tuple[str, ...]
-    templates: tuple[str, ...]
+    pictures: Sequence[Upload] | None
+    labels: str | None
+    templates: str | None
     reject: bool
-    memory: Memory
-    progress: Follow
     picked: int | None
-    repeated: bool
+    models: tuple[str, ...]
     language: Language
+    shown: Shown
+    current: Current[list[Outcome]]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Return the models that are chosen, each once."""
+        return tuple(dict.fromkeys(filter(None, self.models)))
+
+    def request(self) -> ClassifyRequest:
+        """Return what is to be classified, with the first model.
+
+        Raises:
+            MMDemoError: labels or templates are missing or too many, or pictures too many.
+        """
+        return ClassifyRequest.of(
+            self.pictures or [],
+            self.labels or "",
+            split_templates(self.templates or ""),
+            reject=self.reject,
+            model=next(iter(self.chosen), None),
+        )
 
 
 class Outcome(NamedTuple):
-    """What came of one model: a result, or the reason why there is none."""
+    """What came of one model: a result, or the error why there is none."""
 
     name: str
     encoder: Encoder | None
     result: Classification | None
-    reason: str
+    error: ModelError | None
 
 
-class Column(NamedTuple):
-    """What a classification changes for one model, in the order of the outputs.
+@dataclass(frozen=True)
+class Column:
+    """What a classification changes for one model, in the order of its components.
 
     `ranked`, `tabled` and `drawn` are the model's places in the three sections.
     """
 
-    ranked: Any
-    heading: Any
-    cards: Any
-    tabled: Any
-    matrix: Any
-    drawn: Any
-    prompts: Any
+    ranked: Any = field(default_factory=gr.skip)
+    heading: Any = field(default_factory=gr.skip)
+    cards: Any = field(default_factory=gr.skip)
+    tabled: Any = field(default_factory=gr.skip)
+    matrix: Any = field(default_factory=gr.skip)
+    drawn: Any = field(default_factory=gr.skip)
+    prompts: Any = field(default_factory=gr.skip)
+
+    def values(self) -> list[Any]:
+        """Return them in order."""
+        return [
+            self.ranked,
+            self.heading,
+            self.cards,
+            self.tabled,
+            self.matrix,
+            self.drawn,
+            self.prompts,
+        ]
 
 
-class Results(NamedTuple):
-    """What a classification changes on the page; the columns' components follow."""
+@dataclass(frozen=True)
+class Results:
+    """What a classification changes on the page."""
 
-    message: Any = gr.skip()
-    progress: Any = gr.skip()
-    stop: Any = gr.skip()
-    matrix_heading: Any = gr.skip()
-    prompts_heading: Any = gr.skip()
-    pick: Any = gr.skip()
-    python: Any = gr.skip()
-    timer: Any = gr.skip()
-    shown: Any = gr.skip()
+    message: Any = field(default_factory=gr.skip)
+    bar: Any = field(default_factory=gr.skip)
+    stop: Any = field(default_factory=gr.skip)
+    matrix_heading: Any = field(default_factory=gr.skip)
+    prompts_heading: Any = field(default_factory=gr.skip)
+    pick: Any = field(default_factory=gr.skip)
+    python: Any = field(default_factory=gr.skip)
+    timer: Any = field(default_factory=gr.skip)
+    address: Any = field(default_factory=gr.skip)
+    shown: Any = field(default_factory=gr.skip)
+    columns: Any = field(default_factory=gr.skip)
 
 
-Outputs: TypeAlias = tuple[Any, ...]
-_NOTHING = Column(*[gr.skip()] * len(Column._fields))
+@dataclass(frozen=True)
+class Superseded:
+    """What changes before a classification: `due` has it made."""
+
+    due: Any = field(default_factory=gr.skip)
+    message: Any = field(default_factory=gr.skip)
+    template_set: Any = field(default_factory=gr.skip)
 
 
-def run(
-    uploads: list[Upload],
-    labels: str | None,
-    templates: str | None,
-    reject: bool,
-    picked: int | None,
-    language: Language,
-    before: Shown,
-    current: Current[Outputs],
-    *models: str,
-) -> Iterator[Outputs]:
+@dataclass(frozen=True)
+class Prompts:
+    """What shows the prompts of another picture."""
+
+    heading: Any = field(default_factory=gr.skip)
+    figures: Any = field(default_factory=gr.skip)
+
+
+def supersede(given: Given) -> Superseded:
+    """Have what is on the page classified.
+
+    What is running is ended if it is of an earlier input, so that the new one need not wait; and
+    since what is on the screen is of an earlier input from now on, the page says so where it takes
+    long.
+    """
+    if not given.current.runs(_about(given)):
+        given.current.stop(replaced=True)
+    waiting = _waiting(given.shown, given.language)
+    return Superseded(again(), waiting, template_choice(given.templates or ""))
+
+
+def _about(given: Given) -> tuple[Any, ...]:
+    """Return what a classification depends on; how it is shown does not count."""
+    pictures = tuple(given.pictures or ())
+    return pictures, given.labels, given.templates, given.reject, given.chosen
+
+
+def run(given: Given) -> Iterator[Results]:
     """Classify what is on the page and yield what to show: how far it is, then the results.
 
     Bad input changes nothing but the message, so that nothing on the page is lost.
     """
+    language = given.language
     try:
-        if not uploads:
-            yield _only_message(say(language, "zs_need_pictures"), language, before, picked)
+        if not given.pictures:
+            yield _only_message(say(language, "zs_need_pictures"), given)
             return
-        checked, prompts = checked_prompts(labels or "", split_templates(templates or ""))
-        check_count(len(uploads), len(checked))
-        chosen = tuple(dict.fromkeys(filter(None, models)))
+        request = given.request()
+        thumbnails = given.shown.thumbnails.only(given.pictures)
+        turn: list[str] = []
 
-        def work(progress: Follow) -> Outputs:
-            task = Task(
-                uploads=uploads,
-                labels=checked,
-                templates=prompts,
-                reject=reject,
-                memory=before.memory.of(chosen, uploads),
-                progress=progress,
-                picked=picked,
-                repeated=_repeated(labels or "", checked),
-                language=language,
-            )
-            return _outputs([_outcome(name, task) for name in chosen], task)
+        def outcomes(follow: Follow) -> list[Outcome]:
+            found = []
+            for name in given.chosen:
+                turn.append(name)
+                found.append(_outcome(name, request, given, thumbnails, follow))
+            return found
 
-        job = current.start(work, (tuple(uploads), labels, templates, *models))
-        yield from _followed(job, before, language)
+        work = given.current.start(outcomes, _about(given))
+        yield from _meanwhile(work, given, turn)
+        if not work.replaced:  # else what takes its place is shown
+            yield _outputs(work.result(), request, given, thumbnails)
     except StoppedError as error:
         note_error(error)
-        said = message_box(say(language, "zs_stopped"), stale=True)
-        yield _all(_ended()._replace(message=said))
+        yield replace(_ended(), message=message_box(say(language, "zs_stopped"), stale=True))
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), language, before, picked)
+        yield _only_message(escape(error_message(error, language)), given)
     except Exception as error:
-        yield _only_message(unforeseen(error, language), language, before, picked)
+        yield _only_message(unforeseen(error, language), given)
 
 
-def _repeated(typed: str, checked: Sequence[str]) -> bool:
-    return len([one for one in split_labels(typed) if one.strip()]) > len(checked)
+def _meanwhile(work: Work[list[Outcome]], given: Given, turn: Sequence[str]) -> Iterator[Results]:
+    """Yield how far work is until its end, and with which model where there are several.
 
-
-def _followed(job: Work[Outputs], before: Shown, language: Language) -> Iterator[Outputs]:
-    """Yield how far a job is, where it has many steps, then its results.
-
-    It ends too where nobody listens any more.
+    Raises:
+        StoppedError: somebody stopped it, and no other takes its place.
     """
-    try:
-        while not job.wait(_LOOK_EVERY) and not job.stopping:
-            yield _so_far(job, before, language)
-        if job.replaced:
-            yield _all(_ended())
-            return
-        if job.stopping:  # its next step may take a while, but nobody need wait for that
-            raise StoppedError
-        yield job.result()
-    finally:
-        job.stop()
-
-
-def _so_far(job: Work[Outputs], before: Shown, language: Language) -> Outputs:
-    """Return what is shown of a job that is not done: nothing, where it has few steps."""
-    told = job.progress
-    if told is None:
-        return _all(Results())
-    name, _, stage = told.stage.rpartition(": ")
-    if told.total < _SHOWN_FROM[stage]:
-        return _all(Results())
-    bar = views.progress(name, stage, int(told.done), int(told.total), language)
-    return _all(
-        Results(
-            message=_waiting(before, language),
-            progress=gr.update(value=bar, visible=True),
-            stop=gr.update(visible=True),
-        )
-    )
+    for running in long_work.followed(work):
+        whose = _title(turn[-1]) if turn and len(given.chosen) > 1 else ""
+        bar, stop = long_work.shown(running, given.language, whose)
+        yield Results(_waiting(given.shown, given.language), bar, stop)
+    if work.stopping and not work.replaced:
+        raise StoppedError
 
 
 def _ended() -> Results:
-    hidden = gr.update(visible=False)
-    return Results(progress=hidden, stop=hidden)
+    bar, stop = long_work.hidden()
+    return Results(bar=bar, stop=stop)
 
 
-def _outcome(name: str, task: Task) -> Outcome:
-    """Classify with one model. A model that cannot do it does not stop the others."""
+def _outcome(
+    name: str, request: ClassifyRequest, given: Given, thumbnails: Thumbnails, follow: Follow
+) -> Outcome:
+    """Classify with one model. A model that cannot do it does not stop the others.
+
+    "None of these" waits for the background set, so that nobody has to.
+    """
     try:
-        encoder = loaded(name, task.language, Priority.PAGE, task.progress.unwanted)
-        return Outcome(name, encoder, _classify(name, encoder, task), "")
+        encoder = loaded(name, given.language, Priority.PAGE, follow.unwanted)
+        start(encoder)
+        pictures = tuple(
+            _looked_at(given, number, thumbnails) for number in range(len(request.images))
+        )
+        asked = replace(request, images=pictures, model=name)
+        return Outcome(name, encoder, asked.run(encoder, follow, wait=False), None)
     except ModelError as error:
-        return Outcome(name, None, None, error_message(error, task.language))
+        return Outcome(name, None, None, error)
 
 
-def _classify(name: str, encoder: Encoder, task: Task) -> Classification:
-    """Embed what is new; "none of these" waits for the background set, so that nobody has to."""
+def _looked_at(given: Given, number: int, thumbnails: Thumbnails) -> Picture:
+    """Return a picture, and keep its thumbnail; an error says which it is.
 
-    class Named(Follower):
-        """Tells whose work it is."""
-
-        def unwanted(self) -> bool:
-            return task.progress.unwanted()
-
-    start(encoder)
-    pictures = tuple(_looked_at(upload, task) for upload in task.uploads)
-    follow = Named(
-        lambda done, total, stage: task.progress(done, total, f"{encoder.name}: {stage}")
-    )
-    request = ClassifyRequest(pictures, task.labels, task.templates, task.reject, name)
-    return request.run(encoder, follow, wait=False)
+    Raises:
+        MMDemoError: it cannot be read.
+    """
+    upload = (given.pictures or [])[number]
+    picture = Picture(upload)
+    check([picture], [say(given.language, "zs_picture", number=number + 1)])
+    thumbnails.of(upload, picture)
+    return picture
 
 
-def _outputs(outcomes: Sequence[Outcome], task: Task) -> Outputs:
+def _outputs(
+    outcomes: Sequence[Outcome], request: ClassifyRequest, given: Given, thumbnails: Thumbnails
+) -> Results:
     """Return everything that a finished run shows.
 
     Raises:
         ModelError: no model has a result.
     """
-    language = task.language
+    language, uploads = given.language, given.pictures or []
     done = [one for one in outcomes if one.result is not None]
     results = tuple(one.result for one in done if one.result is not None)
     if not results:
-        raise ModelError(outcomes[0].reason if outcomes else say(language, "zs_need_model"))
-    names = tuple(Path(one).name if isinstance(one, str) else "" for one in task.uploads)
-    thumbnails = task.memory.thumbnails
-    pictures = Pictures(names, tuple(thumbnails.of(one, Picture(one)) for one in task.uploads))
+        error = outcomes[0].error if outcomes else None
+        raise error or ModelError("Choose a model.", "need_model")
+    names = tuple(Path(one).name if isinstance(one, str) else "" for one in uploads)
+    pictures = Pictures(names, tuple(thumbnails.of(one, Picture(one)) for one in uploads))
     shown = Shown(
         tuple(one.name for one in done),
         results,
         pictures,
-        image=min(task.picked or 0, len(names) - 1),
+        image=min(given.picked or 0, len(names) - 1),
         language=language,
-        memory=task.memory,
+        thumbnails=thumbnails,
     )
     sentences = _sentences(outcomes, language)
-    sentences += [say(language, "zs_duplicates")] if task.repeated else []
-    sentences = [*wrong_label_sets(language, task.labels), *sentences]
+    sentences += (
+        [say(language, "zs_duplicates")] if _repeated(given.labels or "", request.labels) else []
+    )
+    sentences = [*wrong_label_sets(language, request.labels), *sentences]
     timers = [watching(one.encoder) for one in done if one.encoder is not None]
-    top = _ended()._replace(
+    return replace(
+        _ended(),
         message=message_box("</p><p>".join(sentences), stale=False),
         matrix_heading=gr.update(visible=len(names) > 1),
         prompts_heading=_prompts_heading(shown.image, language),
@@ -339,9 +319,10 @@ def _outputs(outcomes: Sequence[Outcome], task: Task) -> Outputs:
         ),
         python=views.python_text(shown.models, results, pictures),
         timer=next((one for one in timers if one != gr.skip()), gr.skip()),
+        address=address.query(request, given.chosen[1:], language),
         shown=shown,
+        columns=_columns([_column(one, shown) for one in outcomes], hide=True),
     )
-    return _all(top, [_column(one, shown) for one in outcomes], hide=True)
 
 
 def _column(outcome: Outcome, shown: Shown) -> Column:
@@ -349,8 +330,9 @@ def _column(outcome: Outcome, shown: Shown) -> Column:
     pictures, language = shown.pictures, shown.language
     title = _title(outcome.name)
     if outcome.encoder is None or outcome.result is None:
-        reason = views.failed(title, outcome.reason)
-        return Column(**_places(True), heading=reason, cards="", matrix="", prompts=None)
+        reason = error_message(outcome.error, language) if outcome.error else ""
+        heading = views.failed(title, reason)
+        return Column(**_places(True), heading=heading, cards="", matrix="", prompts=None)
     encoder, result = outcome.encoder, outcome.result
     return Column(
         **_places(True),
@@ -380,35 +362,42 @@ def _sentences(outcomes: Sequence[Outcome], language: Language) -> list[str]:
     return found
 
 
-def _all(top: Results, columns: Sequence[Column] = (), *, hide: bool = False) -> Outputs:
-    """Return the values of all outputs; columns without a model stay as they are, or go."""
-    rest = _NOTHING._replace(**_places(False)) if hide else _NOTHING
+def _repeated(typed: str, checked: Sequence[str]) -> bool:
+    return len([one for one in split_labels(typed) if one.strip()]) > len(checked)
+
+
+def _columns(columns: Sequence[Column], *, hide: bool = False) -> list[Any]:
+    """Return the values of all columns; those without a model stay as they are, or go."""
+    rest = Column(**_places(False)) if hide else Column()
     padded = [*columns, *[rest] * (COLUMNS - len(columns))]
-    return (*top, *(value for column in padded for value in column))
+    return [value for column in padded for value in column.values()]
 
 
 def _places(visible: bool) -> dict[str, Any]:
     return dict.fromkeys(("ranked", "tabled", "drawn"), gr.update(visible=visible))
 
 
-def _only_message(text: str, language: Language, before: Shown, picked: int | None) -> Outputs:
+def _only_message(text: str, given: Given) -> Results:
     """Say what is wrong; the results stay, and are marked as of another input."""
-    top = _ended()._replace(message=message_box(f"{text} {say(language, 'stale')}", stale=True))
-    if before.results and before.language != language:
-        image = min(picked or 0, len(before.pictures.names) - 1)
-        shown = replace(before, language=language, image=image)
-        heading = _prompts_heading(shown.image, language)
-        return _all(top._replace(prompts_heading=heading, shown=shown), [*_columns_again(shown)])
-    return _all(top)
+    language, before = given.language, given.shown
+    said = message_box(f"{text} {say(language, 'stale')}", stale=True)
+    top = replace(_ended(), message=said)
+    if not before.results or before.language == language:
+        return top
+    image = min(given.picked or 0, len(before.pictures.names) - 1)
+    shown = replace(before, language=language, image=image)
+    heading = _prompts_heading(shown.image, language)
+    columns = _columns([*_columns_again(shown)])
+    return replace(top, prompts_heading=heading, shown=shown, columns=columns)
 
 
 def _columns_again(shown: Shown) -> Iterator[Column]:
     """Yield what is on the screen in another language; a model that has gone stays as it was."""
     for name, result in zip(shown.models, shown.results, strict=True):
         with suppress(MMDemoError):
-            yield _column(Outcome(name, loaded(name, shown.language), result, ""), shown)
+            yield _column(Outcome(name, loaded(name, shown.language), result, None), shown)
             continue
-        yield _NOTHING
+        yield Column()
 
 
 def awaited(shown: Shown, language: Language) -> list[Any]:
@@ -416,51 +405,27 @@ def awaited(shown: Shown, language: Language) -> list[Any]:
     return [gr.skip() if shown.results else message_box(say(language, "zs_loading"))]
 
 
-def stop(current: Current[Outputs]) -> None:
-    """Stop what runs; whoever follows it says so on the page."""
-    current.stop()
-
-
-def supersede(
-    uploads: list[Upload],
-    labels: str | None,
-    templates: str | None,
-    shown: Shown,
-    language: Language,
-    current: Current[Outputs],
-    *models: str,
-) -> tuple[str, Any, str]:
-    """Have what is on the page classified.
-
-    What is running is ended if it is of an earlier input, so that the new one need not wait.
-
-    Returns:
-        The signal for `run`; a message for the case that it takes long, since what is on the screen
-        is of an earlier input from now on; and which set the templates are.
-    """
-    if not current.runs((tuple(uploads), labels, templates, *models)):
-        current.stop(replaced=True)
-    return again(), _waiting(shown, language), template_choice(templates or "")
-
-
 def _waiting(shown: Shown, language: Language) -> Any:
     """Return what is said while the results on the screen are of an earlier input."""
     return message_box(say(language, "zs_waiting"), late=True) if shown.results else gr.skip()
 
 
-def pick(shown: Shown, picked: int | None, language: Language) -> tuple[Any, ...]:
+def pick(given: Given) -> Prompts:
     """Show what the prompts did to another picture: the heading, then each model's figure."""
+    shown, picked, language = given.shown, given.picked, given.language
     if not shown.results or picked is None:
-        return (gr.skip(),) * (1 + COLUMNS)
+        return Prompts()
     try:
         figures = [
-            views.prompts(prompt_effect(loaded(name, language), result, picked), language)
+            views.prompts(
+                prompt_effect(loaded(name, given.language), result, picked), given.language
+            )
             for name, result in zip(shown.models, shown.results, strict=True)
         ]
     except MMDemoError:  # the model has gone from this machine
-        return (gr.skip(),) * (1 + COLUMNS)
+        return Prompts()
     skipped = [gr.skip()] * (COLUMNS - len(figures))
-    return (_prompts_heading(picked, language), *figures, *skipped)
+    return Prompts(_prompts_heading(picked, language), [*figures, *skipped])
 
 
 def _prompts_heading(image: int, language: Language) -> str:
@@ -472,19 +437,6 @@ def _prompts_heading(image: int, language: Language) -> str:
 
 def _picture_choices(pictures: Pictures) -> list[tuple[str, int]]:
     return [(f"{index + 1} · {name}", index) for index, name in enumerate(pictures.names)]
-
-
-def _looked_at(upload: Upload, task: Task) -> Picture:
-    """Return a picture that is new to the page, and keep its thumbnail; an error says which it is.
-
-    Raises:
-        MMDemoError: it cannot be read.
-    """
-    picture = Picture(upload)
-    number = task.uploads.index(upload) + 1
-    check([picture], [say(task.language, "zs_picture", number=number)], task.language)
-    task.memory.thumbnails.of(upload, picture)
-    return picture
 
 
 def renditions(uploads: list[Upload]) -> Any:
@@ -501,70 +453,6 @@ def renditions(uploads: list[Upload]) -> Any:
         ]
     except MMDemoError:
         return gr.skip()  # the classification that the upload starts says what is wrong
-
-
-# Filling the inputs.
-
-
-def example_pictures() -> list[str]:
-    """Return the pictures that the tab opens with."""
-    return [str(FOLDER / name) for name in EXAMPLES]
-
-
-def label_text(name: str, language: Language) -> str:
-    """Return a ready label set as it stands in the field."""
-    return "\n".join(LABEL_SETS[name].labels(language))
-
-
-def fill_pictures(paths: list[str]) -> tuple[list[str], str]:
-    """Return pictures for the gallery, and have them looked at: it does not always say so."""
-    return paths, again()
-
-
-def wrong_label_sets(language: Language, labels: Sequence[str] | None = None) -> list[str]:
-    """Say of the ready label sets that the embedded model gets wrong what that teaches.
-
-    Args:
-        language: of the sentences.
-        labels: if given, only of the set that holds just these, in either language.
-    """
-    return [
-        say(language, f"labels_wrong_{name}")
-        for name, one in LABEL_SETS.items()
-        if name in wrong_sets() and labels in (None, one.en, one.zh)
-    ]
-
-
-def template_text(choice: str) -> Any:
-    """Return the templates of a set as they stand in the field; one's own stay."""
-    if choice not in TEMPLATE_SETS:
-        return gr.skip()
-    return "\n".join(TEMPLATE_SETS[choice].templates)
-
-
-def template_choice(text: str) -> str:
-    """Return the set that the field holds, or that it is the visitor's own."""
-    held = tuple(line.strip() for line in text.splitlines() if line.strip())
-    return next((one.name for one in TEMPLATE_SETS.values() if one.templates == held), OWN)
-
-
-def template_choices(language: Language) -> list[tuple[str, str]]:
-    """Return the sets of templates as label and name."""
-    return [(say(language, f"templates_{name}"), name) for name in (*TEMPLATE_SETS, OWN)]
-
-
-def translated(labels: str, templates: str, language: Language) -> list[Any]:
-    """Return labels, templates and the choice of them in the page's language, if they are ours."""
-    other: Language = "en" if language == "zh" else "zh"
-    named = next((name for name in LABEL_SETS if label_text(name, other) == labels), "")
-    choice = template_choice(templates)
-    wanted = choice.removesuffix("-zh") + ("-zh" if language == "zh" else "")
-    known = wanted if wanted in TEMPLATE_SETS else choice
-    return [
-        label_text(named, language) if named else gr.skip(),
-        template_text(known) if known != choice else gr.skip(),
-        gr.update(choices=template_choices(language), value=known),
-    ]
 
 
 # Taking results away.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -12,20 +12,18 @@ from gradio.components import Component
 
 from mmdemo.examples import wrong_sets
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
-from mmdemo.ui.parts import signals
-from mmdemo.ui.parts.inputs import PicturesInput
+from mmdemo.ui.parts import long_work, signals
+from mmdemo.ui.parts.inputs import PicturesInput, noted
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.models import choice as model_choice
-from mmdemo.ui.parts.models.handlers import Needs
-from mmdemo.ui.serving.events import LONG, QUIET, SHORT, told_once
-from mmdemo.ui.tabs.zero_shot import handlers
-from mmdemo.ui.tabs.zero_shot.handlers import Column, Results, Shown
+from mmdemo.ui.parts.tab import Page, Room
+from mmdemo.ui.parts.wiring import Wiring
+from mmdemo.ui.serving.events import LONG, QUIET, SHORT
+from mmdemo.ui.strings import FIRST
+from mmdemo.ui.tabs.zero_shot import handlers, ready_made
+from mmdemo.ui.tabs.zero_shot.address import COLUMNS, FIRST_LABELS, FIRST_TEMPLATES, NEEDS
+from mmdemo.ui.tabs.zero_shot.handlers import Given, Prompts, Results, Shown, Superseded
 from mmdemo.work import Current
-
-NEEDS: Needs = frozenset({"text", "image"})
-"""What a model must embed."""
-
-_OPENING_TEMPLATES = "openai-7"
 
 _FILES = {
     "json": (handlers.as_json, "application/json"),
@@ -44,7 +42,7 @@ _SAVE = """(text) => {
 
 
 class Inputs(NamedTuple):
-    """The input components, in the order of `run`; the models follow."""
+    """The input components, by the names of `Given`."""
 
     pictures: gr.Gallery
     labels: gr.Textbox
@@ -52,73 +50,79 @@ class Inputs(NamedTuple):
     reject: gr.Checkbox
 
 
-def build(localiser: Localiser, language: gr.Radio, tab: gr.Tab) -> None:
-    """Lay out the tab and wire it.
-
-    Args:
-        localiser: collects what to translate.
-        language: the page's language choice.
-        tab: the tab that this is; nothing is classified before it is opened.
-    """
-    asked, opened = signals.signal(), signals.signal()
+def build(page: Page) -> Room:
+    """Lay out the tab and wire it."""
+    localiser, language = page
+    asked, opened, due = signals.signal(), signals.signal(), signals.signal()
+    query, current = signals.signal(), gr.State(Current())
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="mm-inputs"):
             first = model_choice.build(localiser, language, NEEDS, prefix="zs-")
             others = model_choice.build_beside(
-                localiser, language, NEEDS, handlers.COLUMNS - 1, prefix="zs-"
+                localiser, language, NEEDS, COLUMNS - 1, prefix="zs-"
             )
+            models = [choice.model for choice in (first, *others)]
+            timer, measured = model_choice.watch_background(localiser, language, models, "zs")
             inputs, template_set = _build_inputs(localiser, language, asked)
         with gr.Column(scale=7, min_width=320, elem_classes="mm-results"):
-            results, columns = _build_results(localiser, language)
-    localiser.add_handler(handlers.awaited, [results.shown], [results.message], as_built=True)
-    choices = [first, *others]
-    models = [choice.model for choice in choices]
-    timer, measured = model_choice.watch_background(models)
-    results = results._replace(timer=timer)
-    outputs = [*results, *(component for column in columns for component in column)]
-    current = gr.State(Current())
-    sources = [*inputs, results.pick, language, results.shown, current, *models]
-    tab.select(None, None, opened, js=signals.SAY_OPENED, **QUIET)
-    settled = [choice.settled for choice in choices]
-    given = signals.gathered(
-        opened,
-        [*inputs, language, *settled, measured],
-        [asked.change, inputs.pictures.upload, inputs.pictures.delete],
-    )
-    due = signals.signal()
+            outputs, columns = _build_results(localiser, language, current)
+    shown, pick = outputs["shown"], outputs["pick"]
+    localiser.add_handler(handlers.awaited, [shown], [outputs["message"]], as_built=True)
+    outputs |= {"timer": timer, "address": query}
+    given = inputs._asdict() | {
+        "picked": pick,
+        "models": models,
+        "language": language,
+        "shown": shown,
+        "current": current,
+    }
     # A new input first ends what runs for an earlier one, which must not wait behind that.
-    given.change(
-        handlers.supersede,
-        [*inputs[:3], results.shown, language, current, *models],
-        [due, results.message, template_set],
+    superseding = Wiring(
+        Given,
+        given,
+        Superseded,
+        {"due": due, "message": outputs["message"], "template_set": template_set},
+    )
+    signals.gathered(
+        opened,
+        [*inputs, language, first.settled, *(other.settled for other in others), measured],
+        [asked.change, inputs.pictures.upload, inputs.pictures.delete],
+    ).change(
+        superseding.once(handlers.supersede),
+        superseding.inputs,
+        superseding.outputs,
         trigger_mode="multiple",
         concurrency_limit=None,
         **QUIET,
     )
+    classifying = Wiring(
+        Given, given, Results, outputs | {"columns": [one for column in columns for one in column]}
+    )
     due.change(
-        told_once(handlers.run),
-        sources,
-        outputs,
+        classifying.steps(handlers.run),
+        classifying.inputs,
+        classifying.outputs,
         trigger_mode="always_last",
         **QUIET,
         **LONG,
     )
-    # Not in the group of what runs a model: it must come through while that is busy.
-    results.stop.click(handlers.stop, current, None, concurrency_limit=None, **QUIET)
-    results.pick.input(
-        handlers.pick,
-        [results.shown, results.pick, language],
-        [results.prompts_heading, *(column.prompts for column in columns)],
-        **QUIET,
-        **SHORT,
+    picking = Wiring(
+        Given,
+        given,
+        Prompts,
+        {"heading": outputs["prompts_heading"], "figures": [column[-1] for column in columns]},
     )
+    pick.input(picking.once(handlers.pick), picking.inputs, picking.outputs, **QUIET, **SHORT)
+    beside = {f"beside{place}": one for place, one in enumerate(models[1:])}
+    fields = inputs._asdict() | {"model": models[0]} | beside
+    return Room(opened, query, fields, (inputs.pictures,))
 
 
 def _build_inputs(
     localiser: Localiser, language: gr.Radio, asked: gr.Textbox
 ) -> tuple[Inputs, gr.Dropdown]:
     """Lay out the inputs; return them, and the choice of a set of templates."""
-    examples = handlers.example_pictures()
+    examples = ready_made.example_pictures()
     pictures = PicturesInput(
         examples,
         columns=3,
@@ -131,7 +135,7 @@ def _build_inputs(
         elem_id="zs-pictures",
     )
     localiser.add(pictures, label="pictures_label")
-    pictures.upload(handlers.renditions, pictures, pictures, **QUIET)
+    pictures.upload(noted(handlers.renditions), pictures, pictures, **QUIET)
     _build_chips(
         localiser,
         pictures,
@@ -139,7 +143,7 @@ def _build_inputs(
         {"pictures_examples": examples, "pictures_one": examples[:1], "pictures_clear": []},
     )
     labels = gr.Textbox(
-        handlers.label_text("everyday", "en"), lines=5, max_lines=12, elem_id="zs-labels"
+        ready_made.label_text(FIRST_LABELS, FIRST), lines=5, max_lines=12, elem_id="zs-labels"
     )
     localiser.add(labels, label="labels_label")
     with gr.Row(elem_classes="mm-chips"):
@@ -147,16 +151,16 @@ def _build_inputs(
             chip = gr.Button(size="sm")
             mark = "⚠ " if name in wrong_sets() else ""
             localiser.add(chip, value=f"{mark}{{labels_{name}}}")
-            chip.click(partial(handlers.label_text, name), language, labels, **QUIET)
+            chip.click(partial(ready_made.label_text, name), language, labels, **QUIET)
     if wrong := [f"<p>{{labels_wrong_{name}}}</p>" for name in LABEL_SETS if name in wrong_sets()]:
         lesson = gr.HTML(elem_classes="mm-heading", padding=False)
         localiser.add_html(lesson, "".join(wrong))
     choice = gr.Dropdown(
-        handlers.template_choices("en"), value=_OPENING_TEMPLATES, elem_id="zs-template-set"
+        ready_made.template_choices(FIRST), value=FIRST_TEMPLATES, elem_id="zs-template-set"
     )
     localiser.add(choice, label="templates_label")
     templates = gr.Textbox(
-        "\n".join(TEMPLATE_SETS[_OPENING_TEMPLATES].templates),
+        "\n".join(TEMPLATE_SETS[FIRST_TEMPLATES].templates),
         lines=3,
         max_lines=8,
         elem_id="zs-templates",
@@ -165,9 +169,9 @@ def _build_inputs(
     # On at first: the labels may fit none of the pictures. What a visitor chooses then stays.
     reject = gr.Checkbox(True, elem_id="zs-reject")
     localiser.add(reject, label="reject_label")
-    choice.input(handlers.template_text, choice, templates, **QUIET)
+    choice.input(ready_made.template_text, choice, templates, **QUIET)
     localiser.add_handler(
-        handlers.translated,
+        ready_made.translated,
         [labels, templates],
         [labels, templates, choice],
     )
@@ -182,17 +186,20 @@ def _build_chips(
         for key, value in values.items():
             chip = gr.Button(size="sm")
             localiser.add(chip, value=key)
-            fill = partial(handlers.fill_pictures, value)
+            fill = partial(ready_made.fill_pictures, value)
             chip.click(fill, None, [target, asked], **QUIET)
 
 
-def _build_results(localiser: Localiser, language: gr.Radio) -> tuple[Results, list[Column]]:
-    """Lay out the results: sections from top to bottom, in each the models side by side."""
-    message = gr.HTML(*handlers.awaited(Shown(), "en"), padding=False)
-    with gr.Row(elem_classes="mm-working"):
-        progress = gr.HTML(visible=False, padding=False, elem_id="zs-progress")
-        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id="zs-stop")
-    localiser.add(stop, value="stop_button")
+def _build_results(
+    localiser: Localiser, language: gr.Radio, current: gr.State
+) -> tuple[dict[str, Any], list[tuple[Block, ...]]]:
+    """Lay out the results: sections from top to bottom, in each the models side by side.
+
+    Returns:
+        The components by the names of `Results`; and for each model those of `Column`, in order.
+    """
+    message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
+    strip = long_work.build(localiser, "zs", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{zs_heading}</h2>")
     ranked = _side_by_side("zs-ranked", _build_ranked)
@@ -214,19 +221,18 @@ def _build_results(localiser: Localiser, language: gr.Radio) -> tuple[Results, l
     shown = gr.State(Shown())
     for button, (kind, (handler, media)) in zip((as_json, as_csv), _FILES.items(), strict=True):
         _save_on_click(button, handler, [shown, language], _SAVE % (media, kind))
-    results = Results(
-        message=message,
-        progress=progress,
-        stop=stop,
-        matrix_heading=matrix_heading,
-        prompts_heading=prompts_heading,
-        pick=pick,
-        python=python,
-        shown=shown,
-    )
+    results = {
+        "message": message,
+        "bar": strip.bar,
+        "stop": strip.stop,
+        "matrix_heading": matrix_heading,
+        "prompts_heading": prompts_heading,
+        "pick": pick,
+        "python": python,
+        "shown": shown,
+    }
     columns = [
-        Column(*one, *two, *three)
-        for one, two, three in zip(ranked, matrices, prompts, strict=True)
+        (*one, *two, *three) for one, two, three in zip(ranked, matrices, prompts, strict=True)
     ]
     return results, columns
 
@@ -237,7 +243,7 @@ def _side_by_side(
     """Lay out a row with a column a model; return for each the column and what is in it."""
     built: list[tuple[Block, ...]] = []
     with gr.Row(elem_classes="mm-beside"):
-        for number in range(1, handlers.COLUMNS + 1):
+        for number in range(1, COLUMNS + 1):
             with gr.Column(min_width=240, visible=number == 1) as column:
                 inside = build_one(f"{name}-{number}")
             built.append((column, *inside))

@@ -41,18 +41,6 @@ class Pictures(NamedTuple):
     thumbnails: tuple[str, ...] = ()
 
 
-def progress(model: str, stage: str, done: int, total: int, language: Language) -> str:
-    """Return a bar that says how far a stage of `zero_shot.Step` is."""
-    line = say(
-        language, f"zs_{stage}_progress", model=escape(model), done=f"{done:,}", total=f"{total:,}"
-    )
-    share = 100.0 * done / total
-    return (
-        f'<div class="mm-progress" role="progressbar" aria-valuenow="{share:.0f}">'
-        f'<i style="width:{share:.1f}%"></i></div><p class="mm-download">{line}</p>'
-    )
-
-
 def heading(
     title: str, result: Classification, known: Background | None, language: Language
 ) -> str:

@@ -13,7 +13,7 @@ from mmdemo.ui.serving.events import is_endpoint
 from mmdemo.ui.serving.payloads import LEFT_OUT
 
 
-class Page(gr.Blocks):
+class Blocks(gr.Blocks):
     """Blocks that hand an endpoint what was sent, and send what it returns.
 
     gradio would look through both for files: fetch addresses that a payload names, refuse a path

@@ -1,0 +1,56 @@
+"""What becomes of a visitor's pictures, and their way out: one press away on every tab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.components import Component
+
+from mmdemo.ui.parts.localise import Localiser
+from mmdemo.ui.serving import uploads
+from mmdemo.ui.serving.events import QUIET
+
+_TOGGLE = "() => { document.body.classList.toggle('mm-privacy'); }"
+
+# The page begins anew, without what its address says of pictures that are gone.
+_LEAVE = "() => { location.replace(location.pathname); }"
+
+
+class Told(NamedTuple):
+    """Where it is said.
+
+    Attributes:
+        delete: the button.
+    """
+
+    delete: gr.Button
+
+
+def build(localiser: Localiser, button: gr.Button) -> Told:
+    """Lay out what the button of the header opens."""
+    with gr.Group(elem_id="privacy"):
+        words = gr.HTML(padding=True)
+        localiser.add_html(words, "<h2>{privacy_heading}</h2><p>{privacy_what}</p>")
+        delete = gr.Button(size="sm", variant="stop", elem_id="privacy-delete")
+        localiser.add(delete, value="privacy_delete")
+    button.click(None, None, None, js=_TOGGLE, **QUIET)
+    return Told(delete)
+
+
+def wire(told: Told, pictures: Sequence[Component]) -> None:
+    """Have the button delete what a visitor has uploaded, and open the page anew.
+
+    Args:
+        told: from `build`.
+        pictures: the components of all tabs that hold a visitor's pictures.
+    """
+
+    def delete(request: gr.Request, *values: Any) -> None:
+        uploads.note(request.session_hash or "", values)
+        uploads.forget(request.session_hash or "")
+
+    told.delete.click(delete, list(pictures), None, concurrency_limit=None, **QUIET).then(
+        None, None, None, js=_LEAVE, **QUIET
+    )
