@@ -140,7 +140,7 @@ def test_a_document_says_what_it_was_read_in(tmp_path: Path) -> None:
     hostile = Document("a", "Big5", "<img src=x>.txt")
     assert "<img" not in views.encoding_taken(hostile, "en")
     given: Any = [str(path)]
-    assert handlers.load_document(given, "en")[0] == "Über große\n\nStraßen\n\nführt der Weg."
+    assert handlers.load_document(given, "en").passages == "Über große\n\nStraßen\n\nführt der Weg."
 
 
 @pytest.mark.parametrize(("encoding", "said"), [("cp1252", True), ("utf-8", False)])

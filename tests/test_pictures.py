@@ -120,7 +120,7 @@ def test_a_picture_that_cannot_be_read_is_named_by_its_field(tmp_path: Path) -> 
     broken.write_bytes(b"no picture")
     for places, says in ((("A", "B"), "A: "), (("B", "A"), "B: ")):
         with pytest.raises(MMDemoError, match=says):
-            pictures.check([Picture(broken), Picture(b"")], places, "en")
+            pictures.check([Picture(broken), Picture(b"")], places)
 
 
 def test_the_last_answer_of_a_handler_is_sent_once() -> None:

@@ -16,6 +16,7 @@ from mmdemo.tasks.prompts import (
     split_labels,
     twin,
 )
+from mmdemo.ui.strings import CODES, FIRST
 
 
 def test_every_template_has_one_place_for_the_label() -> None:

@@ -353,7 +353,7 @@ def test_a_winner_below_the_cut_is_not_marked_and_words_say_so(
     assert unclear in bridge
     assert bee.count('<tr class="top" data-label="bee"') == 1
     assert unclear not in bee
-    assert views.matrix(low, TWO, language).count("shade top") == 1
+    assert views.matrix(low, TWO, language).count('<td class="top"') == 1
     told = views.heading("A", low, background(mini), language)
     assert say(language, "zs_no_winner_softmax", cosine=f"{low.rejection_cosine:.3f}") in told
     clear = views.heading("A", replace(low, rejection_cosine=-1.0), None, language)
@@ -362,7 +362,7 @@ def test_a_winner_below_the_cut_is_not_marked_and_words_say_so(
     sigmoid = replace(low, activation="sigmoid", rejection_cosine=None)
     sigmoid = replace(sigmoid, probabilities=np.full_like(low.probabilities, 0.4))
     assert views.cards(sigmoid, TWO, language).count(unclear) == 2
-    assert "shade top" not in views.matrix(sigmoid, TWO, language)
+    assert 'class="top"' not in views.matrix(sigmoid, TWO, language)
     assert say(language, "zs_no_winner_sigmoid") in views.heading("A", sigmoid, None, language)
 
 

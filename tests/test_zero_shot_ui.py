@@ -103,7 +103,7 @@ def test_the_matrix_holds_every_pair(result: Classification) -> None:
     markup = views.matrix(result, TWO, "en")
     scores = [float(one) for one in re.findall(r"<br>(-?\d\.\d{3})</td>", markup)]
     np.testing.assert_allclose(scores, result.cosines.T.ravel(), atol=5.1e-4)
-    assert markup.count("shade top") == 2
+    assert markup.count('<td class="top"') == 2
     assert views.matrix(result, Pictures(("one",), ("data:,",)), "en") == ""
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmdemo.background.sets import shipped_path, write
 from mmdemo.background.measure import measure
+from mmdemo.background.sets import shipped_path, write
 from mmdemo.models.pool import load_encoder
 from mmdemo.progress import print_share
 

@@ -18,7 +18,8 @@ KIND_COLOURS: dict[PairKind | TextImage, str] = {
     "it2it": "#9a63c9",
 }
 """One colour a pair kind; each at least 3:1 against both grounds of the page (WCAG 2.2, 1.4.11)."""
-BARS_HEIGHT = 370
+HEIGHT = 370
+"""Of the figure, in pixels; the page reserves it."""
 LOWEST = -0.25
 """Where the axis of cosines begins, unless unrelated pairs of a model lie lower."""
 _QUARTERS = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
@@ -100,7 +101,7 @@ def similarity_bars(
         )
     figure.update_layout(
         # On the right, room for the number of a bar that reaches 1.
-        base_layout(BARS_HEIGHT, {"l": 128, "r": 52, "t": 4, "b": 26}),
+        base_layout(HEIGHT, {"l": 128, "r": 52, "t": 4, "b": 26}),
         barmode="overlay",
         xaxis={
             "range": [lowest, 1.0],

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mmdemo.plots.figure import SEQUENTIAL, base_layout, new_figure
 
-HEATMAP_HEIGHT = 430
+HEIGHT = 430
+"""Of the figure, in pixels; the page reserves it."""
 _SVG = "http://www.w3.org/2000/svg"
 # What an address of data may hold as it is. A slash may be too, but plotly writes 6 signs for it.
 _PLAIN = " !$&'()*+,-.:;=?@_~"
@@ -69,7 +70,7 @@ def similarity_heatmap(
         "tickfont": {"size": 12},
     }
     figure.update_layout(
-        base_layout(HEATMAP_HEIGHT, {"l": 4, "r": 4, "t": 4, "b": 4}),
+        base_layout(HEIGHT, {"l": 4, "r": 4, "t": 4, "b": 4}),
         xaxis=ticks | {"range": [start, end], "side": "top"},
         yaxis=ticks | {"range": [end, start], "showticklabels": False},
         images=[_icons(icons, shared, start, end)],

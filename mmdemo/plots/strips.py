@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mmdemo.plots.figure import NEUTRAL, base_layout, escaped, new_figure
 
-PROMPTS_HEIGHT = 400
+HEIGHT = 400
+"""Of the figure, in pixels; the page reserves it."""
 
 
 def prompt_strips(
@@ -57,7 +58,7 @@ def prompt_strips(
             marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 3}},
             hovertemplate=f"{name}<br>%{{x:.4f}}<extra></extra>",
         )
-    layout = base_layout(PROMPTS_HEIGHT, {"l": 8, "r": 12, "t": 34, "b": 28})
+    layout = base_layout(HEIGHT, {"l": 8, "r": 12, "t": 34, "b": 28})
     figure.update_layout(
         layout | {"showlegend": True},
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},

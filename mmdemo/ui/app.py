@@ -33,7 +33,7 @@ from mmdemo.ui.serving.callers import Callers, Streams
 from mmdemo.ui.serving.events import THREADS
 from mmdemo.ui.serving.line import Line, line_of
 from mmdemo.ui.serving.sessions import Sessions
-from mmdemo.ui.theme import STYLE_SHEET, theme
+from mmdemo.ui.theme import STYLE_SHEETS, figure_heights, theme
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
     with _forwarded_headers_ignored():
         _, address, _ = page.launch(
             theme=theme(),
-            css_paths=STYLE_SHEET,
+            css=figure_heights(),
+            css_paths=STYLE_SHEETS,
             head=f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>",
             show_error=False,  # our own sentences are shown nevertheless, and nothing else is
             ssr_mode=False,

@@ -73,7 +73,7 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> dict[str, Room]:
     """Lay out the tabs; return what each hands back, by its name."""
     rooms: dict[str, Room] = {}
     for tab in offered_tabs():
-        with gr.Tab(say(FIRST, tab.label), id=tab.name, elem_id=f"tab-{tab.name}") as button:
+        with gr.Tab(say(FIRST, tab.label), id=tab.name, elem_classes=f"mm-tab-{tab.name}") as button:
             rooms[tab.name] = room = tab.build(Page(localiser, language))
         localiser.add(button, label=tab.label)
         entered = f"() => mmdemo.entered('{tab.name}') ? '{signals.OPENED}' : ''"

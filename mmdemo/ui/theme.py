@@ -1,11 +1,15 @@
-"""The look: colours, system fonts, and the style sheet that makes figures at home in both modes."""
+"""The look: colours, system fonts, and the style sheets that make figures at home in both modes."""
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 from gradio.themes import Base
 from gradio.themes.utils import colors
+
+from mmdemo import plots
 
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
@@ -39,7 +43,14 @@ _STONE = colors.Color(
     c950="#111316",
 )
 
-STYLE_SHEET = Path(__file__).with_name("style.css")
+_UI = Path(__file__).parent
+
+STYLE_SHEETS = (
+    _UI / "style.css",
+    _UI / "parts/style.css",
+    *sorted(_UI.glob("tabs/*/style.css")),
+)
+"""Of the shell, of what tabs share, and of each tab."""
 
 
 def theme() -> Base:
@@ -73,3 +84,13 @@ def theme() -> Base:
         button_secondary_background_fill_hover="*neutral_200",
         button_secondary_background_fill_hover_dark="*neutral_700",
     )
+
+
+def figure_heights() -> str:
+    """Return rules that give each kind of figure its height, by the name of its file in `plots`."""
+    rules: list[str] = []
+    for found in pkgutil.iter_modules(plots.__path__):
+        height = getattr(import_module(f"{plots.__name__}.{found.name}"), "HEIGHT", None)
+        if height is not None:
+            rules.append(f".mm-figure-{found.name} {{ --mm-figure-height: {height}px; }}")
+    return "\n".join(rules)

@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmdemo import compare, load_encoder
 from mmdemo.examples import examples
-from mmdemo.plots.bars import BARS_HEIGHT
-from mmdemo.plots.matrix import HEATMAP_HEIGHT
+from mmdemo.plots import bars, matrix
 from mmdemo.tasks.compare import PAIRS, PairKind
 from tests.apps import running_app
 from tests.browser.conftest import Visit, both_sizes, visiting
@@ -212,8 +211,8 @@ def test_layout_holds_still_and_fits(visit: Visit, opening: tuple[Path, Path, st
     expect(page.locator("#matrix-1 .textpoint")).to_have_count(25)
     heights = [page.locator(name).bounding_box() for name in ("#bars", "#matrix-1")]
     assert [round(box["height"]) for box in heights if box] == [
-        BARS_HEIGHT + 18,
-        HEATMAP_HEIGHT + 18,
+        bars.HEIGHT + 18,
+        matrix.HEIGHT + 18,
     ]
     below = page.get_by_role("heading", name="Everything with everything")
     places = []

@@ -50,7 +50,7 @@ class Tab:
     """One tab of the page.
 
     Attributes:
-        name: in addresses, and of the element that its style sheet begins with: `#tab-NAME`.
+        name: in addresses, and of the element that its style sheet begins with: `.mm-tab-NAME`.
         label: key of what its button says.
         needs: what a model must embed, and make of a text; without one on offer there is no tab.
         build: lays it out.

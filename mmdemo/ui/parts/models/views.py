@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from mmdemo.encoders.spec import ModelSpec
+from mmdemo.errors import MMDemoError
 from mmdemo.models.files import on_this_machine
 from mmdemo.progress import size_text
 from mmdemo.types import Modality
@@ -22,7 +23,7 @@ def facts(spec: ModelSpec, language: Language) -> str:
         ("fused", say(language, "can_fused"), say(language, f"fusion_{spec.fusion}")),
     )
     items = [
-        f'<li class="yes">✓ {label}{f" ({how})" if how else ""}</li>'
+        f'<li class="able">✓ {label}{f" ({how})" if how else ""}</li>'
         if modality in spec.modalities
         else f"<li>✗ {label}</li>"
         for modality, label, how in able

@@ -11,7 +11,7 @@ from gradio.blocks import Block
 
 from mmdemo.examples import Example, examples, samples
 from mmdemo.tasks.published import COURSE_TEXT
-from mmdemo.ui.parts import signals
+from mmdemo.ui.parts import figures, signals
 from mmdemo.ui.parts.inputs import PictureInput, noted
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.models import choice as model_choice
@@ -31,7 +31,7 @@ def build(page: Page) -> Room:
     opening = examples()[0]
     opened = signals.signal()
     with gr.Row(equal_height=False):
-        with gr.Column(scale=4, min_width=320, elem_id="inputs"):
+        with gr.Column(scale=4, min_width=320, elem_id="inputs", elem_classes="mm-inputs"):
             choice = model_choice.build(localiser, language, NEEDS)
             others = model_choice.build_beside(localiser, language, NEEDS, OTHERS, prefix="sim-")
             beside = [other.model for other in others]
@@ -39,7 +39,7 @@ def build(page: Page) -> Room:
                 localiser, language, [choice.model, *beside], "similarity"
             )
             inputs, messages, offered = _build_inputs(localiser, language, choice, opening)
-        with gr.Column(scale=7, min_width=320, elem_id="results"):
+        with gr.Column(scale=7, min_width=320, elem_id="results", elem_classes="mm-results"):
             outputs, columns = _build_results(localiser, inputs.model, messages)
             section = course.build(
                 localiser, language, inputs.model, [inputs.image1, inputs.image2]
@@ -197,7 +197,7 @@ def _build_results(
     messages[0].value = first_message
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, "<h2>{results_heading}</h2>")
-    bars = gr.Plot(first_bars, show_label=False, elem_id="bars", elem_classes="mm-result mm-bars")
+    bars = figures.place("bars", "bars", first_bars)
     readings = gr.HTML(first_readings, elem_id="readings", elem_classes="mm-result", padding=False)
     columns = _build_columns()
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
@@ -205,15 +205,10 @@ def _build_results(
     with gr.Row():
         with gr.Column(min_width=320):
             matrix1_heading = gr.HTML(padding=False, visible=False)
-            matrix1 = gr.Plot(
-                first_matrix,
-                show_label=False,
-                elem_id="matrix-1",
-                elem_classes="mm-result",
-            )
+            matrix1 = figures.place("matrix", "matrix-1", first_matrix)
         with gr.Column(min_width=320, visible=False) as column2:
             matrix2_heading = gr.HTML(padding=False)
-            matrix2 = gr.Plot(show_label=False, elem_id="matrix-2", elem_classes="mm-result")
+            matrix2 = figures.place("matrix", "matrix-2")
     with gr.Accordion(open=False) as fold:
         details = gr.HTML(elem_id="details", padding=True)
     localiser.add(fold, label="details_label")
@@ -239,9 +234,7 @@ def _build_columns() -> list[Block]:
         for number in range(2, 2 + OTHERS):
             with gr.Column(min_width=320, visible=False) as column:
                 heading = gr.HTML(padding=False, elem_id=f"beside-{number}-heading")
-                bars = gr.Plot(
-                    show_label=False, elem_id=f"beside-{number}-bars", elem_classes="mm-bars"
-                )
+                bars = figures.place("bars", f"beside-{number}-bars", of_result=False)
                 ranks = gr.HTML(padding=False, elem_id=f"beside-{number}-ranks")
             columns += [column, heading, bars, ranks]
     return columns

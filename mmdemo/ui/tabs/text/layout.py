@@ -12,7 +12,7 @@ from gradio.components import Component
 
 from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
-from mmdemo.ui.parts import long_work, signals
+from mmdemo.ui.parts import figures, long_work, signals
 from mmdemo.ui.parts.inputs import FilesInput
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.markup import message as message_box
@@ -234,9 +234,7 @@ def _build_results(
         )
         for name in REPRESENTATIONS
     )
-    heatmap = gr.Plot(
-        visible=False, show_label=False, elem_id="text-heatmap", elem_classes="mm-result"
-    )
+    heatmap = figures.place("tokens", "text-heatmap", visible=False)
     results = {
         "message": message,
         "ranked": signals.signal(),

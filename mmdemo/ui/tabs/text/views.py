@@ -93,7 +93,7 @@ def _item(ranking: Ranking, position: int, score: float, highest: float, moved: 
     text = " ".join(ranking.passages[position].split())
     excerpt = escape(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
     share = 100.0 * min(max(score / highest, 0.0), 1.0)
-    cut = '<span class="cut" aria-hidden="true">✂</span>' if position in ranking.truncated else ""
+    cut = '<span aria-hidden="true">✂</span>' if position in ranking.truncated else ""
     return (
         f'<li data-passage="{position}" data-score="{score:.6f}" style="{_tint(position)}" '
         f'tabindex="0"><div class="line">{number(position)}<b>{score:.3f}</b>{cut}{moved}</div>'
@@ -185,7 +185,7 @@ def dense(
     """
     scores = ranking.scores["dense"]
     score = 0.0 if scores is None else float(scores[position])
-    meaning = f'<p class="meaning">{_awaited(measured, language)}</p>'
+    meaning = f"<p>{_awaited(measured, language)}</p>"
     if known is not None and "t2t" in known.quantiles:
         percent = known.percentile("t2t", score)
         rank = say(
@@ -196,12 +196,12 @@ def dense(
         )
         meaning = (
             f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
-            f'<p class="meaning" data-percentile="{percent:.2f}">{rank}</p>'
+            f'<p data-percentile="{percent:.2f}">{rank}</p>'
         )
     return (
         f'<article class="mm-why" data-why="dense"><header>{number(position)}'
         f"<h3>{say(language, 'rank_dense')}</h3></header>"
-        f'<div class="value" data-score="{score:.6f}">{score:.3f}</div>{meaning}'
+        f'<div class="score" data-score="{score:.6f}">{score:.3f}</div>{meaning}'
         f"<p>{say(language, 'why_dense')}</p></article>"
     )
 

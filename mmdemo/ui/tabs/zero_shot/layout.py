@@ -12,7 +12,7 @@ from gradio.components import Component
 
 from mmdemo.examples import wrong_sets
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
-from mmdemo.ui.parts import long_work, signals
+from mmdemo.ui.parts import figures, long_work, signals
 from mmdemo.ui.parts.inputs import PicturesInput, noted
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.models import choice as model_choice
@@ -260,7 +260,7 @@ def _build_matrix(name: str) -> tuple[Component, ...]:
 
 
 def _build_prompts(name: str) -> tuple[Component, ...]:
-    return (gr.Plot(show_label=False, elem_id=name, elem_classes="mm-result mm-prompts"),)
+    return (figures.place("strips", name),)
 
 
 def _save_on_click(

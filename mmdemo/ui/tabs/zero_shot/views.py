@@ -222,9 +222,9 @@ def _matrix_labels(result: Classification) -> list[int]:
 def _cell(result: Classification, image: int, label: int, low: float, high: float) -> str:
     score = float(result.cosines[image, label])
     share = (score - low) / max(high - low, 1e-6)
-    top = " top" if result.winner(image) == label else ""
+    top = ' class="top"' if result.winner(image) == label else ""
     return (
-        f'<td class="shade{top}" style="--share:{100 * share:.0f}%">'
+        f'<td{top} style="--share:{100 * share:.0f}%">'
         f"<b>{chance_text(float(result.probabilities[image, label]))}</b><br>{score:.3f}</td>"
     )
 
