@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.routes import App
+from markupsafe import Markup
 from starlette.middleware import Middleware
 
 from mmdemo.errors import MMDemoError
@@ -73,7 +74,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             theme=theme(),
             css=figure_heights(),
             css_paths=STYLE_SHEETS,
-            head=f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>",
+            head=Markup("<script>{}</script>").format(Markup(_SCRIPT.read_text(encoding="utf-8"))),
             show_error=False,  # our own sentences are shown nevertheless, and nothing else is
             ssr_mode=False,
             pwa=False,

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 from gradio.components import Component
+from markupsafe import Markup
 
 from mmdemo.ui import api, link
 from mmdemo.ui.link import Opened
@@ -39,7 +40,7 @@ def build() -> gr.Blocks:
     ) as page:
         with gr.Row(elem_id="header"):
             brand = gr.HTML(elem_id="brand", padding=False)
-            localiser.add_html(brand, "<h1>mmdemo</h1><p>{tagline}</p>")
+            localiser.add_html(brand, Markup("<h1>mmdemo</h1><p>{tagline}</p>"))
             own = gr.Button(size="sm", elem_id="privacy-button")
             share = gr.Button(size="sm", elem_id="link-button")
             language = gr.Radio(
@@ -50,7 +51,11 @@ def build() -> gr.Blocks:
         localiser.add(share, value="link_button")
         localiser.add(language, label="language_label")
         localiser.add(look, value="theme_button")
-        gr.HTML('<p id="link-note" role="status" hidden></p>', padding=False, elem_id="link-place")
+        gr.HTML(
+            Markup('<p id="link-note" role="status" hidden></p>'),
+            padding=False,
+            elem_id="link-place",
+        )
         told = privacy.build(localiser, own)
         with gr.Tabs(elem_id="tabs") as tabs:
             rooms = _build_tabs(localiser, language)
@@ -73,7 +78,9 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> dict[str, Room]:
     """Lay out the tabs; return what each hands back, by its name."""
     rooms: dict[str, Room] = {}
     for tab in offered_tabs():
-        with gr.Tab(say(FIRST, tab.label), id=tab.name, elem_classes=f"mm-tab-{tab.name}") as button:
+        with gr.Tab(
+            say(FIRST, tab.label), id=tab.name, elem_classes=f"mm-tab-{tab.name}"
+        ) as button:
             rooms[tab.name] = room = tab.build(Page(localiser, language))
         localiser.add(button, label=tab.label)
         entered = f"() => mmdemo.entered('{tab.name}') ? '{signals.OPENED}' : ''"

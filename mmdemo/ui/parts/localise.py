@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from markupsafe import Markup
 
 from mmdemo.ui.strings import CODES, FIRST, TEXT, Language, say
+from mmdemo.ui.strings.files import fields
 
 
 class _Words(NamedTuple):
@@ -77,7 +79,7 @@ class Localiser:
         for name, key in keys.items():
             setattr(component, name, _filled(self._first, key))
 
-    def add_html(self, component: gr.HTML, pattern: str) -> None:
+    def add_html(self, component: gr.HTML, pattern: Markup) -> None:
         """Translate a piece of markup; `{key}` in the pattern stands for a string of the page."""
         self._words.append(_Words(component, {"value": pattern}))
         component.value = _filled(self._first, pattern)
@@ -146,13 +148,10 @@ class Localiser:
 
 
 def _filled(language: Language, pattern: str) -> str:
-    """Return the string of a key, or a pattern with its keys replaced."""
+    """Return the string of a key, or a pattern with its keys replaced; in markup escaped."""
     if pattern in TEXT:
         return say(language, pattern)
-    for key in TEXT:
-        if "{" + key + "}" in pattern:
-            pattern = pattern.replace("{" + key + "}", say(language, key))
-    return pattern
+    return pattern.format(**{key: say(language, key) for key in fields(pattern)})
 
 
 def preferred_language(headers: Mapping[str, str]) -> Language:

@@ -1,12 +1,15 @@
 """Small pieces of markup and wording that every tab uses.
 
-Whatever a visitor typed is escaped here, on its way into markup.
+Markup is `markupsafe.Markup`, made of literal patterns: what is put into one is escaped on its way,
+whoever wrote it, unless it is such markup itself.
 """
 
 from __future__ import annotations
 
 import logging
-from html import escape
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
 
 from mmdemo.errors import MMDemoError, Place
 from mmdemo.notes import Note
@@ -16,25 +19,46 @@ from mmdemo.ui.strings import ERRORS, Language, say
 log = logging.getLogger(__name__)
 
 
-def message(text: str, *, stale: bool = False, late: bool = False, again: bool = False) -> str:
-    """Return a message box.
+def message(
+    said: str | Sequence[str], *, stale: bool = False, late: bool = False, again: bool = False
+) -> Markup:
+    """Return a message box; nothing where nothing is said.
 
     Args:
-        text: what it says, escaped.
+        said: a sentence, or several, each of which has a paragraph of its own.
         stale: whether the results in the tab are of an earlier input; they are dimmed.
         late: likewise, while new ones are on their way; seen only if these take longer than a
             moment, so that nothing flickers.
         again: whether a late one follows another, which may be in sight by now.
     """
-    if not text:
-        return ""
+    sentences = [said] if isinstance(said, str) else said
+    paragraphs = Markup().join(Markup("<p>{}</p>").format(one) for one in sentences if one)
+    if not paragraphs:
+        return paragraphs
     kind = " stale" if stale or late else ""
     kind += (" late again" if again else " late") if late else ""
-    return f'<div class="mm-message{kind}" role="status"><p>{text}</p></div>'
+    return Markup('<div class="mm-message{}" role="status">{}</div>').format(kind, paragraphs)
+
+
+def caption(said: str) -> Markup:
+    """Return a sentence as it stands below what it is about."""
+    return Markup('<p class="mm-caption">{}</p>').format(said)
+
+
+def titled(title: str, said: str) -> Markup:
+    """Return the heading of one model's column, and what is said of it."""
+    return Markup('<h3 class="mm-title">{}</h3>{}').format(title, caption(said))
+
+
+def gauge(percent: float) -> Markup:
+    """Return a bar that shows a percentile; those who do not see it read the number beside it."""
+    return Markup(
+        '<div class="mm-gauge" aria-hidden="true"><i style="width:{:.1f}%"></i></div>'
+    ).format(percent)
 
 
 def error_message(error: MMDemoError, language: Language) -> str:
-    """Return an error's sentence in the page's language, where it has one; not yet escaped.
+    """Return an error's sentence in the page's language, where it has one.
 
     Whoever asks for it tells somebody: the log says that as well.
     """
@@ -58,9 +82,9 @@ def unforeseen(error: Exception, language: Language) -> str:
     return say(language, "unexpected")
 
 
-def joined(language: Language, *sentences: str) -> str:
+def joined(language: Language, *sentences: str) -> Markup:
     """Return sentences as one paragraph."""
-    return say(language, "sentence_gap").join(sentences)
+    return escape(say(language, "sentence_gap")).join(sentences)
 
 
 def percent_text(value: float) -> str:
@@ -82,14 +106,14 @@ def signed(change: float) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a visitor's text, cut to what a sentence can hold, escaped for markup."""
+    """Return a visitor's text, cut to what a sentence can hold."""
     flat = " ".join(text.split())
-    return escape(flat if len(flat) <= 60 else flat[:59] + "…")
+    return flat if len(flat) <= 60 else flat[:59] + "…"
 
 
 def note_sentence(note: Note, language: Language) -> str:
-    """Return what a note says, escaped; languages by their names."""
-    values = {name: escape(str(value)) for name, value in note.values.items()}
+    """Return what a note says; languages by their names."""
+    values = {name: str(value) for name, value in note.values.items()}
     if codes := values.get("languages"):
         names = [say(language, f"language_{code}") for code in codes.split(",")]
         values["languages"] = say(language, "and").join(names)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.components import Component
+from markupsafe import Markup
 
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.serving import uploads
@@ -32,7 +33,7 @@ def build(localiser: Localiser, button: gr.Button) -> Told:
     """Lay out what the button of the header opens."""
     with gr.Group(elem_id="privacy"):
         words = gr.HTML(padding=True)
-        localiser.add_html(words, "<h2>{privacy_heading}</h2><p>{privacy_what}</p>")
+        localiser.add_html(words, Markup("<h2>{privacy_heading}</h2><p>{privacy_what}</p>"))
         delete = gr.Button(size="sm", variant="stop", elem_id="privacy-delete")
         localiser.add(delete, value="privacy_delete")
     button.click(None, None, None, js=_TOGGLE, **QUIET)

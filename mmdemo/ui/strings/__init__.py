@@ -1,18 +1,22 @@
 """Every visible string, in every language of the page: data, in files beside what shows it.
 
-`say(language, key, **values)` fills in values that the caller has already escaped where they are a
-visitor's own words. Technical terms (embedding, cosine, `i2it`) stay as the field writes them.
+They are plain text, and so is what `say(language, key, **values)` returns: what goes into markup is
+escaped there. Technical terms (embedding, cosine, `i2it`) stay as the field writes them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+from markupsafe import Markup, escape
 
 from mmdemo.ui.strings.files import Strings, read
 
 Language: TypeAlias = str
 """A code of `LANGUAGES`."""
+
+_Said = TypeVar("_Said", str, Markup)
 
 _STRINGS = read(Path(__file__).parent.parent)
 
@@ -51,7 +55,22 @@ def say(language: Language, key: str, **values: object) -> str:
     Args:
         language: a code of `LANGUAGES`.
         key: a key of `TEXT`.
-        **values: what the string mentions, escaped already where it goes into markup.
+        **values: what the string mentions.
     """
-    # A number and its per-cent sign stay on one line.
-    return TEXT[key][language].format(**values).replace(" %", "\u00a0%")
+    return _together(TEXT[key][language].format(**values))
+
+
+def say_markup(language: Language, key: str, **values: object) -> Markup:
+    """Return a string of the page as markup, for a value that is markup itself.
+
+    Args:
+        language: a code of `LANGUAGES`.
+        key: a key of `TEXT`.
+        **values: what the string mentions; escaped, but for markup.
+    """
+    return _together(escape(TEXT[key][language]).format(**values))
+
+
+def _together(said: _Said) -> _Said:
+    """Keep a number and its per-cent sign on one line."""
+    return said.replace(" %", "\u00a0%")

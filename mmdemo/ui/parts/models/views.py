@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
@@ -15,7 +15,7 @@ from mmdemo.ui.parts.models.downloads import Download
 from mmdemo.ui.strings import Language, say
 
 
-def facts(spec: ModelSpec, language: Language) -> str:
+def facts(spec: ModelSpec, language: Language) -> Markup:
     """Return what a model can do, its size, languages, and whether it is on this machine."""
     able: tuple[tuple[Modality, str, str], ...] = (
         ("text", say(language, "can_text"), _of_texts(spec, language)),
@@ -23,9 +23,9 @@ def facts(spec: ModelSpec, language: Language) -> str:
         ("fused", say(language, "can_fused"), say(language, f"fusion_{spec.fusion}")),
     )
     items = [
-        f'<li class="able">✓ {label}{f" ({how})" if how else ""}</li>'
+        Markup('<li class="able">✓ {}{}</li>').format(label, f" ({how})" if how else "")
         if modality in spec.modalities
-        else f"<li>✗ {label}</li>"
+        else Markup("<li>✗ {}</li>").format(label)
         for modality, label, how in able
     ]
     where = "on_machine" if on_this_machine(spec) else "not_on_machine"
@@ -36,8 +36,8 @@ def facts(spec: ModelSpec, language: Language) -> str:
         say(language, where),
         spec.licence,
     )
-    items += [f"<li>{escape(text)}</li>" for text in plain if text]
-    return f'<ul class="mm-facts">{"".join(items)}</ul>'
+    items += [Markup("<li>{}</li>").format(text) for text in plain if text]
+    return Markup('<ul class="mm-facts">{}</ul>').format(Markup().join(items))
 
 
 def _of_texts(spec: ModelSpec, language: Language) -> str:
@@ -52,23 +52,23 @@ def model_size(spec: ModelSpec) -> str:
     return size_text(spec.size_mb * 1e6)
 
 
-def download(spec: ModelSpec, running: Download | None, language: Language) -> str:
+def download(spec: ModelSpec, running: Download | None, language: Language) -> Markup:
     """Return how far the download of a model is, why it ended, or what it would cost."""
     if running is None:
-        licence = escape(spec.licence) or say(language, "licence_unknown")
+        licence = spec.licence or say(language, "licence_unknown")
         return _box(say(language, "download_cost", size=model_size(spec), licence=licence))
     if running.ended:
         reason = isinstance(running.error, MMDemoError) and error_message(running.error, language)
-        return _box(escape(reason or say(language, "download_done")))
+        return _box(reason or say(language, "download_done"))
     if running.progress is None:
         return _box(say(language, "download_asking", size=model_size(spec)))
     return long_work.bar(running.progress, language, spec.title)
 
 
-def refusal(reason: str) -> str:
+def refusal(reason: str) -> Markup:
     """Return why a model cannot be had."""
-    return _box(escape(reason))
+    return _box(reason)
 
 
-def _box(text: str) -> str:
-    return f'<p class="mm-download" role="status">{text}</p>'
+def _box(text: str) -> Markup:
+    return Markup('<p class="mm-download" role="status">{}</p>').format(text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
@@ -19,7 +19,7 @@ from mmdemo.models.find import find_offered, offered
 from mmdemo.tasks.published import COURSE, COURSE_PICTURES, COURSE_TEXT, TOLERANCE, reproduce
 from mmdemo.ui.parts.inputs import Upload
 from mmdemo.ui.parts.localise import Localiser
-from mmdemo.ui.parts.markup import error_message, joined, message, unforeseen
+from mmdemo.ui.parts.markup import caption, error_message, joined, message, unforeseen
 from mmdemo.ui.parts.models.handlers import loaded
 from mmdemo.ui.parts.models.views import model_size
 from mmdemo.ui.serving.events import QUIET, SHORT
@@ -40,7 +40,7 @@ def build(
     """Lay out the section and wire it; it is to be in sight for the course's model alone."""
     with gr.Column(visible=fits(find_offered(str(model.value))), elem_id="course") as section:
         heading = gr.HTML(elem_classes="mm-heading", padding=False)
-        localiser.add_html(heading, "<h2>{course_heading}</h2><p>{course_what}</p>")
+        localiser.add_html(heading, Markup("<h2>{course_heading}</h2><p>{course_what}</p>"))
         button = gr.Button(size="sm")
         localiser.add(button, value="course_button")
         answer = gr.HTML(elem_id="course-table", padding=False)
@@ -68,7 +68,7 @@ def fits(spec: ModelSpec) -> bool:
     return (spec.architecture, spec.languages) == (course.architecture, course.languages)
 
 
-def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language) -> str:
+def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language) -> Markup:
     """Say what the course got and how to get its model, where another does the course's exercise.
 
     Args:
@@ -77,10 +77,10 @@ def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language
         language: of the sentences.
 
     Returns:
-        Markup; nothing for other texts, and for the course's model.
+        Nothing for other texts, and for the course's model.
     """
     if fits(spec) or not any(text.strip().casefold() in _EXERCISE for text in texts):
-        return ""
+        return Markup()
     its = MODELS[COURSE[0].model]
     choice = min(filter(fits, offered()), key=lambda one: not on_this_machine(one), default=None)
     if choice is None:
@@ -92,38 +92,38 @@ def with_another_model(texts: Sequence[str], spec: ModelSpec, language: Language
         sentence(
             language,
             "course_other",
-            title=escape(its.title),
-            text=escape(COURSE_TEXT),
+            title=its.title,
+            text=COURSE_TEXT,
             values=" / ".join(f"{pair.value:.2f}" for pair in COURSE),
         ),
         sentence(
             language,
             key,
-            choice=escape((choice or its).title),
+            choice=(choice or its).title,
             size=model_size(its),
-            command=f"<code>python -m mmdemo download {its.name}</code>",
+            command=Markup("<code>python -m mmdemo download {}</code>").format(its.name),
         ),
     )
-    return f'<p class="mm-course-other">{said}</p>'
+    return Markup('<p class="mm-course-other">{}</p>').format(said)
 
 
-def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> str:
+def run(image1: Upload | None, image2: Upload | None, model: str, language: Language) -> Markup:
     """Compute the course's four similarities with these pictures; return a table, or why not."""
     try:
         if image1 is None or image2 is None:
-            return _message(say(language, "course_pictures"))
+            return message(say(language, "course_pictures"))
         encoder = loaded(model, language)
         given = (Picture(image, unchanged=True) for image in (image1, image2))
         pictures = dict(zip(COURSE_PICTURES, given, strict=True))
         values = reproduce(encoder, COURSE, pictures)
     except MMDemoError as error:
-        return _message(escape(error_message(error, language)))
+        return message(error_message(error, language))
     except Exception as error:
-        return _message(unforeseen(error, language))
+        return message(unforeseen(error, language))
     return table(values, language)
 
 
-def table(values: Sequence[float], language: Language) -> str:
+def table(values: Sequence[float], language: Language) -> Markup:
     """Return the published values beside ours, with the difference and whether they are the same.
 
     Args:
@@ -131,29 +131,31 @@ def table(values: Sequence[float], language: Language) -> str:
         language: of the headings.
     """
     heads = ("pair", "published", "here", "difference")
-    head = "".join(f"<th>{say(language, f'course_{name}')}</th>" for name in heads)
-    rows = "".join(
-        f'<tr data-pair="{pair.name}" data-value="{value:.6f}">'
-        f"<th><code>{pair.name}</code> {say(language, f'kind_{pair.name}')}</th>"
-        f"<td>{pair.value:.4f}</td><td>{value:.4f}</td><td>{_verdict(value - pair.value)}</td></tr>"
+    head = Markup().join(
+        Markup("<th>{}</th>").format(say(language, f"course_{name}")) for name in heads
+    )
+    rows = Markup().join(
+        Markup(
+            '<tr data-pair="{name}" data-value="{here:.6f}"><th><code>{name}</code> {what}</th>'
+            "<td>{published:.4f}</td><td>{here:.4f}</td><td>{verdict}</td></tr>"
+        ).format(
+            name=pair.name,
+            what=say(language, f"kind_{pair.name}"),
+            published=pair.value,
+            here=value,
+            verdict=_verdict(value - pair.value),
+        )
         for pair, value in zip(COURSE, values, strict=True)
     )
-    note = say(language, "course_note", text=escape(COURSE_TEXT), tolerance=TOLERANCE)
-    return (
-        f'<div class="mm-table mm-course"><table><tr>{head}</tr>{rows}</table></div>'
-        f'<p class="mm-caption">{note}</p>'
+    note = say(language, "course_note", text=COURSE_TEXT, tolerance=TOLERANCE)
+    return Markup('<div class="mm-table mm-course"><table><tr>{}</tr>{}</table></div>{}').format(
+        head, rows, caption(note)
     )
 
 
-def _verdict(difference: float) -> str:
+def _verdict(difference: float) -> Markup:
     """Return a difference with its sign, and a tick or a cross."""
     same = abs(difference) <= TOLERANCE
     sign = "+" if difference >= 0 else "−"
-    return (
-        f'{sign}{abs(difference):.4f} <span class="{"yes" if same else "no"}">'
-        f"{'✓' if same else '✗'}</span>"
-    )
-
-
-def _message(text: str) -> str:
-    return message(text, stale=False)
+    mark = Markup('<span class="yes">✓</span>') if same else Markup('<span class="no">✗</span>')
+    return Markup("{}{:.4f} {}").format(sign, abs(difference), mark)

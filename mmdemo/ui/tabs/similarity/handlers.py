@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -160,7 +159,7 @@ class _Waiting:
     def sentence(self, language: Language) -> str:
         """Say it: its model, or those who ask that one too."""
         if self.spec is not None and not pool.loaded(self.spec):
-            return say(language, "awaits_model", title=escape(self.spec.title))
+            return say(language, "awaits_model", title=self.spec.title)
         if self.encoder is not None and self.others:
             return say(language, "awaits_turn", count=self.encoder.waiting)
         return say(language, "awaits_result")
@@ -186,14 +185,14 @@ def run(given: Given) -> Iterator[Results]:
         sentences = [*taught, *views.notes(shown.results, language)]
         yield replace(
             _drawn(shown),
-            message=message_box("</p><p>".join(sentences)),
+            message=message_box(sentences),
             at_pictures="",
             timer=watching(encoder),
             beside=again() if any(given.beside) else gr.skip(),
             address=address.query(given.request(), given.beside, language),
         )
     except MMDemoError as error:
-        said = escape(error_message(error, language))
+        said = error_message(error, language)
         yield _only_message(said, given, at_pictures=isinstance(error, PictureError))
     except Exception as error:
         yield _only_message(unforeseen(error, language), given)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
+from markupsafe import Markup
 
 from mmdemo.examples import Example, examples, samples
 from mmdemo.tasks.published import COURSE_TEXT
@@ -196,12 +197,12 @@ def _build_results(
     )
     messages[0].value = first_message
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
-    localiser.add_html(heading, "<h2>{results_heading}</h2>")
+    localiser.add_html(heading, Markup("<h2>{results_heading}</h2>"))
     bars = figures.place("bars", "bars", first_bars)
     readings = gr.HTML(first_readings, elem_id="readings", elem_classes="mm-result", padding=False)
     columns = _build_columns()
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
-    localiser.add_html(heading, "<h2>{matrix_heading}</h2><p>{matrix_caption}</p>")
+    localiser.add_html(heading, Markup("<h2>{matrix_heading}</h2><p>{matrix_caption}</p>"))
     with gr.Row():
         with gr.Column(min_width=320):
             matrix1_heading = gr.HTML(padding=False, visible=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import escape
 
 from mmdemo.errors import MMDemoError
 from mmdemo.examples import Example, examples
@@ -67,7 +67,7 @@ def lessons(pictures: Sequence[Picture], texts: Sequence[str], language: Languag
     """Say of a ready-made comparison that `mini` gets wrong that it does; swapped, it stays one."""
     given = {text.strip() for text in texts}
     return [
-        escape(_lesson(example, language))
+        _lesson(example, language)
         for example in examples()
         if example.wrong
         and given.intersection(example.texts.values())

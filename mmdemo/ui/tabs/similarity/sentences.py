@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from mmdemo.ui.strings import Language, say
+from markupsafe import Markup
+
+from mmdemo.ui.strings import Language, say_markup
 
 Stance: TypeAlias = Literal["shows", "does not", "none"]
 
@@ -62,6 +64,7 @@ STANCES: dict[str, Stance] = {
 """By key of `TEXT`, for every sentence about a comparison."""
 
 
-def sentence(language: Language, key: str, **values: object) -> str:
-    """Return a sentence of the page as markup that carries its stance; arguments as for `say`."""
-    return f'<span data-stance="{STANCES[key]}">{say(language, key, **values)}</span>'
+def sentence(language: Language, key: str, **values: object) -> Markup:
+    """Return a sentence that carries its stance; arguments as for `say_markup`."""
+    said = say_markup(language, key, **values)
+    return Markup('<span data-stance="{}">{}</span>').format(STANCES[key], said)

@@ -1,16 +1,13 @@
-"""A comparison as the page shows it: pure functions from results to figures and markup.
-
-Whatever a visitor typed is escaped here, on its way into markup.
-"""
+"""A comparison as the page shows it: pure functions from results to figures and markup."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mmdemo.background.sets import Background
@@ -27,7 +24,16 @@ from mmdemo.tasks.compare import (
     TextImage,
 )
 from mmdemo.types import Fusion
-from mmdemo.ui.parts.markup import joined, note_sentence, percent_text, shortened, signed
+from mmdemo.ui.parts.markup import (
+    caption,
+    gauge,
+    joined,
+    note_sentence,
+    percent_text,
+    shortened,
+    signed,
+    titled,
+)
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.similarity.sentences import STANCES, sentence
 
@@ -35,6 +41,8 @@ from mmdemo.ui.tabs.similarity.sentences import STANCES, sentence
 _WORDING = ((95.0, "top"), (75.0, "high"), (25.0, "even"), (0.0, "low"))
 
 _SAME = 5e-4  # a change that three decimals do not show
+
+_NOTHING = Markup()
 
 
 @dataclass(frozen=True)
@@ -111,28 +119,33 @@ def _lowest(known: Background | None) -> float:
     return min([LOWEST, *(known.quantile(kind, 1.0) for kind in kinds if known)])
 
 
-def _bars_caption(results: Sequence[Comparison], language: Language) -> str:
+def _bars_caption(results: Sequence[Comparison], language: Language) -> Markup:
     """Say how to read the bar chart, and how the fused embeddings came about where it matters."""
     shown = [shortened(result.text) for result in results]
     if len(shown) == 1:
-        caption = sentence(language, "bars_caption")
+        said = sentence(language, "bars_caption")
     else:
-        caption = sentence(language, "bars_caption_two", text=shown[0], other=shown[1])
-    return _how_to_read(caption, results[0].background, results[0].fusion, language)
+        said = sentence(language, "bars_caption_two", text=shown[0], other=shown[1])
+    return _how_to_read(said, results[0].background, results[0].fusion, language)
 
 
-def _how_to_read(caption: str, known: Background | None, fusion: Fusion, language: Language) -> str:
+def _how_to_read(
+    said: Markup, known: Background | None, fusion: Fusion, language: Language
+) -> Markup:
     """Return the lines below the bars: theirs, what the grey bands are, and what fused means."""
-    said = joined(
-        language,
-        caption,
-        sentence(language, "bars_band" if known else "no_background"),
-        sentence(language, f"note_{fusion}"),
+    return caption(
+        joined(
+            language,
+            said,
+            sentence(language, "bars_band" if known else "no_background"),
+            sentence(language, f"note_{fusion}"),
+        )
     )
-    return f'<p class="mm-caption">{said}</p>'
 
 
-def readings(results: Sequence[Comparison], language: Language, course: str = "") -> str:
+def readings(
+    results: Sequence[Comparison], language: Language, course: Markup = _NOTHING
+) -> Markup:
     """Return what stands below the bars: how to read them, what moved, and a card a number.
 
     A card holds the value, its percentile, what was compared, and what the number means. The cards
@@ -142,42 +155,53 @@ def readings(results: Sequence[Comparison], language: Language, course: str = ""
     Args:
         results: one comparison a text.
         language: of the words.
-        course: what the course got, as markup, where its exercise is done with another model.
+        course: what the course got, where its exercise is done with another model.
     """
-    before = f"{course}{_bars_caption(results, language)}{_moved(results, language)}"
     texts = [shortened(result.text) for result in results]
-    of_text = "".join(_card(pair, results, language) for pair in TEXT_PAIRS)
-    of_kinds = "".join(_card(Pair(kind), results, language) for kind in PAIRS)
-    shows = _shows(texts, of_text, language, calibrated=bool(results[0].shown))
-    return f'{before}{shows}<div class="mm-cards">{of_kinds}</div>'
+    of_text = _cards(_card(pair, results, language) for pair in TEXT_PAIRS)
+    return Markup().join(
+        (
+            course,
+            _bars_caption(results, language),
+            _moved(results, language),
+            _shows(texts, of_text, language, calibrated=bool(results[0].shown)),
+            _cards(_card(Pair(kind), results, language) for kind in PAIRS),
+        )
+    )
+
+
+def _cards(cards: Iterable[Markup]) -> Markup:
+    return Markup('<div class="mm-cards">{}</div>').format(Markup().join(cards))
 
 
 def beside_heading(
     title: str, results: Sequence[Comparison] | None, reason: str, language: Language
-) -> str:
+) -> Markup:
     """Return another model's name and how it fuses; or, without results, the reason why."""
-    said = escape(reason)
-    if results:
-        known = results[0].background
-        said = joined(
-            language,
-            sentence(language, f"note_{results[0].fusion}"),
-            sentence(language, "beside_scale" if known else "no_background"),
-        )
-    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{said}</p>'
+    if not results:
+        return titled(title, reason)
+    known = results[0].background
+    said = joined(
+        language,
+        sentence(language, f"note_{results[0].fusion}"),
+        sentence(language, "beside_scale" if known else "no_background"),
+    )
+    return titled(title, said)
 
 
-def beside_ranks(results: Sequence[Comparison], language: Language) -> str:
+def beside_ranks(results: Sequence[Comparison], language: Language) -> Markup:
     """Return another model's percentiles, one line a number; nothing without a background."""
     ranks = [(pair, pair.rank(results[0])) for pair in ALL_PAIRS]
-    lines = "".join(
-        f'<li data-kind="{pair.kind}"><code>{pair.kind}</code> '
-        f"{f'<b>{pair.name(language)}</b> ' if pair.picture else ''}"
-        f"{sentence(language, 'percentile', **rank)}</li>"
+    lines = Markup().join(
+        Markup('<li data-kind="{0}"><code>{0}</code> {1}{2}</li>').format(
+            pair.kind,
+            Markup("<b>{}</b> ").format(pair.name(language)) if pair.picture else "",
+            sentence(language, "percentile", **rank),
+        )
         for pair, rank in ranks
         if rank
     )
-    return lines and f'<ul class="mm-beside-ranks">{lines}</ul>'
+    return lines and Markup('<ul class="mm-beside-ranks">{}</ul>').format(lines)
 
 
 def awaited_readings(
@@ -187,8 +211,8 @@ def awaited_readings(
     text: str = "…",
     fusion: Fusion = "native",
     calibrated: bool = True,
-    course: str = "",
-) -> str:
+    course: Markup = _NOTHING,
+) -> Markup:
     """Return what stands below the bars before the first comparison: the same, without numbers.
 
     Args:
@@ -199,22 +223,24 @@ def awaited_readings(
         calibrated: whether the model says what the pictures show.
         course: as in `readings`.
     """
-    value, gauge = '<span class="value">…</span>', _gauge(0.0) if known else ""
-    cards = [
-        _card_frame(pair, value, f'{gauge}<p class="meaning"></p>', language) for pair in ALL_PAIRS
-    ]
-    how = _how_to_read(sentence(language, "bars_caption"), known, fusion, language)
-    shows = _shows(
-        [shortened(text)], "".join(cards[: len(TEXT_PAIRS)]), language, calibrated=calibrated
+    value = Markup('<span class="value">…</span>')
+    meaning = Markup('{}<p class="meaning"></p>').format(gauge(0.0) if known else "")
+    cards = [_card_frame(pair, value, meaning, language) for pair in ALL_PAIRS]
+    of_text, of_kinds = _cards(cards[: len(TEXT_PAIRS)]), _cards(cards[len(TEXT_PAIRS) :])
+    return Markup().join(
+        (
+            course,
+            _how_to_read(sentence(language, "bars_caption"), known, fusion, language),
+            _shows([shortened(text)], of_text, language, calibrated=calibrated),
+            of_kinds,
+        )
     )
-    of_kinds = "".join(cards[len(TEXT_PAIRS) :])
-    return f'{course}{how}{shows}<div class="mm-cards">{of_kinds}</div>'
 
 
-def _moved(results: Sequence[Comparison], language: Language) -> str:
+def _moved(results: Sequence[Comparison], language: Language) -> Markup:
     """Say what changed between two texts; nothing where there is one."""
     if len(results) < 2:
-        return ""
+        return Markup()
     first, second = results
     text, other = shortened(first.text), shortened(second.text)
     changes = {pair: pair.score(second) - pair.score(first) for pair in ALL_PAIRS}
@@ -227,14 +253,15 @@ def _moved(results: Sequence[Comparison], language: Language) -> str:
             "moved",
             text=text,
             other=other,
-            kind=f"<b>{most.name(language)}</b>",
-            change=f"<b>{signed(changes[most])}</b>",
+            kind=Markup("<b>{}</b>").format(most.name(language)),
+            change=Markup("<b>{}</b>").format(signed(changes[most])),
             still=say(language, "kind_i2i"),
         )
-    return f'<div class="mm-moved"><b>{say(language, "moved_heading")}</b> {said}</div>'
+    heading = say(language, "moved_heading")
+    return Markup('<div class="mm-moved"><b>{}</b> {}</div>').format(heading, said)
 
 
-def _shows(texts: Sequence[str], cards: str, language: Language, *, calibrated: bool) -> str:
+def _shows(texts: Sequence[str], cards: Markup, language: Language, *, calibrated: bool) -> Markup:
     """Return the section of text and picture: the question, its cards, and how it is answered."""
     if len(texts) == 1:
         question = say(language, "shows_heading", text=texts[0])
@@ -245,9 +272,8 @@ def _shows(texts: Sequence[str], cards: str, language: Language, *, calibrated: 
         sentence(language, "what_t2i"),
         sentence(language, "shows_note" if calibrated else "shows_uncalibrated"),
     )
-    return (
-        f'<section class="mm-shows"><h3>{question}</h3><div class="mm-cards">{cards}</div>'
-        f'<p class="mm-caption">{how}</p></section>'
+    return Markup('<section class="mm-shows"><h3>{}</h3>{}{}</section>').format(
+        question, cards, caption(how)
     )
 
 
@@ -269,11 +295,11 @@ def heatmap(
     """
     if matrix is None:
         matrix = np.full((len(LABELS), len(LABELS)), np.nan, dtype=np.float32)
-    pictures = [f'<use href="#{name}"/>' for name in ("one", "two")]
-    icons = [_LETTER, *pictures, *(f"{picture}{_CORNER}" for picture in pictures)]
-    shared = "".join(
-        f'<image id="{name}" href="{thumbnail}" width="96" height="96"/>'
-        for name, thumbnail in zip(("one", "two"), thumbnails, strict=True)
+    pictures = [Markup('<use href="#{}"/>').format(name) for name in _THUMBNAILS]
+    icons = [_LETTER, *pictures, *(picture + _CORNER for picture in pictures)]
+    shared = Markup().join(
+        Markup('<image id="{}" href="{}" width="96" height="96"/>').format(name, thumbnail)
+        for name, thumbnail in zip(_THUMBNAILS, thumbnails, strict=True)
     )
     labels = [say(language, f"label_{label}") for label in LABELS]
     if known:  # the light end of the scale belongs to the model
@@ -281,28 +307,28 @@ def heatmap(
     return similarity_heatmap(matrix, labels, icons, lowest, shared)
 
 
-def matrix_heading(result: Comparison, language: Language) -> str:
+def matrix_heading(result: Comparison, language: Language) -> Markup:
     """Name the text that a matrix belongs to, where there are two."""
-    of_text = sentence(language, "matrix_of", text=shortened(result.text))
-    return f'<p class="mm-caption">{of_text}</p>'
+    return caption(sentence(language, "matrix_of", text=shortened(result.text)))
 
 
-def details(results: Sequence[Comparison], language: Language) -> str:
+def details(results: Sequence[Comparison], language: Language) -> Markup:
     """Return dimension, first ten values of each vector, and timings."""
     result = results[0]
-    rows = "".join(
-        f"<tr><th>{say(language, f'label_{label}')}</th>"
-        + "".join(f"<td>{value:+.4f}</td>" for value in vector[:10])
-        + "</tr>"
+    rows = Markup().join(
+        Markup("<tr><th>{}</th>{}</tr>").format(
+            say(language, f"label_{label}"),
+            Markup().join(Markup("<td>{:+.4f}</td>").format(value) for value in vector[:10]),
+        )
         for label, vector in zip(result.labels, result.vectors, strict=True)
     )
     times = ", ".join(
         f"{say(language, f'time_{name}')} {ms:.1f} ms" for name, ms in result.timings.items()
     )
-    return (
-        f'<p class="mm-caption">{say(language, "vectors_caption", dim=result.dim)}</p>'
-        f'<div class="mm-table"><table>{rows}</table></div>'
-        f'<p class="mm-caption">{times}. {say(language, "time_cached")}</p>'
+    return Markup('{}<div class="mm-table"><table>{}</table></div>{}').format(
+        caption(say(language, "vectors_caption", dim=result.dim)),
+        rows,
+        caption(f"{times}. {say(language, 'time_cached')}"),
     )
 
 
@@ -312,49 +338,52 @@ def notes(results: Sequence[Comparison], language: Language) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
-def _card(pair: Pair, results: Sequence[Comparison], language: Language) -> str:
+def _card(pair: Pair, results: Sequence[Comparison], language: Language) -> Markup:
     score = pair.score(results[0])
-    values = f'<span class="value" data-score="{score:.6f}">{score:.3f}</span>'
+    values = Markup('<span class="value" data-score="{0:.6f}">{0:.3f}</span>').format(score)
     if len(results) > 1:
         other = pair.score(results[1])
-        values += (
-            f'<span class="value second" data-score="{other:.6f}">{other:.3f}</span>'
-            f'<span class="change">{signed(other - score)}</span>'
-        )
+        values += Markup(
+            '<span class="value second" data-score="{0:.6f}">{0:.3f}</span>'
+            '<span class="change">{1}</span>'
+        ).format(other, signed(other - score))
     return _card_frame(pair, values, _meaning(pair, results, language), language)
 
 
-def _card_frame(pair: Pair, values: str, meaning: str, language: Language) -> str:
-    picture, what = f' data-picture="{pair.picture}"', ""
+def _card_frame(pair: Pair, values: Markup, meaning: Markup, language: Language) -> Markup:
+    picture, what = Markup(' data-picture="{}"').format(pair.picture), Markup()
     if not pair.picture:  # what it compares is said once for both pictures
-        picture, what = "", f'<p class="what">{sentence(language, f"what_{pair.kind}")}</p>'
-    return (
-        f'<article class="mm-card" data-kind="{pair.kind}"{picture} '
-        f'style="--kind:{KIND_COLOURS[pair.kind]}">'
-        f"<header><span>{pair.name(language)}</span><code>{pair.kind}</code></header>"
-        f'<div class="values">{values}</div>'
-        f"{meaning}{what}"
-        "</article>"
+        said = sentence(language, f"what_{pair.kind}")
+        picture, what = Markup(), Markup('<p class="what">{}</p>').format(said)
+    return Markup(
+        '<article class="mm-card" data-kind="{kind}"{picture} style="--kind:{colour}">'
+        "<header><span>{name}</span><code>{kind}</code></header>"
+        '<div class="values">{values}</div>{meaning}{what}</article>'
+    ).format(
+        kind=pair.kind,
+        picture=picture,
+        colour=KIND_COLOURS[pair.kind],
+        name=pair.name(language),
+        values=values,
+        meaning=meaning,
+        what=what,
     )
 
 
-def _meaning(pair: Pair, results: Sequence[Comparison], language: Language) -> str:
+def _meaning(pair: Pair, results: Sequence[Comparison], language: Language) -> Markup:
     """Return a gauge, and what the number of each text means; what both say is said once."""
     percent = pair.percentile(results[0])
     first, *others = dict.fromkeys(_said(pair, result, language) for result in results)
-    further = "".join(f"<br>{sentence(language, 'second_text')} {said}" for said in others)
+    second = sentence(language, "second_text")
+    said = first + Markup().join(Markup("<br>{} {}").format(second, one) for one in others)
     if percent is None:
-        return f'<p class="meaning">{first}{further}</p>'
-    return (
-        f'{_gauge(percent)}<p class="meaning" data-percentile="{percent:.2f}">{first}{further}</p>'
+        return Markup('<p class="meaning">{}</p>').format(said)
+    return Markup('{}<p class="meaning" data-percentile="{:.2f}">{}</p>').format(
+        gauge(percent), percent, said
     )
 
 
-def _gauge(percent: float) -> str:
-    return f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
-
-
-def _said(pair: Pair, result: Comparison, language: Language) -> str:
+def _said(pair: Pair, result: Comparison, language: Language) -> Markup:
     """Return what one number of one comparison means, sentence by sentence."""
     rank = pair.rank(result)
     if pair.kind == TEXT_IMAGE:
@@ -371,7 +400,7 @@ def _said(pair: Pair, result: Comparison, language: Language) -> str:
     return joined(language, *said, *_further(pair, result, language))
 
 
-def _further(pair: Pair, result: Comparison, language: Language) -> list[str]:
+def _further(pair: Pair, result: Comparison, language: Language) -> list[Markup]:
     """Return what a number means beside its place among unrelated pairs."""
     alone, percent = result.scores["i2i"], pair.percentile(result)
     if pair.kind == "t2it":
@@ -388,12 +417,14 @@ def _further(pair: Pair, result: Comparison, language: Language) -> list[str]:
     return []
 
 
-def _said_of_text(pair: Pair, result: Comparison, language: Language) -> str:
+def _said_of_text(pair: Pair, result: Comparison, language: Language) -> Markup:
     """Return whether a picture shows the text, where the model can tell, and the percentile."""
-    verdicts = "".join(
-        f'<span class="mm-verdict {one.verdict}" data-stance="{STANCES[f"shows_{one.verdict}"]}">'
-        + say(language, f"shows_{one.verdict}", percent=percent_text(100 * one.probability))
-        + "</span>"
+    verdicts = Markup().join(
+        Markup('<span class="mm-verdict {}" data-stance="{}">{}</span>').format(
+            one.verdict,
+            STANCES[f"shows_{one.verdict}"],
+            say(language, f"shows_{one.verdict}", percent=percent_text(100 * one.probability)),
+        )
         for one in result.shown
         if one.label == pair.picture
     )
@@ -412,10 +443,12 @@ def _band(known: Background | None, kind: str) -> tuple[float, float, float] | N
     return low, middle, high
 
 
+# The names of the two pictures in the drawing of the matrix.
+_THUMBNAILS = ("one", "two")
 # The sign for text: a white T on ink.
-_LETTER = (
+_LETTER = Markup(
     '<rect x="5" y="5" width="86" height="86" rx="20" fill="#123a5c" stroke="#fff"'
     ' stroke-width="5"/><path d="M25 28h46v13H55v32H41V41H25z" fill="#fff"/>'
 )
 # The same in the corner of a picture.
-_CORNER = f'<g transform="translate(52 52) scale(.46)">{_LETTER}</g>'
+_CORNER = Markup('<g transform="translate(52 52) scale(.46)">{}</g>').format(_LETTER)

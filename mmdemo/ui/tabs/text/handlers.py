@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +209,7 @@ def run(given: Given) -> Iterator[Results]:
         note_error(error)
         yield _only_message(say(language, "rank_stopped"), given)
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), given)
+        yield _only_message(error_message(error, language), given)
     except Exception as error:
         yield _only_message(unforeseen(error, language), given)
 
@@ -284,7 +283,7 @@ def pick(given: Given) -> Results:
     try:
         why = _explained(loaded(shown.model, given.language), ranking, position)
     except MMDemoError as error:
-        return _only_message(escape(error_message(error, given.language)), given)
+        return _only_message(error_message(error, given.language), given)
     return _why(replace(shown, picked=position, why=why), given.language)
 
 
@@ -309,7 +308,7 @@ def load_document(files: list[Upload], language: Language) -> Loaded:
     try:
         return _read(files, language)
     except MMDemoError as error:
-        said = message_box(escape(error_message(error, language)), stale=False)
+        said = message_box(error_message(error, language), stale=False)
         return Loaded(message=said)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from markupsafe import Markup
 
 from mmdemo.examples import ranking_examples
 from mmdemo.types import REPRESENTATIONS, Representation
@@ -217,7 +218,7 @@ def _build_results(
     message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
     strip = long_work.build(localiser, "text", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
-    localiser.add_html(heading, "<h2>{rank_heading}</h2><p>{rank_caption}</p>")
+    localiser.add_html(heading, Markup("<h2>{rank_heading}</h2><p>{rank_caption}</p>"))
     with gr.Row(elem_classes="mm-weights"):
         sliders = [_weight(localiser, name) for name in REPRESENTATIONS]
     columns = gr.HTML(
@@ -225,7 +226,7 @@ def _build_results(
     )
     reading = gr.HTML(padding=False, elem_id="text-reading")
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
-    localiser.add_html(heading, "<h2>{why_heading}</h2><p>{why_caption}</p>")
+    localiser.add_html(heading, Markup("<h2>{why_heading}</h2><p>{why_caption}</p>"))
     pick = gr.Dropdown([], visible=False, elem_id="text-pick")
     localiser.add(pick, label="why_pick")
     dense, sparse, multi_vector = (

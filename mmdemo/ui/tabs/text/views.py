@@ -1,16 +1,13 @@
-"""A ranking as the page shows it: pure functions from results to figures and markup.
-
-Whatever a visitor typed is escaped here, on its way into markup.
-"""
+"""A ranking as the page shows it: pure functions from results to figures and markup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Literal, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mmdemo.background.sets import Background
@@ -18,9 +15,9 @@ from mmdemo.plots.tokens import token_heatmap
 from mmdemo.similarity import order
 from mmdemo.tasks.passages import Document
 from mmdemo.tasks.rank import Explanation, Ranking, Scores, Weights, ranks
-from mmdemo.types import REPRESENTATIONS, Token
-from mmdemo.ui.parts.markup import joined, note_sentence, percent_text, shortened
-from mmdemo.ui.strings import Language, say
+from mmdemo.types import REPRESENTATIONS, Representation, Token
+from mmdemo.ui.parts.markup import caption, gauge, joined, note_sentence, percent_text, shortened
+from mmdemo.ui.strings import Language, say, say_markup
 
 Column: TypeAlias = Literal["dense", "sparse", "multi_vector", "hybrid"]
 
@@ -49,15 +46,15 @@ def encoding_taken(document: Document, language: Language) -> str:
 # The ranking.
 
 
-def columns(ranking: Ranking, weights: Weights, language: Language) -> str:
+def columns(ranking: Ranking, weights: Weights, language: Language) -> Markup:
     """Return the ranked passages under each function and the weighted sum, side by side."""
     total = ranking.hybrid(weights)
     overall = ranks(total)
     scores: dict[Column, Scores | None] = {**ranking.scores, "hybrid": total}
-    body = "".join(
+    body = Markup().join(
         _column(name, found, overall, ranking, language) for name, found in scores.items()
     )
-    return f'<div class="mm-ranks">{body}</div>'
+    return Markup('<div class="mm-ranks">{}</div>').format(body)
 
 
 def _column(
@@ -66,52 +63,72 @@ def _column(
     overall: Sequence[int],
     ranking: Ranking,
     language: Language,
-) -> str:
-    head = (
-        f"<header><h3>{say(language, f'rank_{name}')}</h3>"
-        f"<p>{say(language, f'rank_{name}_what')}</p></header>"
+) -> Markup:
+    head = Markup("<header><h3>{}</h3><p>{}</p></header>").format(
+        say(language, f"rank_{name}"), say(language, f"rank_{name}_what")
     )
+    section = Markup('<section data-function="{}">{}{}</section>')
     if scores is None:
-        lacking = say(language, "rank_lacking", model=escape(ranking.model))
-        return f'<section data-function="{name}">{head}<p class="lacking">{lacking}</p></section>'
+        lacking = _lacking(ranking.model, language)
+        return section.format(name, head, Markup('<p class="lacking">{}</p>').format(lacking))
     highest = max(float(scores.max()), 1e-9)
     items = [
         _item(ranking, position, float(scores[position]), highest, _moved(rank, overall[position]))
         for rank, position in enumerate(order(scores), start=1)
     ]
-    rest = ""
+    listed = Markup("<ol>{}</ol>").format(Markup().join(items[:_SHOWN]))
     if len(items) > _SHOWN:
-        more = say(language, "rank_more", count=len(items) - _SHOWN)
-        folded = "".join(items[_SHOWN:])
-        start = _SHOWN + 1
-        rest = f'<details><summary>{more}</summary><ol start="{start}">{folded}</ol></details>'
-    listed = "".join(items[:_SHOWN])
-    return f'<section data-function="{name}">{head}<ol>{listed}</ol>{rest}</section>'
+        listed += Markup('<details><summary>{}</summary><ol start="{}">{}</ol></details>').format(
+            say(language, "rank_more", count=len(items) - _SHOWN),
+            _SHOWN + 1,
+            Markup().join(items[_SHOWN:]),
+        )
+    return section.format(name, head, listed)
 
 
-def _item(ranking: Ranking, position: int, score: float, highest: float, moved: str) -> str:
-    text = " ".join(ranking.passages[position].split())
-    excerpt = escape(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
-    share = 100.0 * min(max(score / highest, 0.0), 1.0)
-    cut = '<span aria-hidden="true">✂</span>' if position in ranking.truncated else ""
-    return (
-        f'<li data-passage="{position}" data-score="{score:.6f}" style="{_tint(position)}" '
-        f'tabindex="0"><div class="line">{number(position)}<b>{score:.3f}</b>{cut}{moved}</div>'
-        f'<i class="bar" style="width:{share:.1f}%"></i><p dir="auto">{excerpt}</p></li>'
+def _lacking(model: str, language: Language) -> Markup:
+    """Say where the weights are that a model lacks."""
+    return say_markup(
+        language,
+        "rank_lacking",
+        model=model,
+        command=Markup("<code>python -m mmdemo download bge-m3</code>"),
+        setting=Markup("<code>MMDEMO_MODELS</code>"),
     )
 
 
-def _moved(rank: int, overall: int) -> str:
+def _item(ranking: Ranking, position: int, score: float, highest: float, moved: Markup) -> Markup:
+    text = " ".join(ranking.passages[position].split())
+    cut = Markup('<span aria-hidden="true">✂</span>') if position in ranking.truncated else ""
+    return Markup(
+        '<li data-passage="{position}" data-score="{score:.6f}" style="{tint}" tabindex="0">'
+        '<div class="line">{number}<b>{score:.3f}</b>{cut}{moved}</div>'
+        '<i class="bar" style="width:{share:.1f}%"></i><p dir="auto">{excerpt}</p></li>'
+    ).format(
+        position=position,
+        score=score,
+        tint=_tint(position),
+        number=number(position),
+        cut=cut,
+        moved=moved,
+        share=100.0 * min(max(score / highest, 0.0), 1.0),
+        excerpt=text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…",
+    )
+
+
+def _moved(rank: int, overall: int) -> Markup:
     """Return by how many places the weighted sum disagrees; nothing where it does not."""
     if rank == overall:
-        return ""
-    sign, kind = ("▼", "down") if rank > overall else ("▲", "up")
-    return f'<span class="moved {kind}">{sign}{abs(rank - overall)}</span>'
+        return Markup()
+    sign = "▼" if rank > overall else "▲"
+    return Markup('<span class="moved">{}{}</span>').format(sign, abs(rank - overall))
 
 
-def number(position: int) -> str:
+def number(position: int) -> Markup:
     """Return a passage's number on its colour, by which the eye finds it again."""
-    return f'<span class="mm-number" style="{_tint(position)}">{position + 1}</span>'
+    return Markup('<span class="mm-number" style="{}">{}</span>').format(
+        _tint(position), position + 1
+    )
 
 
 def _tint(position: int) -> str:
@@ -119,7 +136,7 @@ def _tint(position: int) -> str:
     return f"--hue:{position * 137.508 % 360:.0f}"
 
 
-def reading(ranking: Ranking, weights: Weights, language: Language) -> str:
+def reading(ranking: Ranking, weights: Weights, language: Language) -> Markup:
     """Return what was read: passages, tokens, what was cut off, time, and notes."""
     tokens = sum(usage.used for usage in (ranking.query_usage, *ranking.usage))
     parts = [
@@ -139,12 +156,12 @@ def reading(ranking: Ranking, weights: Weights, language: Language) -> str:
     parts += [note_sentence(note, language) for note in ranking.notes]
     if not any(weights[name] for name in REPRESENTATIONS if ranking.scores[name] is not None):
         parts.append(say(language, "rank_no_weight"))
-    return f'<p class="mm-caption">{joined(language, *parts)}</p>'
+    return caption(joined(language, *parts))
 
 
-def _truncation(ranking: Ranking, position: int, language: Language) -> str:
+def _truncation(ranking: Ranking, position: int, language: Language) -> Markup:
     usage = ranking.usage[position]
-    return say(
+    return say_markup(
         language,
         "rank_truncated",
         number=number(position),
@@ -173,7 +190,7 @@ def dense(
     known: Background | None,
     measured: float | None,
     language: Language,
-) -> str:
+) -> Markup:
     """Return the one number of the dense vectors and its place among unrelated texts.
 
     Args:
@@ -185,7 +202,7 @@ def dense(
     """
     scores = ranking.scores["dense"]
     score = 0.0 if scores is None else float(scores[position])
-    meaning = f"<p>{_awaited(measured, language)}</p>"
+    meaning = Markup("<p>{}</p>").format(_awaited(measured, language))
     if known is not None and "t2t" in known.quantiles:
         percent = known.percentile("t2t", score)
         rank = say(
@@ -194,16 +211,19 @@ def dense(
             percent=percent_text(percent),
             pairs=f"{known.pairs['t2t']:,}",
         )
-        meaning = (
-            f'<div class="mm-gauge" aria-hidden="true"><i style="width:{percent:.1f}%"></i></div>'
-            f'<p data-percentile="{percent:.2f}">{rank}</p>'
+        meaning = Markup('{}<p data-percentile="{:.2f}">{}</p>').format(
+            gauge(percent), percent, rank
         )
-    return (
-        f'<article class="mm-why" data-why="dense"><header>{number(position)}'
-        f"<h3>{say(language, 'rank_dense')}</h3></header>"
-        f'<div class="score" data-score="{score:.6f}">{score:.3f}</div>{meaning}'
-        f"<p>{say(language, 'why_dense')}</p></article>"
-    )
+    said = Markup('<div class="score" data-score="{0:.6f}">{0:.3f}</div>{1}<p>{2}</p>')
+    body = said.format(score, meaning, say(language, "why_dense"))
+    return _reason("dense", position, body, language)
+
+
+def _reason(name: Representation, position: int, said: Markup, language: Language) -> Markup:
+    """Return a box with what one way of scoring saw in a passage."""
+    return Markup(
+        '<article class="mm-why" data-why="{}"><header>{}<h3>{}</h3></header>{}</article>'
+    ).format(name, number(position), say(language, f"rank_{name}"), said)
 
 
 def _awaited(measured: float | None, language: Language) -> str:
@@ -212,22 +232,22 @@ def _awaited(measured: float | None, language: Language) -> str:
     return say(language, "why_measuring", percent=f"{100 * measured:.0f}")
 
 
-def sparse(why: Explanation, position: int, model: str, language: Language) -> str:
+def sparse(why: Explanation, position: int, model: str, language: Language) -> Markup:
     """Return the words of query and passage coloured by weight, and what they share."""
-    head = (
-        f'<article class="mm-why" data-why="sparse"><header>{number(position)}'
-        f"<h3>{say(language, 'rank_sparse')}</h3></header>"
-    )
+    return _reason("sparse", position, _coloured(why, model, language), language)
+
+
+def _coloured(why: Explanation, model: str, language: Language) -> Markup:
     if why.query_weights is None or why.passage_weights is None:
-        lacking = say(language, "rank_lacking", model=escape(model))
-        return f"{head}<p>{lacking}</p></article>"
+        return Markup("<p>{}</p>").format(_lacking(model, language))
     highest = max([*why.query_weights, *why.passage_weights, 1e-9])
     joints = {word.id: index for index, word in enumerate(why.shared)}
     start, end = window(np.array(why.passage_weights), _WORDS)
     note = _window_note(start, end, len(why.passage_tokens), language)
-    texts = "".join(
-        f'<dt>{say(language, key)}</dt><dd dir="auto">'
-        f"{_words(text, tokens, weights, highest, joints)}</dd>"
+    texts = Markup().join(
+        Markup('<dt>{}</dt><dd dir="auto">{}</dd>').format(
+            say(language, key), _words(text, tokens, weights, highest, joints)
+        )
         for key, text, tokens, weights in (
             ("why_query", why.query, why.query_tokens, why.query_weights),
             (
@@ -238,7 +258,7 @@ def sparse(why: Explanation, position: int, model: str, language: Language) -> s
             ),
         )
     )
-    return f"{head}<dl>{texts}</dl>{note}{_shared(why, language)}</article>"
+    return Markup("<dl>{}</dl>{}{}").format(texts, note, _shared(why, language))
 
 
 def _words(
@@ -247,7 +267,7 @@ def _words(
     weights: Sequence[float],
     highest: float,
     joints: dict[int, int],
-) -> str:
+) -> Markup:
     """Return the part of a text that the tokens cover, each of them coloured by its weight."""
     covered = [
         (token, weight)
@@ -255,7 +275,7 @@ def _words(
         # A lone sign for a space claims the first letter of the token behind it.
         if token.end > token.start and token.text.strip("▁")
     ]
-    parts: list[str] = []
+    parts: list[str] = []  # of the text itself, and markup
     at = covered[0][0].start if covered else 0
     for token, weight in covered:
         start = max(token.start, at)
@@ -263,57 +283,64 @@ def _words(
             continue  # a token that shares its characters with the one before
         word = text[start : token.end]
         blank = len(word) - len(word.lstrip())  # XLM-R's tokens begin with the space before them
-        parts.append(escape(text[at : start + blank]))
+        parts.append(text[at : start + blank])
         if word.strip():
             parts.append(_word(word[blank:], token.id, weight / highest, joints.get(token.id)))
         at = token.end
-    return "".join(parts)
+    return Markup().join(parts)
 
 
-def _word(word: str, token: int, share: float, joint: int | None) -> str:
+def _word(word: str, token: int, share: float, joint: int | None) -> Markup:
     if share <= 0:
-        return f"<span>{escape(word)}</span>"
+        return Markup("<span>{}</span>").format(word)
     style = f"--share:{100 * share:.0f}%"
     if joint is None:
-        return f'<mark style="{style}">{escape(word)}</mark>'
-    style += f";{_tint(joint)}"
-    return (
-        f'<mark class="shared" data-token="{token}" style="{style}">'
-        f"{escape(word)}<sup>{joint + 1}</sup></mark>"
-    )
+        return Markup('<mark style="{}">{}</mark>').format(style, word)
+    return Markup(
+        '<mark class="shared" data-token="{}" style="{};{}">{}<sup>{}</sup></mark>'
+    ).format(token, style, _tint(joint), word, joint + 1)
 
 
-def _shared(why: Explanation, language: Language) -> str:
+def _shared(why: Explanation, language: Language) -> Markup:
     """Return the shared tokens with their weights: the sum of the products is the score."""
     if not why.shared:
-        return f"<p>{say(language, 'why_nothing_shared')}</p>"
+        return Markup("<p>{}</p>").format(say(language, "why_nothing_shared"))
     highest = max(why.shared[0].product, 1e-9)
-    rows = "".join(
-        f'<tr data-token="{word.id}" style="{_tint(index)}">'
-        f"<th><sup>{index + 1}</sup> {escape(_readable(word.token))}</th>"
-        f"<td>{word.query:.3f} × {word.passage:.3f}</td><td>{word.product:.4f}</td>"
-        f'<td class="share"><i class="bar" style="width:{100 * word.product / highest:.1f}%"></i>'
-        "</td></tr>"
+    rows = Markup().join(
+        Markup(
+            '<tr data-token="{}" style="{}"><th><sup>{}</sup> {}</th><td>{:.3f} × {:.3f}</td>'
+            '<td>{:.4f}</td><td class="share"><i class="bar" style="width:{:.1f}%"></i></td></tr>'
+        ).format(
+            word.id,
+            _tint(index),
+            index + 1,
+            _readable(word.token),
+            word.query,
+            word.passage,
+            word.product,
+            100 * word.product / highest,
+        )
         for index, word in enumerate(why.shared[:_SHOWN])
     )
     total = sum(word.product for word in why.shared)
     sentence = say(language, "why_sparse", count=len(why.shared), score=f"{total:.3f}")
-    return f'<div class="mm-table"><table>{rows}</table></div><p>{sentence}</p>'
+    return Markup('<div class="mm-table"><table>{}</table></div><p>{}</p>').format(rows, sentence)
 
 
-def multi_vector(why: Explanation, position: int, language: Language) -> str:
+def multi_vector(why: Explanation, position: int, language: Language) -> Markup:
     """Return how to read the heatmap, and each query token's best match in words."""
-    head = (
-        f'<article class="mm-why" data-why="multi_vector"><header>{number(position)}'
-        f"<h3>{say(language, 'rank_multi_vector')}</h3></header>"
-    )
+    return _reason("multi_vector", position, _matched(why, language), language)
+
+
+def _matched(why: Explanation, language: Language) -> Markup:
     if why.cosines is None or not why.cosines.size:
-        return f"{head}<p>{say(language, 'why_no_tokens')}</p></article>"
+        return Markup("<p>{}</p>").format(say(language, "why_no_tokens"))
     rows, found = _with_rows(why.query_tokens), _with_rows(why.passage_tokens)
     score = float(why.cosines.max(axis=1).mean())
-    pairs = "".join(
-        f"<li><b>{escape(_readable(token.text))}</b> → {escape(_readable(found[column].text))} "
-        f"<span>{why.cosines[index, column]:.2f}</span></li>"
+    pairs = Markup().join(
+        Markup("<li><b>{}</b> → {} <span>{:.2f}</span></li>").format(
+            _readable(token.text), _readable(found[column].text), why.cosines[index, column]
+        )
         for index, (token, column) in enumerate(zip(rows, why.best.tolist(), strict=True))
         if index < _ROWS
     )
@@ -321,11 +348,11 @@ def multi_vector(why: Explanation, position: int, language: Language) -> str:
     start, end = _columns_shown(why)
     notes = _window_note(start, end, len(found), language)
     if len(rows) > _ROWS:
-        notes += _note(say(language, "why_rows", shown=_ROWS, total=len(rows)))
+        notes += caption(say(language, "why_rows", shown=_ROWS, total=len(rows)))
     outside = sum(not start <= column < end for column in why.best[:_ROWS])
     if outside:
-        notes += _note(say(language, "why_outside", count=outside))
-    return f'{head}<p>{what}</p><ul class="mm-matches">{pairs}</ul>{notes}</article>'
+        notes += caption(say(language, "why_outside", count=outside))
+    return Markup('<p>{}</p><ul class="mm-matches">{}</ul>{}').format(what, pairs, notes)
 
 
 def heatmap(why: Explanation | None) -> go.Figure | None:
@@ -373,14 +400,10 @@ def _readable(token: str) -> str:
     return token.replace("▁", "").removeprefix("##") or "␣"
 
 
-def _window_note(start: int, end: int, total: int, language: Language) -> str:
+def _window_note(start: int, end: int, total: int, language: Language) -> Markup:
     if end - start >= total:
-        return ""
-    return _note(say(language, "why_window", start=start + 1, end=end, total=f"{total:,}"))
-
-
-def _note(sentence: str) -> str:
-    return f'<p class="mm-caption">{sentence}</p>'
+        return Markup()
+    return caption(say(language, "why_window", start=start + 1, end=end, total=f"{total:,}"))
 
 
 def passages_text(passages: Sequence[str]) -> str:

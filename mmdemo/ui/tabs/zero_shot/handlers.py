@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -223,7 +222,7 @@ def run(given: Given) -> Iterator[Results]:
         note_error(error)
         yield replace(_ended(), message=message_box(say(language, "zs_stopped"), stale=True))
     except MMDemoError as error:
-        yield _only_message(escape(error_message(error, language)), given)
+        yield _only_message(error_message(error, language), given)
     except Exception as error:
         yield _only_message(unforeseen(error, language), given)
 
@@ -311,9 +310,9 @@ def _outputs(
     timers = [watching(one.encoder) for one in done if one.encoder is not None]
     return replace(
         _ended(),
-        message=message_box("</p><p>".join(sentences), stale=False),
+        message=message_box(sentences),
         matrix_heading=gr.update(visible=len(names) > 1),
-        prompts_heading=_prompts_heading(shown.image, language),
+        prompts_heading=views.prompts_heading(shown.image, language),
         pick=gr.update(
             choices=_picture_choices(pictures), value=shown.image, visible=len(names) > 1
         ),
@@ -357,7 +356,7 @@ def _sentences(outcomes: Sequence[Outcome], language: Language) -> list[str]:
         if encoder is not None and result is not None:
             own = [note_sentence(note, language) for note in result.notes]
             own += filter(None, [views.awaited(encoder, language)])
-            whose = f"{escape(_title(name))}: " if len(outcomes) > 1 else ""
+            whose = f"{_title(name)}: " if len(outcomes) > 1 else ""
             found += [f"{whose}{sentence}" for sentence in own]
     return found
 
@@ -386,7 +385,7 @@ def _only_message(text: str, given: Given) -> Results:
         return top
     image = min(given.picked or 0, len(before.pictures.names) - 1)
     shown = replace(before, language=language, image=image)
-    heading = _prompts_heading(shown.image, language)
+    heading = views.prompts_heading(shown.image, language)
     columns = _columns([*_columns_again(shown)])
     return replace(top, prompts_heading=heading, shown=shown, columns=columns)
 
@@ -425,14 +424,7 @@ def pick(given: Given) -> Prompts:
     except MMDemoError:  # the model has gone from this machine
         return Prompts()
     skipped = [gr.skip()] * (COLUMNS - len(figures))
-    return Prompts(_prompts_heading(picked, language), [*figures, *skipped])
-
-
-def _prompts_heading(image: int, language: Language) -> str:
-    return (
-        f"<h2>{say(language, 'zs_prompts_heading')}</h2>"
-        f"<p>{say(language, 'zs_prompts_caption', number=image + 1)}</p>"
-    )
+    return Prompts(views.prompts_heading(picked, language), [*figures, *skipped])
 
 
 def _picture_choices(pictures: Pictures) -> list[tuple[str, int]]:

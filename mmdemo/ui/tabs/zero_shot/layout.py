@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from markupsafe import Markup
 
 from mmdemo.examples import wrong_sets
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
@@ -152,9 +153,10 @@ def _build_inputs(
             mark = "⚠ " if name in wrong_sets() else ""
             localiser.add(chip, value=f"{mark}{{labels_{name}}}")
             chip.click(partial(ready_made.label_text, name), language, labels, **QUIET)
-    if wrong := [f"<p>{{labels_wrong_{name}}}</p>" for name in LABEL_SETS if name in wrong_sets()]:
+    if wrong := [name for name in LABEL_SETS if name in wrong_sets()]:
         lesson = gr.HTML(elem_classes="mm-heading", padding=False)
-        localiser.add_html(lesson, "".join(wrong))
+        one = Markup("<p>{{labels_wrong_{}}}</p>")
+        localiser.add_html(lesson, Markup().join(map(one.format, wrong)))
     choice = gr.Dropdown(
         ready_made.template_choices(FIRST), value=FIRST_TEMPLATES, elem_id="zs-template-set"
     )
@@ -201,10 +203,11 @@ def _build_results(
     message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
     strip = long_work.build(localiser, "zs", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
-    localiser.add_html(heading, "<h2>{zs_heading}</h2>")
+    localiser.add_html(heading, Markup("<h2>{zs_heading}</h2>"))
     ranked = _side_by_side("zs-ranked", _build_ranked)
     matrix_heading = gr.HTML(elem_classes="mm-heading", padding=False, visible=False)
-    localiser.add_html(matrix_heading, "<h2>{zs_matrix_heading}</h2><p>{zs_matrix_caption}</p>")
+    headed = Markup("<h2>{zs_matrix_heading}</h2><p>{zs_matrix_caption}</p>")
+    localiser.add_html(matrix_heading, headed)
     matrices = _side_by_side("zs-matrix", _build_matrix)
     prompts_heading = gr.HTML(elem_classes="mm-heading", padding=False)
     pick = gr.Dropdown([], visible=False, elem_id="zs-pick")

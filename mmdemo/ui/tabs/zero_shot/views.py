@@ -1,19 +1,16 @@
-"""A classification as the page shows it: pure functions from results to figures and markup.
-
-Whatever a visitor typed, and every file's name, is escaped here on its way into markup.
-"""
+"""A classification as the page shows it: pure functions from results to figures and markup."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from mmdemo.background.measure import measuring
 from mmdemo.background.sets import Background, Weights
@@ -21,12 +18,20 @@ from mmdemo.plots.strips import prompt_strips
 from mmdemo.similarity import order
 from mmdemo.tasks.classify import Classification, PromptEffect, best_by_chance
 from mmdemo.tasks.prompts import TEMPLATE_SETS
-from mmdemo.ui.parts.markup import joined, percent_text, shortened
+from mmdemo.ui.parts.markup import (
+    caption,
+    joined,
+    percent_text,
+    shortened,
+    titled,
+)
 from mmdemo.ui.strings import Language, say
 
 _ROWS_OF_ONE = 12  # labels on the card of a single picture
 _ROWS_OF_MANY = 5  # on each card of several
 _MATRIX_ROWS = 40
+
+_TOP = Markup(' class="top"')
 
 
 class Pictures(NamedTuple):
@@ -43,7 +48,7 @@ class Pictures(NamedTuple):
 
 def heading(
     title: str, result: Classification, known: Background | None, language: Language
-) -> str:
+) -> Markup:
     """Return a model's name, and how its numbers come about.
 
     Args:
@@ -68,13 +73,12 @@ def heading(
             values = {"count": f"{len(result.labels):,}", "expected": expected}
             sentences.append(say(language, "zs_best_of_note", **values))
     sentences += _cut_notes(result, language)
-    body = joined(language, *sentences)
-    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{body}</p>'
+    return titled(title, joined(language, *sentences))
 
 
-def failed(title: str, reason: str) -> str:
+def failed(title: str, reason: str) -> Markup:
     """Return a model's name, and why it has no results."""
-    return f'<h3 class="mm-title">{escape(title)}</h3><p class="mm-caption">{escape(reason)}</p>'
+    return titled(title, reason)
 
 
 def _cut_notes(result: Classification, language: Language) -> list[str]:
@@ -87,21 +91,19 @@ def _cut_notes(result: Classification, language: Language) -> list[str]:
     return [say(language, f"zs_no_winner_{result.activation}", cosine=cosine)]
 
 
-def cards(result: Classification, pictures: Pictures, language: Language) -> str:
+def cards(result: Classification, pictures: Pictures, language: Language) -> Markup:
     """Return a card a picture: its labels, ranked, with bar, probability, cosine and percentile."""
     most = _ROWS_OF_ONE if len(pictures.names) == 1 else _ROWS_OF_MANY
-    body = "".join(
+    body = Markup().join(
         _card(result, image, pictures, most, language) for image in range(len(pictures.names))
     )
     single = " one" if len(pictures.names) == 1 else ""
-    return f'<div class="mm-ranked{single}">{body}</div>'
+    return Markup('<div class="mm-ranked{}">{}</div>').format(single, body)
 
 
 def _card(
     result: Classification, image: int, pictures: Pictures, most: int, language: Language
-) -> str:
-    name = escape(pictures.names[image])
-    number = say(language, "zs_picture", number=image + 1)
+) -> Markup:
     ranked = result.ranking(image)
     rows = [
         (float(result.probabilities[image, label]), _row(result, image, label))
@@ -111,105 +113,121 @@ def _card(
         chance = float(result.rejection[image])
         rows.append((chance, _none_row(result, chance, language)))
         rows.sort(key=lambda row: -row[0])
-    body = "".join(row for _, row in rows)
-    wide = ' class="wide"' if result.matching is not None else ""
-    unclear = ""
-    if result.winner(image) is None:
-        unclear = f'<p class="mm-caption">{say(language, "zs_no_winner")}</p>'
-    return (
-        f'<article class="mm-rank-card" data-picture="{image + 1}">'
-        f'<header><img src="{pictures.thumbnails[image]}" alt="{name}">'
-        f"<span><b>{number}</b><br>{name}</span></header>{unclear}"
-        f"<table{wide}>{_columns(result, language)}{body}</table>"
-        f"{_more(len(ranked) - most, language)}</article>"
+    unclear = result.winner(image) is None
+    return Markup(
+        '<article class="mm-rank-card" data-picture="{number}"><header><img src="{thumbnail}" '
+        'alt="{name}"><span><b>{title}</b><br>{name}</span></header>{unclear}'
+        "<table{wide}>{columns}{rows}</table>{more}</article>"
+    ).format(
+        number=image + 1,
+        thumbnail=pictures.thumbnails[image],
+        name=pictures.names[image],
+        title=say(language, "zs_picture", number=image + 1),
+        unclear=caption(say(language, "zs_no_winner")) if unclear else "",
+        wide=Markup(' class="wide"') if result.matching is not None else "",
+        columns=_columns(result, language),
+        rows=Markup().join(row for _, row in rows),
+        more=_more(len(ranked) - most, language),
     )
 
 
-def _more(count: int, language: Language) -> str:
+def _more(count: int, language: Language) -> Markup:
     """Say how many labels are not shown; nothing where all are."""
-    if count <= 0:
-        return ""
-    return f'<p class="mm-caption">{say(language, "zs_more", count=f"{count:,}")}</p>'
+    return caption(say(language, "zs_more", count=f"{count:,}")) if count > 0 else Markup()
 
 
-def _columns(result: Classification, language: Language) -> str:
+def _columns(result: Classification, language: Language) -> Markup:
     names = [say(language, "zs_probability"), say(language, "zs_cosine")]
     if result.percentiles is not None:
         count = len(result.labels)
-        best = f"<br>{say(language, 'zs_best_of', count=f'{count:,}')}" if count > 1 else ""
-        names.append(say(language, "zs_percentile") + best)
+        best = say(language, "zs_best_of", count=f"{count:,}")
+        name = say(language, "zs_percentile")
+        names.append(Markup("{}<br>{}").format(name, best) if count > 1 else name)
     names += [say(language, "zs_match")] if result.matching is not None else []
-    heads = "".join(f"<th>{name}</th>" for name in names)
-    return f"<tr><th></th>{heads}</tr>"
+    heads = Markup().join(map(Markup("<th>{}</th>").format, names))
+    return Markup("<tr><th></th>{}</tr>").format(heads)
 
 
-def _row(result: Classification, image: int, label: int) -> str:
+def _row(result: Classification, image: int, label: int) -> Markup:
     chance = float(result.probabilities[image, label])
     score = float(result.cosines[image, label])
-    cells = f"<td>{score:.3f}</td>"
+    cells = [f"{score:.3f}"]
     if result.percentiles is not None:
-        cells += f"<td>{percent_text(float(result.percentiles[image, label]))}</td>"
+        cells.append(percent_text(float(result.percentiles[image, label])))
     if result.matching is not None:
         match = float(result.matching[image, label])
-        cells += "<td>–</td>" if np.isnan(match) else f"<td>{chance_text(match)}</td>"
-    top = ' class="top"' if result.winner(image) == label else ""
-    return (
-        f'<tr{top} data-label="{escape(result.labels[label])}" data-probability="{chance:.6f}" '
-        f'data-cosine="{score:.6f}">{_label_cell(result.labels[label], chance)}'
-        f"<td><b>{chance_text(chance)}</b></td>{cells}</tr>"
+        cells.append("–" if np.isnan(match) else chance_text(match))
+    return Markup(
+        '<tr{} data-label="{}" data-probability="{:.6f}" data-cosine="{:.6f}">{}'
+        "<td><b>{}</b></td>{}</tr>"
+    ).format(
+        _TOP if result.winner(image) == label else "",
+        result.labels[label],
+        chance,
+        score,
+        _label_cell(result.labels[label], chance),
+        chance_text(chance),
+        _cells(cells),
     )
 
 
-def _none_row(result: Classification, chance: float, language: Language) -> str:
+def _none_row(result: Classification, chance: float, language: Language) -> Markup:
     stand = "–" if result.rejection_cosine is None else f"{result.rejection_cosine:.3f}"
     further = (result.percentiles is not None) + (result.matching is not None)
-    return (
-        f'<tr class="none" data-probability="{chance:.6f}">'
-        f"{_label_cell(say(language, 'zs_none'), chance)}<td><b>{chance_text(chance)}</b></td>"
-        f"<td>{stand}</td>{'<td></td>' * further}</tr>"
+    return Markup('<tr class="none" data-probability="{:.6f}">{}<td><b>{}</b></td>{}</tr>').format(
+        chance,
+        _label_cell(say(language, "zs_none"), chance),
+        chance_text(chance),
+        _cells([stand, *[""] * further]),
     )
 
 
-def _label_cell(label: str, chance: float) -> str:
-    return (
-        f'<th scope="row"><span>{shortened(label)}</span>'
-        f'<i class="mm-bar"><i style="width:{100 * chance:.1f}%"></i></i></th>'
-    )
+def _label_cell(label: str, chance: float) -> Markup:
+    return Markup(
+        '<th scope="row"><span>{}</span><i class="mm-bar"><i style="width:{:.1f}%"></i></i></th>'
+    ).format(shortened(label), 100 * chance)
+
+
+def _cells(values: Iterable[str]) -> Markup:
+    return Markup().join(map(Markup("<td>{}</td>").format, values))
 
 
 def chance_text(chance: float) -> str:
-    """Return a probability in percent, never rounded to a certainty that it is not.
+    r"""Return a probability in percent, never rounded to a certainty that it is not.
 
     >>> chance_text(0.873), chance_text(0.0004)
-    ('87.3 %', '&lt;0.1 %')
+    ('87.3\xa0%', '<0.1\xa0%')
     """
     if chance < 0.001:
-        return "&lt;0.1\u00a0%"
-    return "&gt;99.9\u00a0%" if chance > 0.9995 else f"{100 * chance:.1f}\u00a0%"
+        return "<0.1\u00a0%"
+    return ">99.9\u00a0%" if chance > 0.9995 else f"{100 * chance:.1f}\u00a0%"
 
 
-def matrix(result: Classification, pictures: Pictures, language: Language) -> str:
+def matrix(result: Classification, pictures: Pictures, language: Language) -> Markup:
     """Return all pictures with all labels as a table; nothing for a single picture.
 
     Labels that are high nowhere are left out where there are very many.
     """
     if len(pictures.names) < 2:
-        return ""
+        return Markup()
     shown = _matrix_labels(result)
     low, high = float(result.cosines.min()), float(result.cosines.max())
-    heads = "".join(
-        f'<th><img src="{source}" alt="{escape(name)}" title="{escape(name)}"></th>'
+    heads = Markup().join(
+        Markup('<th><img src="{0}" alt="{1}" title="{1}"></th>').format(source, name)
         for source, name in zip(pictures.thumbnails, pictures.names, strict=True)
     )
-    rows = "".join(
-        f'<tr><th scope="row">{shortened(result.labels[label])}</th>'
-        + "".join(_cell(result, image, label, low, high) for image in range(len(pictures.names)))
-        + "</tr>"
+    rows = Markup().join(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            shortened(result.labels[label]),
+            Markup().join(
+                _cell(result, image, label, low, high) for image in range(len(pictures.names))
+            ),
+        )
         for label in shown
     )
-    more = _more(len(result.labels) - len(shown), language)
-    table = f"<table><tr><th></th>{heads}</tr>{rows}</table>"
-    return f'<div class="mm-table mm-matrix">{table}</div>{more}'
+    return Markup(
+        '<div class="mm-table mm-matrix"><table><tr><th></th>{}</tr>{}</table></div>{}'
+    ).format(heads, rows, _more(len(result.labels) - len(shown), language))
 
 
 def _matrix_labels(result: Classification) -> list[int]:
@@ -219,13 +237,21 @@ def _matrix_labels(result: Classification) -> list[int]:
     return sorted(order(result.cosines.max(axis=0))[:_MATRIX_ROWS])
 
 
-def _cell(result: Classification, image: int, label: int, low: float, high: float) -> str:
+def _cell(result: Classification, image: int, label: int, low: float, high: float) -> Markup:
     score = float(result.cosines[image, label])
     share = (score - low) / max(high - low, 1e-6)
-    top = ' class="top"' if result.winner(image) == label else ""
-    return (
-        f'<td{top} style="--share:{100 * share:.0f}%">'
-        f"<b>{chance_text(float(result.probabilities[image, label]))}</b><br>{score:.3f}</td>"
+    return Markup('<td{} style="--share:{:.0f}%"><b>{}</b><br>{:.3f}</td>').format(
+        _TOP if result.winner(image) == label else "",
+        100 * share,
+        chance_text(float(result.probabilities[image, label])),
+        score,
+    )
+
+
+def prompts_heading(image: int, language: Language) -> Markup:
+    """Return what stands above the figures of what the prompts did to a picture."""
+    return Markup("<h2>{}</h2><p>{}</p>").format(
+        say(language, "zs_prompts_heading"), say(language, "zs_prompts_caption", number=image + 1)
     )
 
 
