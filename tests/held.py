@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import threading
@@ -184,18 +183,30 @@ def join(
     url: str,
     session: str,
     handler: object,
-    data: list[Any],
+    given: dict[str, Any],
     source: str = HERE,
 ) -> str:
-    """Do what a page does at an event: have a handler run in its session; return the event."""
-    fn = next(fn for fn in page.fns.values() if fn.fn and inspect.unwrap(fn.fn) is handler)
-    body = {"data": data, "fn_index": fn._id, "session_hash": session}
+    """Do what a page does at an event: have a handler run in its session; return the event.
+
+    Args:
+        page: what gradio knows of it.
+        url: its address.
+        session: of the page.
+        handler: what is wired to the event.
+        given: values of its fields, by name.
+        source: the address that the request comes from.
+    """
+    fn = next(fn for fn in page.fns.values() if getattr(fn.fn, "handler", None) is handler)
+    wiring: Any = fn.fn
+    body = {"data": fn.fn.wiring.payload(**given), "fn_index": fn._id, "session_hash": session}
     return post(f"{url}/gradio_api/queue/join", body, source)["event_id"]
 
 
-def fire(page: gr.Blocks, url: str, session: str, handler: object, data: list[Any]) -> list[Any]:
+def fire(
+    page: gr.Blocks, url: str, session: str, handler: object, given: dict[str, Any]
+) -> list[Any]:
     """Do what a page does at an event, and wait for the end; return what it shows."""
-    join(page, url, session, handler, data)
+    join(page, url, session, handler, given)
     told = messages(url, session)
     # Of a generator the first comes whole, others as what is different, and the last once more.
     steps = [one["output"]["data"] for one in told if one["msg"] == "process_generating"]

@@ -52,8 +52,40 @@ from tests.waiting import wait_until
 
 LABELS = "\n".join(f"{MARK} {number}" for number in range(1000))
 RANKING = ["a query", "\n".join(f"{MARK} {number}" for number in range(50)), "held", 1, 1, 1]
-ON_PAGE = [*RANKING[:2], False, "held", 1, 1, 1, "en", None, None]
+ON_PAGE = {
+    "query": RANKING[0],
+    "passages": RANKING[1],
+    "whole": False,
+    "model": "held",
+    "weights": (1, 1, 1),
+    "language": "en",
+}
 """A ranking as the page's tab asks for it."""
+
+
+def classification(gallery: list[Any], language: str) -> dict[str, Any]:
+    """Return a classification as the page's tab asks for it."""
+    return {
+        "pictures": gallery,
+        "labels": LABELS,
+        "templates": "{}",
+        "reject": False,
+        "models": ("held", "", ""),
+        "language": language,
+    }
+
+
+def comparison(first: Any, second: Any, text: str, model: str, language: str) -> dict[str, Any]:
+    """Return a comparison as the page's tab asks for it."""
+    return {
+        "image1": first,
+        "image2": second,
+        "text": text,
+        "other": "",
+        "model": model,
+        "language": language,
+    }
+
 
 JOBS = "Classifications, rankings and embeddings of yours that wait or run already: 2"
 
@@ -124,8 +156,8 @@ def test_a_page_is_told_in_its_language_and_a_newer_run_takes_the_place_of_an_ol
         pages.enter_context(open_page(url, "a-page"))
         older = join(page, url, "a-page", text_handlers.run, ON_PAGE)
         assert held.entered.acquire(timeout=MOST)
-        newer = join(page, url, "a-page", text_handlers.run, ["another", *ON_PAGE[1:]])
-        data = [gallery, LABELS, "{}", False, None, "zh", None, None, "held", "", ""]
+        newer = join(page, url, "a-page", text_handlers.run, ON_PAGE | {"query": "another"})
+        data = classification(gallery, "zh")
         third = join(page, url, "a-page", zero_shot_handlers.run, data)
         wait_until(lambda: older not in page._queue.event_ids_to_events)
         held.gate.release(100_000)
@@ -146,7 +178,7 @@ def test_one_caller_has_a_number_of_places_whichever_way_it_comes(
         page, url = app.page, app.address
         first, second = (upload(url, path) for path in two_pictures)
         waiting = [first, second, MARK, "held"]
-        on_page = [first, second, MARK, "", "held", "en", None, "", ""]
+        on_page = comparison(first, second, MARK, "held", "en")
         call(url, "compare", waiting)
         # A session of one's own choice, where nobody holds a page open.
         join(page, url, "made-up", similarity_handlers.run, on_page)
@@ -269,9 +301,7 @@ def test_a_page_that_closes_ends_its_long_work(
     gallery = [{"image": upload(url, two_pictures[0]), "caption": None}]
     data = {
         text_handlers.run: ON_PAGE,
-        zero_shot_handlers.run: [
-            *(gallery, LABELS, "{}", False, None, "en", None, None, "held", "", "")
-        ],
+        zero_shot_handlers.run: classification(gallery, "en"),
     }
     with open_page(url, "first"):
         running = join(page, url, "first", handler, data[handler])
@@ -445,9 +475,11 @@ def test_a_line_a_request_is_logged_and_nothing_that_it_holds(
     ask(url, "compare", [first, second, "private" * 10_000, "mini"])
     ask(url, "compare", [first, second, 5, "mini"])
     ask(url, "rank", ["private", "one\ntwo", "mini", 1, 1, 1])
-    on_page = [first, second, "private" * 10_000, "", "mini", "zh", None, "", ""]
+    on_page = comparison(first, second, "private" * 10_000, "mini", "zh")
     fire(page, url, "a-page", similarity_handlers.run, on_page)
-    fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, None, "en"])  # no task
+    fire(
+        page, url, "a-page", text_handlers.reweigh, {"weights": (0, 1, 0), "language": "en"}
+    )  # no task
     begun = [call(url, "rank", RANKING) for _ in range(2)]
     refused(url, "rank", RANKING)
     with closing(read_and_leave(url, begun[0])):

@@ -57,7 +57,7 @@ def long_calls(url: str, picture: dict[str, Any], source: str) -> list[tuple[str
 
 def compared(page: gr.Blocks, url: str, first: dict[str, Any], second: dict[str, Any]) -> None:
     """Compare on a page, with `mini`, and see that it gets its numbers."""
-    given = [first, second, "a bird", "", "mini", "en", None, "", ""]
+    given = {"image1": first, "image2": second, "text": "a bird", "model": "mini", "language": "en"}
     shown = Results(*fire(page, url, "a-page", similarity_handlers.run, given))
     assert "384 values" in shown.details
 
@@ -83,7 +83,8 @@ def test_what_a_page_computes_long_keeps_no_comparison_waiting(
     page, url = served.page, served.address
     first, second = (upload(url, path) for path in two_pictures)
     gallery = [{"image": first, "caption": None}]
-    data = [gallery, LABELS, "{}", False, None, "en", None, None, "held", "", ""]
+    given = {"pictures": gallery, "labels": LABELS, "templates": "{}", "reject": False}
+    data = given | {"models": ("held", "", ""), "language": "en"}
     with ExitStack() as pages:
         for number in range(4):
             pages.enter_context(open_page(url, f"visitor-{number}"))
@@ -192,7 +193,8 @@ def test_a_call_leaves_nothing_and_a_page_keeps_its_results(
     served: App,
 ) -> None:
     page, url = served.page, served.address
-    given = ["a query", "one\ntwo", False, "held", 1, 1, 1, "en", None, None]
+    given = {"query": "a query", "passages": "one\ntwo", "whole": False, "model": "held"}
+    given |= {"weights": (1, 1, 1), "language": "en"}
     fire(page, url, "a-page", text_handlers.run, given)
     with ThreadPoolExecutor(4) as pool:
 
@@ -205,6 +207,7 @@ def test_a_call_leaves_nothing_and_a_page_keeps_its_results(
         some(400)
         assert memory() - before < 10
     assert len(page.state_holder.session_data) == sessions == 1
-    columns, _ = fire(page, url, "a-page", text_handlers.reweigh, [0, 1, 0, None, "en"])
+    weights = {"weights": (0, 1, 0), "language": "en"}
+    columns, *_ = fire(page, url, "a-page", text_handlers.reweigh, weights)
     assert "one" in columns
     assert "two" in columns

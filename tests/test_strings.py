@@ -47,38 +47,73 @@ def test_what_ships_has_no_slip() -> None:
 
 
 def test_a_new_language_is_told_all_that_it_lacks(copied: Path) -> None:
-    edit(copied / "strings/common.toml", '[languages]\nen = "English"', '[languages]\nen = "E"')
-    edit(copied / "strings/common.toml", 'zh = "中文"\n', 'zh = "中文"\nfr = "Français"\n')
-    strings = string_files.read(copied)
+    edit(copied / "strings/common.toml", 'zh = "中文"\n', 'zh = "中文"\nxx = "X"\n')
     with pytest.raises(ValueError, match="have faults") as caught:
-        check(strings)
+        check(string_files.read(copied))
     told = str(caught.value)
     for key in (*TEXT, *ERRORS):
-        assert f"'{key}' is missing in: fr" in told
-    assert told.count("missing in: fr") == len(TEXT) + len(ERRORS) + 1  # and the one part
+        assert f"'{key}' is missing in: xx" in told
+    assert told.count("missing in: xx") == len(TEXT) + len(ERRORS) + 1  # and the one part
 
 
-def test_every_slip_is_told_at_once(copied: Path) -> None:
-    tab, shared = copied / "tabs/text/strings.toml", copied / "parts/strings.toml"
-    edit(tab, 'zh = "排序"\n', "")
-    edit(tab, 'zh = "查询"\n\n[rank_query_placeholder]', 'zh = "{x}"\n\n[rank_query_placeholder]')
-    edit(shared, 'en = "Stop"', 'en = "Stop"\nde = "Halt"')
-    edit(shared, 'zh = "同时的请求太多"', 'zh = "{"')
-    edit(shared, 'zh = "和"', "zh = 1")
-    edit(shared, "[in_field]\n", '[tagline]\nen = ""\nzh = ""\n\n[in_field]\n')
-    edit(copied / "strings/errors.toml", '[no_pixels]\nzh = "', '[no_pixels]\nzh = "{} ')
-    edit(copied / "strings/errors.toml", "[file_empty]\nzh =", "[file_empty]\nen =")
-    assert string_files.read(copied).faults == (
-        "parts/strings.toml: 'tagline' is in strings/common.toml already",
-        "parts/strings.toml: 'and' is no table of strings",
-        "parts/strings.toml: 'busy_title' has braces that do not match: "
+COMMON = """
+[languages]
+en = "English"
+zh = "中文"
+[title]
+en = "Title"
+zh = "标题"
+"""
+TAB = """
+[title]
+en = ""
+zh = ""
+[short]
+en = "{count} left"
+[long]
+en = "{count} of {total}"
+zh = "{count}"
+[foreign]
+en = "Stop"
+zh = "停止"
+de = "Halt"
+[broken]
+en = "{"
+zh = "{"
+[number]
+en = 1
+[nameless]
+en = "{} and {0}"
+zh = "{} {0}"
+"""
+OF_ERRORS = """
+[parts.either]
+zh = "甲或乙"
+[lost]
+zh = "{name}：{either}。"
+[english]
+en = "Lost."
+"""
+
+
+def test_every_slip_is_told_at_once(tmp_path: Path) -> None:
+    for name, text in (("strings/common", COMMON), ("tabs/a/strings", TAB)):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "strings/errors.toml").write_text(OF_ERRORS, encoding="utf-8")
+    strings = string_files.read(tmp_path)
+    assert strings.errors["lost"] == {"zh": "{name}：甲或乙。"}
+    assert strings.faults == (
+        "tabs/a/strings.toml: 'title' is in strings/common.toml already",
+        "tabs/a/strings.toml: 'short' is missing in: zh",
+        "tabs/a/strings.toml: 'long' has values that only some languages mention: total",
+        "tabs/a/strings.toml: 'foreign' has languages that are not expected here: de",
+        "tabs/a/strings.toml: 'broken' has braces that do not match: "
         "Single '{' encountered in format string",
-        "parts/strings.toml: 'stop_button' has languages that are not expected here: de",
-        "tabs/text/strings.toml: 'rank_query' has values that only some languages mention: x",
-        "tabs/text/strings.toml: 'rank_button' is missing in: zh",
-        "strings/errors.toml: 'file_empty' is missing in: zh",
-        "strings/errors.toml: 'file_empty' has languages that are not expected here: en",
-        "strings/errors.toml: 'no_pixels' has values without a name: {}",
+        "tabs/a/strings.toml: 'number' is no table of strings",
+        "tabs/a/strings.toml: 'nameless' has values without a name: {}, {0}",
+        "strings/errors.toml: 'english' is missing in: zh",
+        "strings/errors.toml: 'english' has languages that are not expected here: en",
     )
 
 

@@ -78,13 +78,26 @@ class Wiring(Generic[Given, Changes]):
         """Return values for `outputs`."""
         return as_values(changes, self._outputs)
 
+    def payload(self, **named: Any) -> list[Any]:
+        """Return values for `inputs` by name, as a request hands them over; None for the others."""
+        found: list[Any] = []
+        for name, source in self._named_inputs.items():
+            value, count = named.get(name), len(_listed(source))
+            found += list(value) if isinstance(source, Sequence) and value else [value] * count
+        return found
+
+    def _named(self, called: Any, handler: Callable[..., Any]) -> Any:
+        """Let whoever looks at an event see what it calls; `__wrapped__` would hide arguments."""
+        called.handler, called.wiring = handler, self
+        return called
+
     def once(self, handler: Callable[[Given], Changes]) -> Callable[..., list[Any]]:
         """Return a handler as gradio calls it, with `inputs` and `outputs`."""
 
         def called(*values: Any) -> list[Any]:
             return self.values(handler(self.given(values)))
 
-        return _named(called, handler)
+        return self._named(called, handler)
 
     def steps(self, handler: Callable[[Given], Iterator[Changes]]) -> Callable[..., Iterator[Any]]:
         """Return a handler that answers several times.
@@ -101,13 +114,7 @@ class Wiring(Generic[Given, Changes]):
             if told:
                 yield (gr.skip(),) * len(self.outputs)
 
-        return _named(called, handler)
-
-
-def _named(called: Any, handler: Callable[..., Any]) -> Any:
-    """Let whoever looks at an event see what it calls; `__wrapped__` would hide the arguments."""
-    called.handler = handler
-    return called
+        return self._named(called, handler)
 
 
 def as_values(changes: Any, outputs: Mapping[str, Target]) -> list[Any]:
