@@ -9,17 +9,23 @@ from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import MMDemoError
 from mmdemo.models.catalogue import MODELS
 from mmdemo.models.pool import load_encoder
-from mmdemo.tasks.classify import Classification, classify
-from mmdemo.tasks.compare import Comparison, compare
-from mmdemo.tasks.rank import Ranking, rank_passages
+from mmdemo.tasks.classify import Classification, ClassifyRequest, classify
+from mmdemo.tasks.compare import CompareRequest, Comparison, compare
+from mmdemo.tasks.embed import EmbedRequest, Vectors
+from mmdemo.tasks.rank import Ranking, RankRequest, rank_passages
 
 __all__ = [
     "MODELS",
     "Classification",
+    "ClassifyRequest",
+    "CompareRequest",
     "Comparison",
+    "EmbedRequest",
     "MMDemoError",
     "ModelSpec",
+    "RankRequest",
     "Ranking",
+    "Vectors",
     "classify",
     "compare",
     "load_encoder",

@@ -55,8 +55,11 @@ class Limits:
         document: longest text for a model that reads whole documents, and all passages of one
             ranking together, in characters.
         passages: most passages of one ranking.
-        jobs: most classifications and rankings that one caller has waiting or running at once.
-        seconds: longest that one classification or ranking of an endpoint may take.
+        items: most pictures and texts that are made vectors of at once: 500 vectors of 1,024
+            numbers are 6 MB of JSON.
+        jobs: most classifications, rankings and the like that one caller has waiting or running at
+            once.
+        seconds: longest that one of those may take at an endpoint.
         caller: most requests of one caller that wait or run at once. A page makes about ten when
             it opens; while somebody types, one a handler.
         line: most requests of all callers that wait or run at once.
@@ -77,6 +80,7 @@ class Limits:
     scores: int = 20_000
     document: int = 100_000
     passages: int = 50
+    items: int = 500
     jobs: int = 2
     seconds: int = 600
     caller: int = 32
@@ -173,6 +177,29 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.strip()).is_loopback
     except ValueError:
         return False
+
+
+def tools_served() -> bool:
+    """Say whether the endpoints are tools of an MCP server too: `MMDEMO_MCP`, 1 or 0, as without.
+
+    Raises:
+        SettingError: it is neither; or there is a password, which such a server does not ask for.
+    """
+    chosen = os.environ.get("MMDEMO_MCP", "").strip()
+    if chosen not in ("", "0", "1"):
+        raise SettingError(
+            f"MMDEMO_MCP is '{chosen}'; it takes 1 where the endpoints are to be tools of an MCP "
+            "server, or 0.",
+            "mcp_setting",
+            given=chosen,
+        )
+    if chosen == "1" and passwords():
+        raise SettingError(
+            "MMDEMO_MCP and MMDEMO_PASSWORD are both set, and whoever calls a tool has no way to "
+            "log in. Take one of them away.",
+            "mcp_password",
+        )
+    return chosen == "1"
 
 
 def memory_mb() -> int:

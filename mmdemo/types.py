@@ -21,6 +21,8 @@ Representation: TypeAlias = Literal["dense", "sparse", "multi_vector"]
 """What a text becomes: one vector, a weight for each of its words, or a vector for each token."""
 
 REPRESENTATIONS: tuple[Representation, ...] = ("dense", "sparse", "multi_vector")
+Needs: TypeAlias = frozenset[Modality | Representation]
+"""What a model must embed, and make of a text, for some use of it."""
 """All of them, in the order in which they are shown."""
 
 Activation: TypeAlias = Literal["softmax", "sigmoid"]

@@ -105,7 +105,7 @@ def _wait_until_idle(page: gr.Blocks) -> None:
     while any(queue.active_jobs) or len(queue):
         time.sleep(0.01)
     for thread in threading.enumerate():
-        if thread.name in ("background set", "job"):
+        if thread.name in ("background set", "work"):
             thread.join()
 
 

@@ -29,7 +29,7 @@ from bench.measures import (
     subset_accuracy,
     top_k_accuracy,
 )
-from bench.mixture import Request, call, requests
+from bench.mixture import Request, call, requests, upload_shipped
 from bench.tables import spread
 
 SCORES = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.4], [0.7, 0.7, 0.1]])
@@ -128,6 +128,15 @@ def test_a_request_is_called_as_the_endpoint_takes_it() -> None:
     ranked = Request("rank", "pets", ("a cat", "a dog"))
     assert call(ranked, [])[1][:2] == ["pets", "a cat\n\na dog"]
     assert call(Request("text", "a cat"), ["one", "two"])[1] == ["one", "two", "a cat", "mini"]
+
+
+def test_each_kind_of_request_is_answered(app_url: str) -> None:
+    caller = Caller(app_url.removeprefix("http://"))
+    pictures = upload_shipped(caller)
+    kinds = {one.kind: one for one in islice(requests(0), 10)}
+    for request in kinds.values():
+        answered = caller.ask(*call(request, pictures))
+        assert (answered.kind, answered.told["model"]) == ("complete", "mini")
 
 
 def test_percentiles_are_values_that_were_measured() -> None:

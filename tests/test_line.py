@@ -87,7 +87,7 @@ def comparison(first: Any, second: Any, text: str, model: str, language: str) ->
     }
 
 
-JOBS = "Classifications and rankings of yours that wait or run already: 2"
+JOBS = "Classifications, rankings and embeddings of yours that wait or run already: 2"
 
 
 def refused(url: str, endpoint: str, data: list[Any], source: str = "127.0.0.1") -> str:
@@ -117,6 +117,7 @@ def test_of_one_callers_classifications_two_run_and_the_others_are_answered_at_o
     assert len(begun) == 2
     assert all(JOBS in one for one in told if one not in begun)
     assert held.entered.acquire(timeout=MOST)
+    assert JOBS in refused(url, "embed", [[], ["a text"]], "127.0.0.2")
     # They are one caller's alone.
     assert ask(url, "compare", [first, second, "a bird", "mini"])[0] == "complete"
     assert ask(url, "compare", [first, second, "a bird", "mini"], "127.0.0.2")[0] == "complete"
@@ -163,7 +164,7 @@ def test_a_page_is_told_in_its_language_and_a_newer_run_takes_the_place_of_an_ol
         heard = messages(url, "a-page")
         [toast] = [one for one in heard if one["msg"] == "log"]
         assert toast["event_id"] == third
-        assert "您已有 1 个分类或排序" in toast["log"]
+        assert "您已有 1 个分类、排序或嵌入" in toast["log"]
         last = {one["event_id"]: one for one in heard if one["msg"] == "process_completed"}
         assert all(last[event]["success"] for event in (older, newer, third))
         changed = [value for value in last[third]["output"]["data"] if value is not None]
@@ -314,7 +315,7 @@ def test_a_page_that_closes_ends_its_long_work(
         assert page._queue.event_ids_to_events[running].alive
     wait_until(lambda: running not in page._queue.event_ids_to_events)
     held.gate.release(2)  # the batch that ran, and the one that had waited for its turn
-    wait_until(lambda: not any(thread.name == "job" for thread in threading.enumerate()))
+    wait_until(lambda: not any(thread.name == "work" for thread in threading.enumerate()))
     assert held.batches <= 2
 
 

@@ -20,7 +20,7 @@ from mmdemo.errors import MMDemoError
 from mmdemo.images import Picture
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.compare import CompareRequest
-from mmdemo.ui.api import compare_endpoint
+from mmdemo.ui import api
 from mmdemo.ui.parts import pictures
 from mmdemo.ui.parts.wiring import Wiring
 from mmdemo.ui.strings import LANGUAGES, Language, say
@@ -90,7 +90,7 @@ def test_every_door_gives_a_photo_the_same_numbers(mini: Encoder, photos: tuple[
     others = [
         compared(first, second, "a bird", Shown()).shown.results[0].matrix,
         CompareRequest(data[0], Picture(second), ("a bird",)).run(load_encoder("mini"))[0].matrix,
-        np.array(compare_endpoint(first, data[1], "a bird", "mini")["matrix"], np.float32),
+        np.array(api.compare(Picture(first), Picture(data[1]), "a bird")["matrix"], np.float32),
     ]
     for matrix in others:
         np.testing.assert_array_equal(matrix, by_path.matrix)

@@ -16,7 +16,9 @@ import gradio as gr
 import pytest
 from gradio_client import Client
 
-from mmdemo.ui import api
+from mmdemo.tasks.classify import ClassifyRequest
+from mmdemo.tasks.embed import EmbedRequest
+from mmdemo.tasks.rank import RankRequest
 from mmdemo.ui.tabs.similarity import handlers as similarity_handlers
 from mmdemo.ui.tabs.similarity.handlers import Results
 from mmdemo.ui.tabs.text import handlers as text_handlers
@@ -118,11 +120,12 @@ def test_a_model_that_works_long_lets_a_comparison_in_between(
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "work"), [("classify", "classify_steps"), ("rank", "rank_passages")]
+    ("endpoint", "request_type"),
+    [("classify", ClassifyRequest), ("rank", RankRequest), ("embed", EmbedRequest)],
 )
 def test_work_ends_when_its_caller_has_gone(
     endpoint: str,
-    work: str,
+    request_type: type,
     held: HeldModel,
     served: App,
     two_pictures: tuple[Path, Path],
@@ -130,25 +133,20 @@ def test_work_ends_when_its_caller_has_gone(
 ) -> None:
     page, url = served.page, served.address
     ended = threading.Event()
-    original = getattr(api, work)
+    run = request_type.run  # pyright: ignore[reportAttributeAccessIssue]
 
-    def steps(*given: Any, **named: Any) -> Any:
+    def until_its_end(*given: Any, **named: Any) -> Any:
         try:
-            return (yield from original(*given, **named))
+            return run(*given, **named)
         finally:
             ended.set()
 
-    def whole(*given: Any, **named: Any) -> Any:
-        try:
-            return original(*given, **named)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(api, work, steps if endpoint == "classify" else whole)
+    monkeypatch.setattr(request_type, "run", until_its_end)
     picture = upload(url, two_pictures[0])
     data = {
         "classify": [[picture], LABELS, "openai-7", False, "held"],
         "rank": ["a query", PASSAGES, "held", 1, 1, 1],
+        "embed": [[], PASSAGES.splitlines(), False, "held"],
     }
     event = call(url, endpoint, data[endpoint])
     assert held.entered.acquire(timeout=MOST)

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 LAYERS = (
     # Plain things. What says nothing but what a folder is for imports nothing.
-    ("encoders", "errors", "models", "progress", "timings", "types"),
+    ("encoders", "errors", "files", "models", "progress", "timings", "types"),
     ("assets", "settings", "similarity"),
     ("images",),
     # The one way for what takes long.
@@ -51,7 +51,7 @@ LAYERS = (
     # What people see.
     ("mmdemo", "plots.*"),
     ("ui.*",),
-    ("cli",),
+    ("cli.*",),
     ("__main__", "app"),
 )
 """Modules below `mmdemo`, and `app`; with `.*` a folder and what is in it. Each imports from layers
@@ -62,7 +62,7 @@ MAY_USE = {
     "torch": ("mmdemo/encoders", "training", "bench"),
     "gradio": ("mmdemo/ui", "app.py"),
     "plotly": ("mmdemo/plots", "mmdemo/ui"),
-    "mmdemo.ui": ("mmdemo/ui", "app.py", "mmdemo/cli.py"),
+    "mmdemo.ui": ("mmdemo/ui", "app.py", "mmdemo/cli"),
     "mmdemo.plots": ("mmdemo/plots", "mmdemo/ui"),
 }
 

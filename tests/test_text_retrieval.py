@@ -23,7 +23,7 @@ from mmdemo.models.encoder import Encoder, encoder_of
 from mmdemo.plots.tokens import token_heatmap
 from mmdemo.similarity import cosine, lexical, maxsim, order
 from mmdemo.tasks.passages import open_document, read_document, split_document, typed_passages
-from mmdemo.tasks.rank import Ranking, RankRequest, explain, rank_passages, ranks
+from mmdemo.tasks.rank import Ranking, RankRequest, Weights, explain, rank_passages, ranks
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.models import handlers as model_handlers
@@ -168,6 +168,18 @@ def test_the_weighted_sum_needs_no_model(ranking: Ranking) -> None:
     assert told["passages"][0]["text"] == PASSAGES[int(columns[1].argmax())]
     assert told["weights"] == alone
     assert ranks(np.array([0.1, 0.5, 0.5], np.float32)) == [3, 1, 2]
+
+
+def test_a_request_takes_a_typed_text_or_a_list() -> None:
+    assert RankRequest.of("q", "one\ntwo").passages == ("one", "two")
+    whole = ["one\n\nmore", " two "]
+    assert RankRequest.of("q", whole).passages == tuple(whole)
+    weights: Weights = {"dense": 2, "sparse": -1, "multi_vector": 0.5}
+    request = RankRequest.of("q", whole, weights, model="mini")
+    assert request == RankRequest("q", tuple(whole), (2.0, 0.0, 0.5), "mini")
+    assert request.by_name == {"dense": 2.0, "sparse": 0.0, "multi_vector": 0.5}
+    with pytest.raises(TextError, match="at most 100,000 are accepted"):
+        RankRequest.of("q", "x" * 100_001)
 
 
 def test_mini_ranks_without_sparse(mini: Encoder) -> None:

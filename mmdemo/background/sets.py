@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from mmdemo.assets import ASSETS
 from mmdemo.background.pairs import recipe
 from mmdemo.encoders.spec import ModelSpec
+from mmdemo.files import replacing
 from mmdemo.models.files import fingerprint
 from mmdemo.settings import cache_folder
 
@@ -175,13 +175,8 @@ def write(known: Background, model: str, path: Path) -> None:
         "quantiles": {kind: values.tolist() for kind, values in known.quantiles.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may write the same
-    try:
+    with replacing(path) as half:
         half.write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
-        half.replace(path)
-    except OSError:
-        half.unlink(missing_ok=True)
-        raise
 
 
 def _keep(encoder: Encoder, measured: Background) -> None:

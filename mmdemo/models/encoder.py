@@ -141,7 +141,7 @@ class Encoder:
         return self._passes.lane.running
 
     def encode(
-        self, items: Sequence[Input] | Input, *, timings: Timings | None = None
+        self, items: Sequence[Input] | Input, *, timings: Timings | None = None, first: int = 0
     ) -> Embeddings:
         """Embed texts, pictures and pairs of both, mixed freely.
 
@@ -150,6 +150,7 @@ class Encoder:
             timings: where to add the milliseconds spent in forward passes, under `image`, `text`
                 and `fused`; one that several share is shared out. What was computed before costs
                 nothing.
+            first: how many items of the same request came before, for errors that count them.
 
         Returns:
             float32 [n, dim], unit rows, in the order of `items`.
@@ -171,7 +172,7 @@ class Encoder:
             try:
                 wanted.append(read_item(item, longest, pictures))
             except (PictureError, TextError) as error:
-                place = position + 1
+                place = first + position + 1
                 raise error.within(f"Item {place}", "item_at", number=place) from error
             self.require(wanted[-1].modality)
         rows = {one.digest: self.kept("vector", one.digest) for one in wanted}

@@ -30,11 +30,13 @@ from mmdemo.settings import limits
 from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.tasks.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.timings import Timings, timed
-from mmdemo.types import Activation, Embeddings
+from mmdemo.types import Activation, Embeddings, Needs
 from mmdemo.work import UNFOLLOWED, Follow, Follower
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
+
+NEEDS: Needs = frozenset({"text", "image"})
 
 Labels: TypeAlias = Sequence[str] | str
 Templates: TypeAlias = Sequence[str] | str

@@ -21,11 +21,13 @@ from mmdemo.images import ImageSource, as_sources
 from mmdemo.models.items import Input, checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.similarity import cosine, degrees
-from mmdemo.types import Embeddings, Fusion, Match, Verdict
+from mmdemo.types import Embeddings, Fusion, Match, Needs, Verdict
 from mmdemo.work import UNFOLLOWED, Follow
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
+
+NEEDS: Needs = frozenset({"text", "image", "fused"})
 
 PairKind: TypeAlias = Literal["i2i", "i2it", "t2it", "it2it"]
 

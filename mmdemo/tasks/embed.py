@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from PIL import Image
 
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
@@ -14,16 +16,22 @@ from mmdemo.models.items import Input
 from mmdemo.notes import Note, text_notes
 from mmdemo.settings import limits
 from mmdemo.timings import Timings, timed
-from mmdemo.types import Embeddings, Fusion, Modality
+from mmdemo.types import Embeddings, Fusion, Modality, Needs
 from mmdemo.work import UNFOLLOWED, Follow
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
 
-_AT_ONCE = 16  # items, between two looks at whether to go on
+NEEDS: Needs = frozenset({"text"})
+"""Without pictures; a model that reads none says so where there are any."""
 
-Part: TypeAlias = tuple[ImageSource | None, str | None]
+_TEXTS_AT_ONCE = 64  # between two looks at whether to go on
+_PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once
+
+Part: TypeAlias = "tuple[ImageSource | None, str | None]"
 """One thing to embed: a picture, a text, or both together."""
+
+_ONE = (str, bytes, Path, Image.Image, Picture)
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ class EmbedRequest:
     @classmethod
     def of(
         cls,
-        images: Sequence[ImageSource] = (),
-        texts: Sequence[str] = (),
+        images: Sequence[ImageSource] | ImageSource = (),
+        texts: Sequence[str] | str = (),
         *,
         fused: bool = False,
         model: str | None = None,
@@ -50,8 +58,8 @@ class EmbedRequest:
         """Return a request for pictures and texts.
 
         Args:
-            images: n pictures.
-            texts: m texts.
+            images: n pictures, or one.
+            texts: m texts, or one.
             fused: embed each picture together with a text: the first with the first, and so on;
                 one text goes with all pictures. Else pictures come first, then texts.
             model: as of the attribute.
@@ -59,6 +67,8 @@ class EmbedRequest:
         Raises:
             TextError: there is nothing to embed, too much, or not as many texts as pictures.
         """
+        images = [images] if isinstance(images, _ONE) else images
+        texts = [texts] if isinstance(texts, str) else texts
         if not fused:
             parts = [*((image, None) for image in images), *((None, text) for text in texts)]
         else:
@@ -89,12 +99,15 @@ class EmbedRequest:
             StoppedError: nobody wants it any more.
         """
         timings: Timings = {}
-        inputs = [_input(*part) for part in self.items]
         rows: list[Embeddings] = []
+        done, total = 0, len(self.items)
         with timed(timings, "total"):
-            for start in range(0, len(inputs), _AT_ONCE):
-                rows.append(encoder.encode(inputs[start : start + _AT_ONCE]))
-                follow(start + len(rows[-1]), len(inputs), "items")
+            for some in _batches(self.items):
+                inputs = [_input(*part) for part in some]
+                rows.append(encoder.encode(inputs, first=done))
+                _close(inputs)
+                done += len(some)
+                follow(done, total, "items")
         told = dict.fromkeys((text, image is not None) for image, text in self.items if text)
         notes = dict.fromkeys(
             note for text, fused in told for note in text_notes(encoder, text, with_image=fused)
@@ -136,21 +149,24 @@ class Vectors:
     notes: tuple[Note, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON, the vectors as lists of numbers."""
+        """Return plain JSON, the vectors as lists of numbers to eight decimals.
+
+        So they are half as long, and differ by less than float32 tells apart at a unit's length.
+        """
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "fusion": self.fusion,
             "dim": self.dim,
             "modalities": list(self.modalities),
-            "vectors": self.vectors.tolist(),
+            "vectors": self.vectors.astype(np.float64).round(8).tolist(),
             "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
             "notes": [note.message for note in self.notes],
         }
 
 
 def _check_count(count: int) -> None:
-    most = limits().labels
+    most = limits().items
     if not count:
         raise TextError(
             "There is nothing to embed. Give at least one picture or text.", "embed_nothing"
@@ -165,16 +181,36 @@ def _check_count(count: int) -> None:
         )
 
 
+def _batches(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Yield the parts in order, a few at a time; the larger a picture may be, the fewer."""
+    some: list[Part] = []
+    pictures = 0
+    for part in parts:
+        if len(some) == _TEXTS_AT_ONCE or pictures == _PICTURES_AT_ONCE:
+            yield some
+            some, pictures = [], 0
+        some.append(part)
+        pictures += part[0] is not None
+    yield some
+
+
 def _input(image: ImageSource | None, text: str | None) -> Input:
     if image is None:
         return text or ""
-    picture = Picture(image) if isinstance(image, str | bytes) else image
-    if isinstance(picture, bytes):
-        raise TypeError("bytes are pictures by now")
+    picture = image if isinstance(image, Image.Image | Picture) else Picture(image)
     return picture if text is None else {"image": picture, "text": text}
+
+
+def _close(inputs: Sequence[Input]) -> None:
+    """Let go of what files hold, so that memory does not grow with their number."""
+    for one in inputs:
+        picture = one["image"] if isinstance(one, dict) else one
+        if isinstance(picture, Picture):
+            picture.close()
 
 
 def _modality(image: ImageSource | None, text: str | None) -> Modality:
     if image is None:
         return "text"
-    return "image" if text is None else "fused"
+    # A picture with an empty text is the picture alone.
+    return "fused" if text and text.strip() else "image"

@@ -20,12 +20,21 @@ from mmdemo.models.items import checked_text
 from mmdemo.notes import Note, text_notes
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order
-from mmdemo.tasks.passages import checked_document
-from mmdemo.types import REPRESENTATIONS, Representation, TextEncoding, Token, TokenUsage
+from mmdemo.tasks.passages import checked_document, typed_passages
+from mmdemo.types import (
+    REPRESENTATIONS,
+    Needs,
+    Representation,
+    TextEncoding,
+    Token,
+    TokenUsage,
+)
 from mmdemo.work import UNFOLLOWED, Follow, Follower
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
+
+NEEDS: Needs = frozenset({"text", "multi_vector"})
 
 Scores: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[Representation, float]
@@ -176,6 +185,32 @@ class RankRequest:
     passages: tuple[str, ...]
     weights: tuple[float, ...] = (1.0,) * len(REPRESENTATIONS)
     model: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        query: str,
+        passages: Sequence[str] | str,
+        weights: Weights = EVEN,
+        *,
+        model: str | None = None,
+    ) -> RankRequest:
+        """Return a request from what somebody gave.
+
+        Args:
+            query: as of the attribute.
+            passages: n texts, taken as they are; or one that was typed, which says itself where a
+                passage ends (see `typed_passages`).
+            weights: by way of scoring; less than 0 counts as 0.
+            model: as of the attribute.
+
+        Raises:
+            TextError: a typed text is too long.
+        """
+        if isinstance(passages, str):
+            passages = typed_passages(checked_document(passages))
+        kept = tuple(max(float(weights[name]), 0.0) for name in REPRESENTATIONS)
+        return cls(query, tuple(passages), kept, model)
 
     @property
     def by_name(self) -> dict[Representation, float]:

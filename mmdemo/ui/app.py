@@ -28,7 +28,7 @@ from mmdemo.settings import (
 )
 from mmdemo.ui.page import build
 from mmdemo.ui.parts.models import downloads
-from mmdemo.ui.serving import health
+from mmdemo.ui.serving import health, tools
 from mmdemo.ui.serving.callers import Callers, Streams
 from mmdemo.ui.serving.events import THREADS
 from mmdemo.ui.serving.line import Line, line_of
@@ -50,7 +50,7 @@ def launch() -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("mmdemo").setLevel(log_level())
-    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords):
+    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords, tools.wanted):
         setting()  # so that a slip of the pen is told now, and not at somebody's first click
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
@@ -86,6 +86,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             auth=passwords() or None,
             max_threads=THREADS,
             prevent_thread_lock=not wait,
+            mcp_server=tools.wanted(),
         )
     return address.rstrip("/")
 
@@ -98,6 +99,7 @@ async def _lifespan(app: App) -> AsyncIterator[None]:
     kept.set_blocks(page)
     app.state_holder = kept
     health.add(app)
+    tools.answer_in_json(page)
     yield
 
 

@@ -17,6 +17,7 @@ from mmdemo.ui.parts import privacy, signals
 from mmdemo.ui.parts.localise import Localiser, preferred_language
 from mmdemo.ui.parts.models.handlers import suitable
 from mmdemo.ui.parts.tab import Page, Room, Tab
+from mmdemo.ui.serving.blocks import Blocks
 from mmdemo.ui.serving.events import QUIET
 from mmdemo.ui.strings import CODES, FIRST, LANGUAGES, TEXT, Language, check, say
 from mmdemo.ui.tabs import TABS
@@ -34,7 +35,7 @@ def build() -> gr.Blocks:
     """
     check()
     localiser = Localiser()
-    with gr.Blocks(
+    with Blocks(
         title="mmdemo", analytics_enabled=False, delete_cache=_DELETE_CACHE, fill_width=True
     ) as page:
         with gr.Row(elem_id="header"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from abc import ABCMeta
 from collections.abc import Callable
 from pathlib import Path
@@ -12,52 +12,70 @@ from typing import Any, TypeAlias, cast
 import gradio as gr
 from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio.utils import get_upload_folder
 
 from mmdemo.ui.serving import uploads
 
 Upload: TypeAlias = str | bytes
 """What `PictureInput` hands over: a path, or bytes."""
 
+_SPACE = re.compile(r"\s+")
 
-def _unread(component: gr.Image, payload: ImageData | None) -> Upload | None:
+
+def is_upload(path: str) -> bool:
+    """Say whether a path is that of an upload: no other may be read for whoever names it.
+
+    gradio checks the path only where the payload says that it is a file; a request written by hand
+    need not say so.
+    """
+    try:
+        return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):  # no path at all
+        return False
+
+
+def data_uri_bytes(uri: str) -> bytes:
+    """Return what a `data:` address in base64 holds; of any other nothing, which is no picture.
+
+    >>> data_uri_bytes("data:text/plain;base64,aGVsbG8=")
+    b'hello'
+    """
+    head, _, body = uri.partition(",")
+    if not head.endswith(";base64"):
+        return b""
+    try:
+        # Programs break long lines.
+        return base64.b64decode(_SPACE.sub("", body), validate=True)
+    except ValueError:
+        return b""
+
+
+def _uploaded(path: str) -> str:
+    if not is_upload(path):
+        raise gr.Error("A file must be uploaded.", print_exception=False)
+    return path
+
+
+def _unread(_component: gr.Image, payload: ImageData | None) -> Upload | None:
     """Return the file exactly as it was uploaded: its path, or its bytes; None without one."""
     if payload is None:
         return None
     if payload.url and payload.url.startswith("data:"):
-        try:
-            return base64.b64decode(payload.url.partition(",")[2])
-        except binascii.Error:
-            return b""
-    return _uploaded(component, payload.path)
+        return data_uri_bytes(payload.url)
+    return _uploaded(payload.path) if payload.path else None
 
 
-def _unread_gallery(component: gr.Gallery, payload: GalleryData | None) -> list[Upload]:
+def _unread_gallery(_component: gr.Gallery, payload: GalleryData | None) -> list[Upload]:
     """Return the files of a gallery exactly as they were uploaded."""
     items = [] if payload is None else payload.root
     files = [item.image if isinstance(item, GalleryImage) else item.video for item in items]
-    return [path for file in files if (path := _uploaded(component, file.path))]
+    return [_uploaded(file.path) for file in files if file.path]
 
 
-def _unread_files(component: gr.File, payload: ListFiles | FileData | None) -> list[Upload]:
+def _unread_files(_component: gr.File, payload: ListFiles | FileData | None) -> list[Upload]:
     """Return files exactly as they were uploaded."""
     files = payload if isinstance(payload, ListFiles) else [payload] if payload else []
-    return [path for file in files if (path := _uploaded(component, file.path))]
-
-
-def _uploaded(component: gr.Image | gr.Gallery | gr.File, path: str | None) -> str | None:
-    """Return a path of an upload, and refuse any other path of this machine.
-
-    gradio checks the path only where the payload says that it is a file; a request written by hand
-    need not say so, and must not read this machine's files.
-    """
-    folder = Path(component.GRADIO_CACHE).resolve()
-    if path and not Path(path).resolve().is_relative_to(folder):
-        raise gr.Error(
-            "A file must be uploaded; a path on the server is not accepted. With gradio_client, "
-            "pass handle_file(path).",
-            print_exception=False,
-        )
-    return path
+    return [_uploaded(file.path) for file in files if file.path]
 
 
 def template_of(parent: type, name: str, preprocess: object) -> type:
@@ -93,4 +111,4 @@ PicturesInput = cast("type[gr.Gallery]", template_of(gr.Gallery, "PicturesInput"
 """A gallery whose value is the files as they were uploaded."""
 
 FilesInput = cast("type[gr.File]", template_of(gr.File, "FilesInput", _unread_files))
-"""Several files, as they were uploaded; for endpoints, where a list is easier than a gallery."""
+"""Several files, as they were uploaded."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradio.block_function import BlockFunction
+
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For what belongs to the page alone: no endpoint, and no spinner over what is there already."""
 
@@ -25,7 +27,7 @@ API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 16}
 """For the endpoints that answer in a moment."""
 
 API_LONG: dict[str, Any] = {"concurrency_id": "api-long", "concurrency_limit": 16}
-"""For the endpoints that classify and rank."""
+"""For the endpoints that take long: those that classify, rank and embed."""
 
 TASKS = frozenset(group["concurrency_id"] for group in (SHORT, LONG, API, API_LONG))
 """The groups of what a visitor has asked for, each of which is a line in the log. The rest is the
@@ -41,3 +43,8 @@ of each, for all visitors together, where nothing else is said."""
 THREADS = 128
 """More than all groups hold together. With fewer, those that wait for a model would be all there
 are, and nothing that needs no model could be answered. `launch` takes it too."""
+
+
+def is_endpoint(fn: BlockFunction) -> bool:
+    """Say whether a function is there for programs; the others are of the page alone."""
+    return fn.api_visibility == "public"

@@ -43,7 +43,7 @@ def state(app: App) -> dict[str, Any]:
 
 def _version() -> str:
     """Return the version of this package, installed or as a folder with its `pyproject.toml`."""
-    described = Path(__file__).parents[2] / "pyproject.toml"
+    described = Path(__file__).parents[3] / "pyproject.toml"
     if described.is_file() and (
         found := re.search(r'^version = "(.+)"$', described.read_text("utf-8"), re.MULTILINE)
     ):

@@ -17,7 +17,7 @@ from gradio.block_function import BlockFunction
 
 from mmdemo.errors import MMDemoError
 from mmdemo.models.encoder import Encoder
-from mmdemo.ui.serving.events import TASKS
+from mmdemo.ui.serving.events import TASKS, is_endpoint
 
 log = logging.getLogger("mmdemo.requests")
 
@@ -83,7 +83,7 @@ def write(fn: BlockFunction, record: Record, waited: float = 0.0, took: float = 
 
 def task(fn: BlockFunction) -> str:
     """Return what a request asks for: an endpoint, or a handler of a tab, as `zero_shot.run`."""
-    if fn.api_visibility == "public" and fn.api_name:
+    if is_endpoint(fn):
         return f"/{fn.api_name}"
     function = fn.fn.func if isinstance(fn.fn, partial) else fn.fn
     function = getattr(function, "handler", function)  # see `parts/wiring.py`

@@ -28,7 +28,7 @@ from mmdemo.ui.parts.localise import preferred_language
 from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.serving import journal
 from mmdemo.ui.serving.callers import Callers, address_of
-from mmdemo.ui.serving.events import LONG_TASKS, OTHERS, THREADS
+from mmdemo.ui.serving.events import LONG_TASKS, OTHERS, THREADS, is_endpoint
 from mmdemo.ui.strings import CODES, FIRST, Language, say
 
 _running: ContextVar[Event | None] = ContextVar("event", default=None)
@@ -107,7 +107,7 @@ class Line(Queue):
         jobs = {_job(event.fn, event.session_hash, event._id) for event in own if is_job(event.fn)}
         if is_job(fn) and len(jobs | {_job(fn, session or "", "")}) > most.jobs:
             raise BusyError(
-                "Classifications and rankings of yours that wait or run already: "
+                "Classifications, rankings and embeddings of yours that wait or run already: "
                 f"{len(jobs):,}, as many as one caller may have at once. Try again when one of "
                 "them has ended, or stop one.",
                 "jobs_many",
@@ -137,7 +137,7 @@ class Line(Queue):
         self.pending_event_ids_session.setdefault(session, set()).add(event._id)
         if session not in self.pending_messages_per_session:
             self.pending_messages_per_session[session] = AsyncQueue()
-        if fn.api_visibility == "public":
+        if is_endpoint(fn):
             payload = error_payload(gr.Error(told, print_exception=False), show_error=False)
             self.send_message(event, ProcessCompletedMessage(output=payload, success=False))
         else:
@@ -220,7 +220,7 @@ class _Messages(LRUCache[str, AsyncQueue[EventMessage]]):
 
 
 def is_job(fn: BlockFunction) -> bool:
-    """Say whether a function takes long: classifications and rankings do."""
+    """Say whether a function takes long: classifications, rankings and the like do."""
     return fn.concurrency_id in LONG_TASKS
 
 
@@ -230,7 +230,7 @@ def _job(fn: BlockFunction, session: str, event_id: str) -> str:
     One of a page, as often as it was begun: each takes the place of the one before, which may be
     just ending. Of an endpoint, each for itself.
     """
-    return event_id if fn.api_visibility == "public" else f"{fn._id} {session}"
+    return event_id if is_endpoint(fn) else f"{fn._id} {session}"
 
 
 def _nothing(fn: BlockFunction) -> ProcessCompletedMessage:
@@ -259,7 +259,7 @@ def unheard() -> Callable[[], bool]:
 
 def _language(fn: BlockFunction, body: PredictBodyInternal, request: fastapi.Request) -> Language:
     """Return in which language a refusal is said: the page's, where it is told, or the first."""
-    if fn.api_visibility == "public":
+    if is_endpoint(fn):
         return FIRST
     for component, value in zip(fn.inputs, body.data, strict=False):
         if component.elem_id == "language" and value in CODES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -18,7 +18,7 @@ from mmdemo.models.find import find_offered, offered, unavailable
 from mmdemo.models.lane import Priority, Stop
 from mmdemo.models.pool import load_encoder
 from mmdemo.settings import hub_ids_accepted, offered_models, paths_accepted
-from mmdemo.types import REPRESENTATIONS, Modality, Representation
+from mmdemo.types import REPRESENTATIONS, Needs
 from mmdemo.ui.parts import long_work
 from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.parts.models import downloads
@@ -26,9 +26,6 @@ from mmdemo.ui.parts.models import views as model_views
 from mmdemo.ui.parts.signals import again
 from mmdemo.ui.serving.journal import note_encoder, note_model
 from mmdemo.ui.strings import Language, say
-
-Needs: TypeAlias = frozenset[Modality | Representation]
-"""What a model must embed, and make of a text, for some part of the page."""
 
 
 class Shown(NamedTuple):
