@@ -1,6 +1,7 @@
 """The tab "Similarity"."""
 
+from mmdemo.tasks.compare import NEEDS
 from mmdemo.ui.parts.tab import Tab
 from mmdemo.ui.tabs.similarity import address, layout
 
-TAB = Tab(address.NAME, "tab_similarity", address.NEEDS, layout.build, address.read)
+TAB = Tab(address.NAME, "tab_similarity", NEEDS, layout.build, address.read)

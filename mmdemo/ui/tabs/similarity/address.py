@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmdemo.examples import examples
-from mmdemo.tasks.compare import CompareRequest
+from mmdemo.tasks.compare import NEEDS, CompareRequest
 from mmdemo.ui import link
 from mmdemo.ui.link import Opened, Written
-from mmdemo.ui.parts.models.handlers import Needs, first_choice
+from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.similarity.ready_made import readable_language
 
 NAME = "similarity"
 """Of the tab, in addresses."""
-
-NEEDS: Needs = frozenset({"text", "image", "fused"})
-"""What a model must embed."""
 
 OTHERS = 2
 """How many models can stand beside the first."""

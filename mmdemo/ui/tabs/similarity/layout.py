@@ -11,6 +11,7 @@ from gradio.blocks import Block
 from markupsafe import Markup
 
 from mmdemo.examples import Example, examples, samples
+from mmdemo.tasks.compare import NEEDS
 from mmdemo.tasks.published import COURSE_TEXT
 from mmdemo.ui.parts import figures, signals
 from mmdemo.ui.parts.inputs import PictureInput, noted
@@ -22,7 +23,7 @@ from mmdemo.ui.parts.wiring import Wiring
 from mmdemo.ui.serving.events import QUIET, SHORT
 from mmdemo.ui.strings import FIRST
 from mmdemo.ui.tabs.similarity import course, handlers, ready_made
-from mmdemo.ui.tabs.similarity.address import NEEDS, OTHERS
+from mmdemo.ui.tabs.similarity.address import OTHERS
 from mmdemo.ui.tabs.similarity.handlers import Columns, Given, Results
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from mmdemo.examples import RankingExample, ranking_examples
-from mmdemo.tasks.rank import RankRequest
+from mmdemo.tasks.rank import NEEDS, RankRequest
 from mmdemo.types import REPRESENTATIONS
 from mmdemo.ui import link
 from mmdemo.ui.link import Opened, Written
-from mmdemo.ui.parts.models.handlers import Needs, first_choice
+from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.text.views import passages_text
 
 NAME = "text"
 """Of the tab, in addresses."""
-
-NEEDS: Needs = frozenset({"text", "multi_vector"})
-"""What a model must embed and make of a text."""
 
 
 def query(request: RankRequest, typed: str, whole: bool) -> str:

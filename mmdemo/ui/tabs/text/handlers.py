@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from mmdemo.tasks.passages import (
     open_document,
     read_document,
     split_document,
-    typed_passages,
 )
 from mmdemo.tasks.rank import Explanation, Ranking, RankRequest, Weights, explain
 from mmdemo.types import REPRESENTATIONS
@@ -119,11 +118,11 @@ class Given:
         """
         typed = self.passages or ""
         if not self.whole and typed == self.document.text:
-            passages = self.document.passages
+            passages: Sequence[str] | str = self.document.passages
         else:
-            passages = tuple(split_typed(typed, whole=self.whole))
-        weights = tuple(map(_weight, self.weights))
-        return RankRequest((self.query or "").strip(), passages, weights, self.model)
+            passages = [checked_document(typed).strip()] if self.whole else typed
+        query = (self.query or "").strip()
+        return RankRequest.of(query, passages, self.by_name, model=self.model)
 
 
 @dataclass(frozen=True)
@@ -333,17 +332,6 @@ def show_example(index: int) -> tuple[str, str]:
 def fill_example(index: int) -> tuple[str, str, str]:
     """Return query and passages of a ready-made ranking for the fields, and have them ranked."""
     return *show_example(index), again()
-
-
-def split_typed(text: str, *, whole: bool) -> list[str]:
-    """Return the passages of the text field, or all of it as one."""
-    checked_document(text)
-    return [text.strip()] if whole else typed_passages(text)
-
-
-def weights_of(dense: float, sparse: float, multi_vector: float) -> Weights:
-    """Return the sliders' values by function; an emptied field counts as 0."""
-    return dict(zip(REPRESENTATIONS, map(_weight, (dense, sparse, multi_vector)), strict=True))
 
 
 def _weight(value: float | None) -> float:

@@ -12,6 +12,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from mmdemo.examples import ranking_examples
+from mmdemo.tasks.rank import NEEDS
 from mmdemo.types import REPRESENTATIONS, Representation
 from mmdemo.ui.parts import figures, long_work, signals
 from mmdemo.ui.parts.inputs import FilesInput
@@ -23,7 +24,6 @@ from mmdemo.ui.parts.wiring import Wiring, as_values
 from mmdemo.ui.serving.events import LONG, QUIET, SHORT
 from mmdemo.ui.strings import FIRST, LANGUAGES, Language, say
 from mmdemo.ui.tabs.text import handlers
-from mmdemo.ui.tabs.text.address import NEEDS
 from mmdemo.ui.tabs.text.handlers import Dropped, Given, Results, Shown, Superseded, Weighed
 from mmdemo.work import Current
 

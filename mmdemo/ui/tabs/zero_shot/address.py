@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mmdemo.tasks.classify import ClassifyRequest
+from mmdemo.tasks.classify import NEEDS, ClassifyRequest
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, twin
 from mmdemo.ui import link
 from mmdemo.ui.link import Opened, Written
-from mmdemo.ui.parts.models.handlers import Needs, first_choice
+from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.zero_shot.ready_made import (
     EXAMPLES,
@@ -20,9 +20,6 @@ from mmdemo.ui.tabs.zero_shot.ready_made import (
 
 NAME = "zero-shot"
 """Of the tab, in addresses."""
-
-NEEDS: Needs = frozenset({"text", "image"})
-"""What a model must embed."""
 
 COLUMNS = 3
 """How many models stand side by side at most."""

@@ -12,6 +12,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from mmdemo.examples import wrong_sets
+from mmdemo.tasks.classify import NEEDS
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS
 from mmdemo.ui.parts import figures, long_work, signals
 from mmdemo.ui.parts.inputs import PicturesInput, noted
@@ -22,7 +23,7 @@ from mmdemo.ui.parts.wiring import Wiring
 from mmdemo.ui.serving.events import LONG, QUIET, SHORT
 from mmdemo.ui.strings import FIRST
 from mmdemo.ui.tabs.zero_shot import handlers, ready_made
-from mmdemo.ui.tabs.zero_shot.address import COLUMNS, FIRST_LABELS, FIRST_TEMPLATES, NEEDS
+from mmdemo.ui.tabs.zero_shot.address import COLUMNS, FIRST_LABELS, FIRST_TEMPLATES
 from mmdemo.ui.tabs.zero_shot.handlers import Given, Prompts, Results, Shown, Superseded
 from mmdemo.work import Current
 
