@@ -62,7 +62,7 @@ def run(**changed: Any) -> list[Results]:
 
 
 def is_bar(shown: Results) -> bool:
-    return shown.bar.get("visible") is True
+    return "progressbar" in shown.bar
 
 
 def columns_of(shown: Results) -> list[Column]:
@@ -187,7 +187,7 @@ def test_bad_input_changes_only_the_message(
     assert says in shown.message
     assert "stale" in shown.message
     skip = gr.skip()
-    assert replace(shown, message=skip, bar=skip, stop=skip) == Results()
+    assert replace(shown, message=skip, bar=skip) == Results()
 
 
 def test_what_stays_beside_a_message_follows_the_language() -> None:
@@ -221,17 +221,17 @@ def begun(labels: str, current: Current[Any]) -> Iterator[Results]:
 def test_many_prompts_show_progress_first(held: HeldModel) -> None:
     steps = begun(", ".join(f"{MARK} {n}" for n in range(30)), Current())
     # While it waits at the first step, the pictures are known.
-    assert "1 of 1 pictures" in next(steps).bar["value"]
+    assert "1 of 1 pictures" in next(steps).bar
     bars = []
     for step in range(1, 4):
         held.gate.release(63)
         wait_until(lambda step=step: held.batches == 63 * step + 1)  # it has come to the next step
-        bars.append(next(steps).bar["value"])
+        bars.append(next(steps).bar)
     assert "63 of 210 prompts" in bars[0]
     assert "189 of 210" in bars[-1]
     held.gate.release(1000)
     *_, last = steps
-    assert last.bar["visible"] is last.stop["visible"] is False
+    assert last.bar == ""
     assert last.shown.results
 
 
@@ -254,7 +254,7 @@ def test_stopping_and_superseding(held: HeldModel) -> None:
         if supersede:
             assert last == []  # not a word of it: what takes its place is shown
             continue
-        assert last[-1].bar["visible"] is last[-1].stop["visible"] is False
+        assert last[-1].bar == ""
         assert "Stopped" in last[-1].message
     long_work.stopped(Current())
 

@@ -214,7 +214,7 @@ def test_a_long_encode_shows_progress_and_can_be_stopped(visit: Visit) -> None:
     page.get_by_role("option", name="OpenAI's 80", exact=True).click()
     bar = page.locator("#zs-progress [role=progressbar]")
     expect(bar).to_be_visible()
-    expect(page.locator("#zs-progress")).to_contain_text("of 1,600 prompts embedded")
+    expect(page.locator("#zs-progress")).to_contain_text("of 1,600 prompts")
     page.locator("#zs-stop").click()
     expect(page.locator(".mm-message.stale")).to_contain_text("Stopped")
     expect(bar).to_be_hidden()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -20,29 +20,36 @@ LOOK_EVERY = 0.3
 _IN_BYTES = frozenset({"download"})
 
 
-class Strip(NamedTuple):
-    """Where long work of a tab is shown."""
+def build(localiser: Localiser, name: str) -> tuple[gr.HTML, gr.Button]:
+    """Lay out a bar and its Stop; the style sheet keeps both out of sight while there is no bar.
 
-    bar: gr.HTML
-    stop: gr.Button
-
-
-def build(localiser: Localiser, name: str, current: gr.State) -> Strip:
-    """Lay out the bar and its Stop, out of sight until there is work that takes longer.
+    Not gradio's `visible`: a component that is shown and hidden within a moment stays in sight,
+    because it is still on its way when it is told to go.
 
     Args:
         localiser: collects what to translate.
-        name: of the tab, for the elements' ids.
-        current: holds the visitor's `Current` work in this tab.
+        name: of what is shown, for the elements' ids.
     """
     with gr.Row(elem_classes="mm-working"):
-        bar = gr.HTML(visible=False, padding=False, elem_id=f"{name}-progress")
-        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id=f"{name}-stop")
+        bar = gr.HTML(padding=False, elem_id=f"{name}-progress")
+        stop = gr.Button(size="sm", variant="stop", elem_id=f"{name}-stop")
     localiser.add(stop, value="stop_button")
+    return bar, stop
+
+
+def build_own(localiser: Localiser, name: str, current: gr.State) -> gr.HTML:
+    """Lay out the bar of a visitor's own work in a tab, and return it; its Stop is wired.
+
+    Args:
+        localiser: collects what to translate.
+        name: of the tab.
+        current: holds the visitor's `Current` work in this tab.
+    """
+    bar, stop = build(localiser, name)
     # Not in the group of what runs a model: it must come through while that is busy. And not by
     # gradio's `cancels`: the last progress would arrive after the end of it.
     stop.click(stopped, current, None, concurrency_limit=None, **QUIET)
-    return Strip(bar, stop)
+    return bar
 
 
 def stopped(current: Current[Any]) -> None:
@@ -65,19 +72,6 @@ def followed(work: Work[Any]) -> Iterator[Work[Any]]:
     finally:
         if not work.ended:
             work.stop()
-
-
-def shown(work: Work[Any], language: Language, whose: str = "") -> tuple[Any, Any]:
-    """Return updates of a strip that show work: its bar, and its Stop."""
-    return (
-        gr.update(value=bar(work.progress, language, whose), visible=True),
-        gr.update(visible=True),
-    )
-
-
-def hidden() -> tuple[Any, Any]:
-    """Return updates of a strip after the end of its work."""
-    return gr.update(visible=False), gr.update(visible=False)
 
 
 def bar(progress: Progress | None, language: Language, whose: str = "") -> Markup:

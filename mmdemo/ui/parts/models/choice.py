@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from mmdemo.ui.parts import signals
+from mmdemo.ui.parts import long_work, signals
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.parts.models import handlers
 from mmdemo.ui.parts.models.handlers import Needs, Shown
@@ -121,15 +121,10 @@ def watch_background(
         A timer, to be switched on by `handlers.watching`; and a signal that changes when all sets
         of the chosen models have come.
     """
-    with gr.Row(elem_classes="mm-working"):
-        bar = gr.HTML(visible=False, padding=False, elem_id=f"{name}-measuring")
-        stop = gr.Button(visible=False, size="sm", variant="stop", elem_id=f"{name}-measuring-stop")
-    localiser.add(stop, value="stop_button")
+    bar, stop = long_work.build(localiser, f"{name}-measuring")
     timer, all_here = gr.Timer(_LOOK_EVERY, active=False), signals.signal()
     given = [language, *models]
-    timer.tick(
-        handlers.measured, given, [timer, all_here, bar, stop], concurrency_limit=None, **QUIET
-    )
+    timer.tick(handlers.measured, given, [timer, all_here, bar], concurrency_limit=None, **QUIET)
     stop.click(handlers.stop_measuring, list(models), None, concurrency_limit=None, **QUIET)
     return timer, all_here
 

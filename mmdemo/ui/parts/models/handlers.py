@@ -202,18 +202,18 @@ def watching(weights: Weights | ModelSpec) -> Any:
     return gr.skip() if measuring(weights) is None else gr.update(active=True)
 
 
-def measured(language: Language, *models: str) -> tuple[Any, Any, Any, Any]:
+def measured(language: Language, *models: str) -> tuple[Any, Any, Any]:
     """Look whether the background sets of the chosen models are there; called while they are not.
 
     Returns:
         An update of the timer; once none is on its way any more, of the signal that has results
-        shown again; and the bar of the one that is measured, with its Stop.
+        shown again; and the bar of the one that is measured.
     """
     running = [(spec, work) for spec in _specs(models) if (work := measuring(spec)) is not None]
     if not running:
-        return gr.update(active=False), again(), *long_work.hidden()
+        return gr.update(active=False), again(), ""
     spec, work = running[0]
-    return gr.skip(), gr.skip(), *long_work.shown(work, language, spec.title)
+    return gr.skip(), gr.skip(), long_work.bar(work.progress, language, spec.title)
 
 
 def stop_measuring(*models: str) -> None:

@@ -132,7 +132,6 @@ class Results:
     message: Any = field(default_factory=gr.skip)
     ranked: Any = field(default_factory=gr.skip)
     bar: Any = field(default_factory=gr.skip)
-    stop: Any = field(default_factory=gr.skip)
     columns: Any = field(default_factory=gr.skip)
     reading: Any = field(default_factory=gr.skip)
     pick: Any = field(default_factory=gr.skip)
@@ -242,8 +241,8 @@ def _meanwhile(work: Work[Shown], given: Given) -> Iterator[Results]:
         StoppedError: somebody stopped it, and no other takes its place.
     """
     for running in long_work.followed(work):
-        bar, stop = long_work.shown(running, given.language)
-        yield Results(message=_waiting(given), bar=bar, stop=stop)
+        bar = long_work.bar(running.progress, given.language)
+        yield Results(message=_waiting(given), bar=bar)
     if work.stopping and not work.replaced:
         raise StoppedError
 
@@ -350,12 +349,10 @@ def _all(shown: Shown, weights: Weights, language: Language) -> Results:
         (views.pick_label(shown.ranking, position), position)
         for position in range(len(shown.ranking.passages))
     ]
-    bar, stop = long_work.hidden()
     return replace(
         _why(shown, language),
         message="",
-        bar=bar,
-        stop=stop,
+        bar="",
         columns=views.columns(shown.ranking, weights, language),
         reading=views.reading(shown.ranking, weights, language),
         pick=gr.update(choices=choices, value=shown.picked, visible=True),
@@ -386,5 +383,4 @@ def _why(shown: Shown, language: Language) -> Results:
 def _only_message(text: str, given: Given) -> Results:
     stale = given.shown.ranking is not None
     sentence = f"{text} {say(given.language, 'rank_stale')}" if stale else text
-    bar, stop = long_work.hidden()
-    return Results(message=message_box(sentence, stale=stale), bar=bar, stop=stop)
+    return Results(message=message_box(sentence, stale=stale), bar="")

@@ -216,7 +216,7 @@ def _build_results(
         The weights in the order of `REPRESENTATIONS`, and what is shown by the names of `Results`.
     """
     message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
-    strip = long_work.build(localiser, "text", current)
+    bar = long_work.build_own(localiser, "text", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, Markup("<h2>{rank_heading}</h2><p>{rank_caption}</p>"))
     with gr.Row(elem_classes="mm-weights"):
@@ -239,8 +239,7 @@ def _build_results(
     results = {
         "message": message,
         "ranked": signals.signal(),
-        "bar": strip.bar,
-        "stop": strip.stop,
+        "bar": bar,
         "columns": columns,
         "reading": reading,
         "pick": pick,

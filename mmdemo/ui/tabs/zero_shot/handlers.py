@@ -146,7 +146,6 @@ class Results:
 
     message: Any = field(default_factory=gr.skip)
     bar: Any = field(default_factory=gr.skip)
-    stop: Any = field(default_factory=gr.skip)
     matrix_heading: Any = field(default_factory=gr.skip)
     prompts_heading: Any = field(default_factory=gr.skip)
     pick: Any = field(default_factory=gr.skip)
@@ -235,15 +234,14 @@ def _meanwhile(work: Work[list[Outcome]], given: Given, turn: Sequence[str]) -> 
     """
     for running in long_work.followed(work):
         whose = _title(turn[-1]) if turn and len(given.chosen) > 1 else ""
-        bar, stop = long_work.shown(running, given.language, whose)
-        yield Results(_waiting(given.shown, given.language), bar, stop)
+        bar = long_work.bar(running.progress, given.language, whose)
+        yield Results(_waiting(given.shown, given.language), bar)
     if work.stopping and not work.replaced:
         raise StoppedError
 
 
 def _ended() -> Results:
-    bar, stop = long_work.hidden()
-    return Results(bar=bar, stop=stop)
+    return Results(bar="")
 
 
 def _outcome(

@@ -202,7 +202,7 @@ def _build_results(
         The components by the names of `Results`; and for each model those of `Column`, in order.
     """
     message = gr.HTML(*handlers.awaited(Shown(), FIRST), padding=False)
-    strip = long_work.build(localiser, "zs", current)
+    bar = long_work.build_own(localiser, "zs", current)
     heading = gr.HTML(elem_classes="mm-heading", padding=False)
     localiser.add_html(heading, Markup("<h2>{zs_heading}</h2>"))
     ranked = _side_by_side("zs-ranked", _build_ranked)
@@ -227,8 +227,7 @@ def _build_results(
         _save_on_click(button, handler, [shown, language], _SAVE % (media, kind))
     results = {
         "message": message,
-        "bar": strip.bar,
-        "stop": strip.stop,
+        "bar": bar,
         "matrix_heading": matrix_heading,
         "prompts_heading": prompts_heading,
         "pick": pick,
