@@ -309,7 +309,7 @@ def test_what_failed_is_not_tried_at_every_comparison(
         measuring.start(encoder)
         wait_until(lambda: measuring.measuring(encoder) is None)
     assert measured == ["colour"]
-    assert measuring.failed(encoder)
+    assert measuring.failed(encoder.name, encoder.fingerprint)
     monkeypatch.setattr(measuring, "AGAIN", -1.0)  # what failed has been left alone long enough
     measuring.start(encoder)
     wait_until(lambda: measuring.measuring(encoder) is None)

@@ -132,6 +132,9 @@ def pages(result: Comparison, language: Language) -> Iterator[str]:
         if before:
             yield views.readings([before, replace(one, background=before.background)], language)
         before = one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "failed", lambda *_: True)
+        yield views.readings([replace(result, background=None)], language)
     yield views.readings([result, result], language)
     yield views.matrix_heading(result, language)
     yield views.awaited_readings(result.background, language)

@@ -100,9 +100,9 @@ def measuring(weights: Weights | ModelSpec) -> Work[Background] | None:
     return work if work is not None and not work.ended and not work.stopping else None
 
 
-def failed(weights: Weights | ModelSpec) -> bool:
-    """Return whether the last measurement of a model ended without a set."""
-    work = _works.latest(key_of(weights))
+def failed(model: str, fingerprint: str) -> bool:
+    """Return whether the last measurement of a model's weights ended without a set."""
+    work = _works.latest((model, fingerprint))
     return work is not None and work.ended and work.error is not None
 
 

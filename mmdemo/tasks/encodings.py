@@ -30,6 +30,7 @@ NAMES = {
 
 # Without a mark, known by its zero bytes: each line break has one.
 _WIDE = ("utf_16_le", "utf_16_be")
+_CONTROLS = set(range(0x20)) - set(b"\t\n\r\f")
 
 # The last is there to be found and refused: else nearly all Japanese of it passes for Chinese.
 _NARROW = ("cp1252", "gb18030", "big5", "euc_jp")
@@ -60,7 +61,11 @@ def decoded(data: bytes) -> tuple[str, str] | None:
 
 def _guess(data: bytes) -> str | None:
     if b"\0" in data:
-        return _best(data, _WIDE)
+        found = _best(data, _WIDE)
+        # Those zero bytes are upper halves, of signs that a text has: else it is no text at all.
+        signs = {ord(sign) for sign in data.decode(found, "ignore")} if found else set()
+        low = {sign for sign in signs if sign < 0x100}
+        return found if low and not low & _CONTROLS else None
     # More lenient than usual: Chinese with Latin words in it seems a mess to the library.
     found = _best(data, _NARROW, threshold=0.5)
     if found in _USUAL:

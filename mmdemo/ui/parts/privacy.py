@@ -31,7 +31,7 @@ class Told(NamedTuple):
 
 def build(localiser: Localiser, button: gr.Button) -> Told:
     """Lay out what the button of the header opens."""
-    with gr.Group(elem_id="privacy"):
+    with gr.Column(elem_id="privacy"):
         words = gr.HTML(padding=True)
         localiser.add_html(words, Markup("<h2>{privacy_heading}</h2><p>{privacy_what}</p>"))
         delete = gr.Button(size="sm", variant="stop", elem_id="privacy-delete")

@@ -50,6 +50,7 @@ STANCES: dict[str, Stance] = {
     "bars_caption_two": "none",
     "bars_band": "none",
     "no_background": "none",
+    "background_failed": "none",
     "note_native": "none",
     "note_averaged": "none",
     "beside_scale": "none",

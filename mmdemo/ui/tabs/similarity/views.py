@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mmdemo.background.measure import failed
 from mmdemo.background.sets import Background
 from mmdemo.plots.bars import KIND_COLOURS, LOWEST, Bar, similarity_bars
 from mmdemo.plots.matrix import similarity_heatmap
@@ -126,18 +127,30 @@ def _bars_caption(results: Sequence[Comparison], language: Language) -> Markup:
         said = sentence(language, "bars_caption")
     else:
         said = sentence(language, "bars_caption_two", text=shown[0], other=shown[1])
-    return _how_to_read(said, results[0].background, results[0].fusion, language)
+    first = results[0]
+    missing = _missing(first)
+    return _how_to_read(said, first.background, first.fusion, language, missing=missing)
+
+
+def _missing(result: Comparison) -> str:
+    """Return the key of what is said where there is no background set."""
+    return "background_failed" if failed(result.model, result.fingerprint) else "no_background"
 
 
 def _how_to_read(
-    said: Markup, known: Background | None, fusion: Fusion, language: Language
+    said: Markup,
+    known: Background | None,
+    fusion: Fusion,
+    language: Language,
+    *,
+    missing: str = "no_background",
 ) -> Markup:
     """Return the lines below the bars: theirs, what the grey bands are, and what fused means."""
     return caption(
         joined(
             language,
             said,
-            sentence(language, "bars_band" if known else "no_background"),
+            sentence(language, "bars_band" if known else missing),
             sentence(language, f"note_{fusion}"),
         )
     )
@@ -184,7 +197,7 @@ def beside_heading(
     said = joined(
         language,
         sentence(language, f"note_{results[0].fusion}"),
-        sentence(language, "beside_scale" if known else "no_background"),
+        sentence(language, "beside_scale" if known else _missing(results[0])),
     )
     return titled(title, said)
 
