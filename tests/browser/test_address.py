@@ -97,6 +97,7 @@ def test_mine_are_deleted_at_once_and_nobody_elses(visit: Visit, tmp_path: Path)
     address = sources.first.get_attribute("src") or ""
     shipped = sources.nth(1).get_attribute("src") or ""
     assert page.request.get(address).ok
+    expect(page.locator("#privacy")).to_be_hidden()
     page.locator("#privacy-button").click()
     expect(page.locator("#privacy")).to_contain_text("What becomes of your pictures")
     page.locator("#privacy-delete").click()

@@ -13,7 +13,7 @@ from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.serving import uploads
 from mmdemo.ui.serving.events import QUIET
 
-_TOGGLE = "() => { document.body.classList.toggle('mm-privacy'); }"
+_TOGGLE = "() => { document.getElementById('privacy').classList.toggle('mm-open'); }"
 
 # The page begins anew, without what its address says of pictures that are gone.
 _LEAVE = "() => { location.replace(location.pathname); }"
