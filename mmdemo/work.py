@@ -112,6 +112,11 @@ class Work(Generic[Result]):
         return self._progress
 
     @property
+    def share(self) -> float:
+        """Return what is done of it, 0 to 1; 0 as long as it says nothing."""
+        return self._progress.share if self._progress else 0.0
+
+    @property
     def ended(self) -> bool:
         """Return whether there is nothing left to wait for."""
         return not self._thread.is_alive()

@@ -199,4 +199,4 @@ def build() -> None:
 
 def _loaded(model: str | None, needs: Needs, priority: Priority, stop: Stop) -> Encoder:
     """Return the model that was asked for; where none was, the first that can do it."""
-    return loaded(model or first_choice(needs), "en", priority, stop)
+    return loaded(model or first_choice(needs), priority, stop)

@@ -4,19 +4,18 @@ An address holds what a request is made of: texts, labels, templates, the model,
 with the app. A visitor's own pictures are never in it, nor what is too long for one; of these it
 says that they are missing, so that what is reopened is not taken for something else.
 
-Each tab has an `address.py` with two functions: `write`, from its request to parameters, and
-`read`, from parameters to values of its fields.
+Each tab has an `address.py` with two functions: `query`, from its request to an address, and
+`read`, from an address to values of its fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlencode
-
-from PIL import Image
 
 from mmdemo.examples import FOLDER
 from mmdemo.images import ImageSource, Picture
@@ -32,37 +31,25 @@ OWN = "own"
 Parameters: TypeAlias = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Written:
-    """What of a request goes into an address.
-
-    Attributes:
-        parameters: by name; what is as the tab opens is not among them.
-        own: names of fields that cannot be in it.
-    """
-
-    parameters: dict[str, str] = field(default_factory=dict)
-    own: tuple[str, ...] = ()
-
-
-def query(tab: str, written: Written) -> str:
+def query(tab: str, parameters: Parameters, own: Sequence[str] = ()) -> str:
     """Return the part of an address that follows the question mark.
 
     What makes it too long is left out, the longest first, and named among what is missing.
 
     Args:
         tab: the tab's name in addresses.
-        written: what its request comes to.
+        parameters: what of its request goes into it; what is as the tab opens does not.
+        own: names of fields that cannot be in it.
     """
-    kept, own = dict(written.parameters), list(written.own)
+    kept, missing = dict(parameters), list(own)
     while True:
-        missing = {OWN: ",".join(own)} if own else {}
-        found = urlencode({"tab": tab} | kept | missing)
+        named = {OWN: ",".join(missing)} if missing else {}
+        found = urlencode({"tab": tab} | kept | named)
         if len(found) <= LONGEST or not kept:
             return found
         longest = max(kept, key=lambda name: len(kept[name]))
         del kept[longest]
-        own.append(longest)
+        missing.append(longest)
 
 
 @dataclass(frozen=True)
@@ -120,24 +107,31 @@ def read(parameters: Parameters) -> Opened:
 
 def shipped(name: str) -> str:
     """Return the path of a picture that ships, by its name in addresses; empty for any other."""
-    return next((str(path) for path in _shipped() if path.name == name), "")
+    return str(_shipped()[name]) if name in _shipped() else ""
 
 
 def names(pictures: Sequence[ImageSource]) -> tuple[list[str], bool]:
     """Return the names of those pictures that ship, and whether there are others.
 
     Args:
-        pictures: as a request has them. By content: a visitor's own may be called the same.
+        pictures: as a request has them. gradio keeps a file's name, and a visitor's own may be
+            called the same, so both name and content count.
     """
-    known = {Picture(path).digest: path.name for path in _shipped()}
-    found = [
-        known.get((one if isinstance(one, Picture) else Picture(one)).digest, "")
-        for one in pictures
-        if not isinstance(one, Image.Image)
-    ]
-    shipping = [name for name in found if name]
+    shipping = [one.name for one in map(_path, pictures) if one and _ships(one)]
     return shipping, len(shipping) < len(pictures)
 
 
-def _shipped() -> list[Path]:
-    return [path for path in FOLDER.iterdir() if path.suffix in (".png", ".jpg", ".webp")]
+def _path(picture: ImageSource) -> Path | None:
+    return Path(picture) if isinstance(picture, str | Path) else None
+
+
+def _ships(path: Path) -> bool:
+    ours = _shipped().get(path.name)
+    return ours is not None and Picture(path).digest == Picture(ours).digest
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    """Return the pictures that ship, by name."""
+    kinds = (".png", ".jpg", ".webp")
+    return {path.name: path for path in FOLDER.iterdir() if path.suffix in kinds}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -56,15 +56,15 @@ def build() -> gr.Blocks:
             padding=False,
             elem_id="link-place",
         )
-        told = privacy.build(localiser, own)
+        delete = privacy.build(localiser, own)
         with gr.Tabs(elem_id="tabs") as tabs:
             rooms = _build_tabs(localiser, language)
-        privacy.wire(told, [one for room in rooms.values() for one in room.pictures])
+        privacy.wire(delete, [one for room in rooms.values() for one in room.pictures])
         api.build()
         look.click(None, None, None, js="() => mmdemo.look()", **QUIET)
         said = _by_language("link_copied", "link_own", "link_by_hand")
         share.click(None, None, None, js=f"() => mmdemo.copy({json.dumps(said)})", **QUIET)
-        _wire_address(page, tabs, rooms)
+        _wire_address(page, rooms)
         _wire_language(page, localiser, language, tabs, rooms)
     return page
 
@@ -88,7 +88,7 @@ def _build_tabs(localiser: Localiser, language: gr.Radio) -> dict[str, Room]:
     return rooms
 
 
-def _wire_address(page: gr.Blocks, tabs: gr.Tabs, rooms: Mapping[str, Room]) -> None:
+def _wire_address(page: gr.Blocks, rooms: Mapping[str, Room]) -> None:
     """Keep the browser's address at what is on the screen."""
     begin = f"() => mmdemo.begin({json.dumps(list(rooms))}, {json.dumps(FIRST)})"
     page.load(None, None, None, js=begin, **QUIET)
@@ -132,10 +132,11 @@ def _wire_language(
 
     # By the visitor's hand alone, but for these two.
     def opened(request: gr.Request, search: str, *values: Any) -> list[Any]:
-        return opening.first(search, preferred_language(request.headers), values)
+        return opening.answer(search, preferred_language(request.headers), values)
 
     def reopened(request: gr.Request, search: str, *values: Any) -> list[Any]:
-        return opening.again(search, preferred_language(request.headers), values)
+        spoken = preferred_language(request.headers)
+        return opening.answer(search, spoken, values, again=True)
 
     signal = [room.opened for room in rooms.values()]
     told = f"() => mmdemo.opened({json.dumps(list(rooms))})"
@@ -159,39 +160,25 @@ class _Opening:
             found += [*room.fields.values(), *([room.asked] if room.asked else [])]
         return found
 
-    def first(self, search: str, preferred: Language, values: Sequence[Any]) -> list[Any]:
-        """Return what a page shows that has just opened, in the language it was built in."""
-        said = bool(search.strip("?"))
-        opened = _read(search)
-        name = self._open_tab(opened)
-        fields = self._fields(name, opened, opened.language or preferred) if said else {}
-        return self._answer(self._localiser.open, name, opened, preferred, values, fields)
-
-    def again(self, search: str, preferred: Language, values: Sequence[Any]) -> list[Any]:
-        """Return what a page shows whose visitor has gone back to an earlier address."""
-        opened = _read(search)
-        name = self._open_tab(opened)
-        fields = self._fields(name, opened, opened.language or preferred)
-        kept = {key: value for key, value in fields.items() if key not in opened.own}
-        return self._answer(self._localiser.switch, name, opened, preferred, values, kept)
-
-    def _open_tab(self, opened: Opened) -> str:
-        return opened.tab if opened.tab in self._rooms else next(iter(self._rooms))
-
-    def _fields(self, name: str, opened: Opened, language: Language) -> dict[str, Any]:
-        return self._tabs[name].read(opened, language)
-
-    def _answer(
-        self,
-        localised: Callable[..., list[Any]],
-        name: str,
-        opened: Opened,
-        preferred: Language,
-        values: Sequence[Any],
-        fields: Mapping[str, Any],
+    def answer(
+        self, search: str, preferred: Language, values: Sequence[Any], *, again: bool = False
     ) -> list[Any]:
+        """Return what an address changes.
+
+        Args:
+            search: its query.
+            preferred: the visitor's language, for an address that names none.
+            values: those of the localiser's inputs.
+            again: whether the page was there before, and its visitor went back. Else it is in the
+                language it was built in, and shows what an address without a query says.
+        """
+        opened = _read(search)
         language = opened.language or preferred
+        name = opened.tab if opened.tab in self._rooms else next(iter(self._rooms))
         room = self._rooms[name]
+        fields = self._tabs[name].read(opened, language) if again or search.strip("?") else {}
+        if again:  # what the address cannot hold is still there
+            fields = {key: value for key, value in fields.items() if key not in opened.own}
         filled = {id(room.fields[field]): value for field, value in fields.items()}
         inputs = zip(self._localiser.inputs, values, strict=True)
         given = [filled.get(id(component), value) for component, value in inputs]
@@ -199,8 +186,8 @@ class _Opening:
         for place, other in self._rooms.items():
             own += [filled.get(id(field), gr.skip()) for field in other.fields.values()]
             if other.asked:
-                asked = place == name and localised == self._localiser.switch
-                own.append(signals.again() if asked else gr.skip())
+                own.append(signals.again() if again and place == name else gr.skip())
+        localised = self._localiser.switch if again else self._localiser.open
         return [language, gr.update(selected=name), *localised(*given, language), *own]
 
 

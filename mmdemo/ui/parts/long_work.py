@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from mmdemo.errors import StoppedError
 from mmdemo.progress import Progress, clock, size_text
 from mmdemo.ui.parts.localise import Localiser
 from mmdemo.ui.serving.events import QUIET
@@ -61,6 +62,9 @@ def followed(work: Work[Any]) -> Iterator[Work[Any]]:
     """Yield work each time that it is to be shown, until it has ended or is asked to.
 
     What takes only a moment is never shown. When nobody listens any more, the work ends.
+
+    Raises:
+        StoppedError: somebody stopped it, and no other takes its place.
     """
     try:
         # Its next step may take a while after it was stopped, but nobody need wait for that.
@@ -72,6 +76,8 @@ def followed(work: Work[Any]) -> Iterator[Work[Any]]:
     finally:
         if not work.ended:
             work.stop()
+    if work.stopping and not work.replaced:
+        raise StoppedError
 
 
 def bar(progress: Progress | None, language: Language, whose: str = "") -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -19,32 +19,22 @@ _TOGGLE = "() => { document.getElementById('privacy').classList.toggle('mm-open'
 _LEAVE = "() => { location.replace(location.pathname); }"
 
 
-class Told(NamedTuple):
-    """Where it is said.
-
-    Attributes:
-        delete: the button.
-    """
-
-    delete: gr.Button
-
-
-def build(localiser: Localiser, button: gr.Button) -> Told:
-    """Lay out what the button of the header opens."""
+def build(localiser: Localiser, button: gr.Button) -> gr.Button:
+    """Lay out what the button of the header opens; return the one that deletes."""
     with gr.Column(elem_id="privacy"):
         words = gr.HTML(padding=True)
         localiser.add_html(words, Markup("<h2>{privacy_heading}</h2><p>{privacy_what}</p>"))
         delete = gr.Button(size="sm", variant="stop", elem_id="privacy-delete")
         localiser.add(delete, value="privacy_delete")
     button.click(None, None, None, js=_TOGGLE, **QUIET)
-    return Told(delete)
+    return delete
 
 
-def wire(told: Told, pictures: Sequence[Component]) -> None:
+def wire(button: gr.Button, pictures: Sequence[Component]) -> None:
     """Have the button delete what a visitor has uploaded, and open the page anew.
 
     Args:
-        told: from `build`.
+        button: from `build`.
         pictures: the components of all tabs that hold a visitor's pictures.
     """
 
@@ -52,6 +42,6 @@ def wire(told: Told, pictures: Sequence[Component]) -> None:
         uploads.note(request.session_hash or "", values)
         uploads.forget(request.session_hash or "")
 
-    told.delete.click(delete, list(pictures), None, concurrency_limit=None, **QUIET).then(
+    button.click(delete, list(pictures), None, concurrency_limit=None, **QUIET).then(
         None, None, None, js=_LEAVE, **QUIET
     )

@@ -7,7 +7,7 @@ page. Which component stands for which field is said once, by name, where both a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import gradio as gr
@@ -66,14 +66,6 @@ class Wiring(Generic[Given, Changes]):
                 named[name] = rest.pop(0)
         return self._given(**named)
 
-    def in_language(self, values: Sequence[Any]) -> list[Any]:
-        """Return the values of `inputs` with the language that follows them in its place."""
-        *own, language = values
-        place = list(self._named_inputs).index("language")
-        before = list(self._named_inputs.values())[:place]
-        own[sum(len(_listed(source)) for source in before)] = language
-        return own
-
     def values(self, changes: Changes) -> list[Any]:
         """Return values for `outputs`."""
         return as_values(changes, self._outputs)
@@ -117,6 +109,16 @@ class Wiring(Generic[Given, Changes]):
         return self._named(called, handler)
 
 
+def unchanged() -> Any:
+    """Return the default of what a handler changes: the component stays as it is."""
+    return field(default_factory=gr.skip)
+
+
+def values_of(changes: Any) -> list[Any]:
+    """Return the values of a dataclass' fields, in order."""
+    return [getattr(changes, one.name) for one in fields(changes)]
+
+
 def as_values(changes: Any, outputs: Mapping[str, Target]) -> list[Any]:
     """Return what changes as values for components, which are named like its fields."""
     found: list[Any] = []
@@ -130,7 +132,7 @@ def as_values(changes: Any, outputs: Mapping[str, Target]) -> list[Any]:
 
 
 def _in_order(kind: Any, components: Mapping[str, Any]) -> dict[str, Any]:
-    names = [field.name for field in fields(kind)]
+    names = [one.name for one in fields(kind)]
     if set(names) != set(components):
         odd = ", ".join(sorted(set(names) ^ set(components)))
         raise TypeError(f"{kind.__name__} and its components differ in: {odd}")

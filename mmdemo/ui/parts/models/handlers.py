@@ -174,7 +174,6 @@ def _refused(model: str, reason: str, language: Language, needs: Needs, optional
 
 def loaded(
     model: str | None,
-    _language: Language,
     priority: Priority = Priority.TYPING,
     stop: Stop | None = None,
 ) -> Encoder:

@@ -8,7 +8,7 @@ from typing import Any
 from mmdemo.examples import examples
 from mmdemo.tasks.compare import NEEDS, CompareRequest
 from mmdemo.ui import link
-from mmdemo.ui.link import Opened, Written
+from mmdemo.ui.link import Opened
 from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.similarity.ready_made import readable_language
@@ -44,7 +44,7 @@ def query(request: CompareRequest, beside: Sequence[str], language: Language) ->
         parameters["model"] = model
     if any(beside):
         parameters["beside"] = ",".join(filter(None, beside))
-    return link.query(NAME, Written(parameters, tuple(own)))
+    return link.query(NAME, parameters, own)
 
 
 def read(opened: Opened, language: Language) -> dict[str, Any]:

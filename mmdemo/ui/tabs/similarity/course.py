@@ -112,7 +112,7 @@ def run(image1: Upload | None, image2: Upload | None, model: str, language: Lang
     try:
         if image1 is None or image2 is None:
             return message(say(language, "course_pictures"))
-        encoder = loaded(model, language)
+        encoder = loaded(model)
         given = (Picture(image, unchanged=True) for image in (image1, image2))
         pictures = dict(zip(COURSE_PICTURES, given, strict=True))
         values = reproduce(encoder, COURSE, pictures)

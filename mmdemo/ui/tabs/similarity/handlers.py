@@ -28,6 +28,7 @@ from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
 from mmdemo.ui.parts.signals import again
+from mmdemo.ui.parts.wiring import unchanged, values_of
 from mmdemo.ui.strings import FIRST, Language, say
 from mmdemo.ui.tabs.similarity import address, course, views
 from mmdemo.ui.tabs.similarity.ready_made import lessons, list_examples, readable_language
@@ -110,38 +111,38 @@ class Given:
 class Results:
     """What a comparison changes on the page."""
 
-    message: Any = field(default_factory=gr.skip)
-    at_pictures: Any = field(default_factory=gr.skip)
-    bars: Any = field(default_factory=gr.skip)
-    readings: Any = field(default_factory=gr.skip)
-    matrix1: Any = field(default_factory=gr.skip)
-    matrix1_heading: Any = field(default_factory=gr.skip)
-    column2: Any = field(default_factory=gr.skip)
-    matrix2: Any = field(default_factory=gr.skip)
-    matrix2_heading: Any = field(default_factory=gr.skip)
-    details: Any = field(default_factory=gr.skip)
-    timer: Any = field(default_factory=gr.skip)
-    beside: Any = field(default_factory=gr.skip)
-    address: Any = field(default_factory=gr.skip)
-    shown: Any = field(default_factory=gr.skip)
+    message: Any = unchanged()
+    at_pictures: Any = unchanged()
+    bars: Any = unchanged()
+    readings: Any = unchanged()
+    matrix1: Any = unchanged()
+    matrix1_heading: Any = unchanged()
+    column2: Any = unchanged()
+    matrix2: Any = unchanged()
+    matrix2_heading: Any = unchanged()
+    details: Any = unchanged()
+    timer: Any = unchanged()
+    beside: Any = unchanged()
+    address: Any = unchanged()
+    shown: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Column:
     """What another model's column shows of a comparison."""
 
-    column: Any = field(default_factory=gr.skip)
-    heading: Any = field(default_factory=gr.skip)
-    bars: Any = field(default_factory=gr.skip)
-    ranks: Any = field(default_factory=gr.skip)
+    column: Any = unchanged()
+    heading: Any = unchanged()
+    bars: Any = unchanged()
+    ranks: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Columns:
     """What the other models' columns show, and the timer that waits for background sets."""
 
-    timer: Any = field(default_factory=gr.skip)
-    columns: Any = field(default_factory=gr.skip)
+    timer: Any = unchanged()
+    columns: Any = unchanged()
 
 
 @dataclass
@@ -226,7 +227,7 @@ def _compared(given: Given, waiting: _Waiting, follow: Follow) -> tuple[Shown, l
     for upload, picture in zip(uploads, pictures, strict=True):
         thumbnails.of(upload, picture)
     waiting.spec = find_offered(given.model)
-    waiting.encoder = encoder = loaded(given.model, language, Priority.TYPING, follow.unwanted)
+    waiting.encoder = encoder = loaded(given.model, Priority.TYPING, follow.unwanted)
     start(encoder)
     opened = replace(request, image1=pictures[0], image2=pictures[1])
     shown = Shown(request, tuple(uploads), opened.run(encoder), thumbnails, language)
@@ -303,8 +304,7 @@ def beside(given: Given) -> Columns:
     timer: Any = gr.skip()
     columns: list[Any] = []
     for model in given.beside:
-        column = _column(request, model, given.language)
-        columns += [column.column, column.heading, column.bars, column.ranks]
+        columns += values_of(_column(request, model, given.language))
         with suppress(MMDemoError):
             if model and (update := watching(find_offered(model))) != gr.skip():
                 timer = update
@@ -318,7 +318,7 @@ def _column(request: CompareRequest | None, model: str, language: Language) -> C
     if request is None:
         return Column()
     try:
-        encoder = loaded(model, language)
+        encoder = loaded(model)
         start(encoder)
         results = request.run(encoder)
     except ModelError as error:  # it is not here yet, or cannot do this

@@ -8,7 +8,7 @@ from mmdemo.examples import RankingExample, ranking_examples
 from mmdemo.tasks.rank import NEEDS, RankRequest
 from mmdemo.types import REPRESENTATIONS
 from mmdemo.ui import link
-from mmdemo.ui.link import Opened, Written
+from mmdemo.ui.link import Opened
 from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.text.views import passages_text
@@ -43,7 +43,7 @@ def query(request: RankRequest, typed: str, whole: bool) -> str:
     for name, weight in request.by_name.items():
         if weight != 1:
             parameters[name] = f"{weight:g}"
-    return link.query(NAME, Written(parameters))
+    return link.query(NAME, parameters)
 
 
 def read(opened: Opened, _language: Language) -> dict[str, Any]:

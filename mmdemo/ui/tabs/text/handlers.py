@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ from mmdemo.ui.parts.markup import error_message, unforeseen
 from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.signals import again
+from mmdemo.ui.parts.wiring import unchanged
 from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.strings import Language, say
 from mmdemo.ui.tabs.text import address, views
-from mmdemo.work import Current, Follow, Work
+from mmdemo.work import Current, Follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,45 +130,45 @@ class Given:
 class Results:
     """What a ranking changes on the page."""
 
-    message: Any = field(default_factory=gr.skip)
-    ranked: Any = field(default_factory=gr.skip)
-    bar: Any = field(default_factory=gr.skip)
-    columns: Any = field(default_factory=gr.skip)
-    reading: Any = field(default_factory=gr.skip)
-    pick: Any = field(default_factory=gr.skip)
-    dense: Any = field(default_factory=gr.skip)
-    sparse: Any = field(default_factory=gr.skip)
-    multi_vector: Any = field(default_factory=gr.skip)
-    heatmap: Any = field(default_factory=gr.skip)
-    timer: Any = field(default_factory=gr.skip)
-    address: Any = field(default_factory=gr.skip)
-    shown: Any = field(default_factory=gr.skip)
+    message: Any = unchanged()
+    ranked: Any = unchanged()
+    bar: Any = unchanged()
+    columns: Any = unchanged()
+    reading: Any = unchanged()
+    pick: Any = unchanged()
+    dense: Any = unchanged()
+    sparse: Any = unchanged()
+    multi_vector: Any = unchanged()
+    heatmap: Any = unchanged()
+    timer: Any = unchanged()
+    address: Any = unchanged()
+    shown: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Superseded:
     """What changes before a ranking: `due` has it made."""
 
-    due: Any = field(default_factory=gr.skip)
-    message: Any = field(default_factory=gr.skip)
+    due: Any = unchanged()
+    message: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Weighed:
     """What other weights change."""
 
-    columns: Any = field(default_factory=gr.skip)
-    reading: Any = field(default_factory=gr.skip)
-    address: Any = field(default_factory=gr.skip)
+    columns: Any = unchanged()
+    reading: Any = unchanged()
+    address: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Loaded:
     """What a dropped document changes."""
 
-    passages: Any = field(default_factory=gr.skip)
-    message: Any = field(default_factory=gr.skip)
-    document: Any = field(default_factory=gr.skip)
+    passages: Any = unchanged()
+    message: Any = unchanged()
+    document: Any = unchanged()
 
 
 def supersede(given: Given) -> Superseded:
@@ -196,7 +197,9 @@ def run(given: Given) -> Iterator[Results]:
             return
         request = given.request()
         work = given.current.start(lambda follow: _ranked(request, given, follow), _about(given))
-        yield from _meanwhile(work, given)
+        for running in long_work.followed(work):
+            bar = long_work.bar(running.progress, language)
+            yield Results(message=_waiting(given), bar=bar)
         if not work.replaced:  # else what takes its place is shown
             yield replace(
                 _all(work.result(), given.by_name, language),
@@ -226,25 +229,12 @@ def _missing(given: Given) -> str:
 
 def _ranked(request: RankRequest, given: Given, follow: Follow) -> Shown:
     """Load the model, rank, and explain the passage that comes first."""
-    encoder = loaded(request.model, given.language, Priority.PAGE, follow.unwanted)
+    encoder = loaded(request.model, Priority.PAGE, follow.unwanted)
     ranking = request.run(encoder, follow)
     picked = order(ranking.hybrid(request.by_name))[0]
     why = _explained(encoder, ranking, picked)
     start(encoder)
     return Shown(request, ranking, picked, why, given.passages or "", given.whole)
-
-
-def _meanwhile(work: Work[Shown], given: Given) -> Iterator[Results]:
-    """Yield how far work is until its end.
-
-    Raises:
-        StoppedError: somebody stopped it, and no other takes its place.
-    """
-    for running in long_work.followed(work):
-        bar = long_work.bar(running.progress, given.language)
-        yield Results(message=_waiting(given), bar=bar)
-    if work.stopping and not work.replaced:
-        raise StoppedError
 
 
 def _waiting(given: Given) -> Any:
@@ -279,7 +269,7 @@ def pick(given: Given) -> Results:
     if ranking is None or position is None or not 0 <= position < len(ranking.passages):
         return Results()
     try:
-        why = _explained(loaded(shown.model, given.language), ranking, position)
+        why = _explained(loaded(shown.model), ranking, position)
     except MMDemoError as error:
         return _only_message(error_message(error, given.language), given)
     return _why(replace(shown, picked=position, why=why), given.language)
@@ -367,7 +357,7 @@ def _why(shown: Shown, language: Language) -> Results:
     figure = views.heatmap(why)
     spec = find_offered(shown.model)
     work = measuring(spec)
-    share = None if work is None else work.progress.share if work.progress else 0.0
+    share = None if work is None else work.share
     return Results(
         dense=views.dense(ranking, shown.picked, background(spec), share, language),
         sparse=views.sparse(why, shown.picked, ranking.model, language),

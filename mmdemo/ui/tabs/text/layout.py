@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -166,9 +167,13 @@ def _wire_results(
 
     outputs["columns"].click(clicked, showing.inputs, showing.outputs, **QUIET, **SHORT)
     again = showing.once(handlers.show_again)
-    localiser.add_handler(
-        lambda *values: again(*showing.in_language(values)), showing.inputs, showing.outputs
-    )
+
+    def translated(*values: Any) -> list[Any]:
+        *given, language = values
+        inputs = replace(showing.given(given), language=language)
+        return showing.values(handlers.show_again(inputs))
+
+    localiser.add_handler(translated, showing.inputs, showing.outputs)
     measured.change(again, showing.inputs, showing.outputs, concurrency_limit=None, **QUIET)
 
 

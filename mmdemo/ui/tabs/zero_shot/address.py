@@ -8,7 +8,7 @@ from typing import Any
 from mmdemo.tasks.classify import NEEDS, ClassifyRequest
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, twin
 from mmdemo.ui import link
-from mmdemo.ui.link import Opened, Written
+from mmdemo.ui.link import Opened
 from mmdemo.ui.parts.models.handlers import first_choice
 from mmdemo.ui.strings import Language
 from mmdemo.ui.tabs.zero_shot.ready_made import (
@@ -50,7 +50,7 @@ def query(request: ClassifyRequest, beside: Sequence[str], language: Language) -
         parameters["model"] = request.model or first
     if any(beside):
         parameters["beside"] = ",".join(filter(None, beside))
-    return link.query(NAME, Written(parameters, ("pictures",) if others else ()))
+    return link.query(NAME, parameters, ["pictures"] if others else [])
 
 
 def read(opened: Opened, language: Language) -> dict[str, Any]:

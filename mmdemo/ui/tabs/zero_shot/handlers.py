@@ -27,13 +27,14 @@ from mmdemo.ui.parts.markup import message as message_box
 from mmdemo.ui.parts.models.handlers import loaded, watching
 from mmdemo.ui.parts.pictures import Thumbnails, check
 from mmdemo.ui.parts.signals import again
+from mmdemo.ui.parts.wiring import unchanged, values_of
 from mmdemo.ui.serving.journal import note_error
 from mmdemo.ui.strings import FIRST, Language, say
 from mmdemo.ui.tabs.zero_shot import address, views
 from mmdemo.ui.tabs.zero_shot.address import COLUMNS
 from mmdemo.ui.tabs.zero_shot.ready_made import template_choice, wrong_label_sets
 from mmdemo.ui.tabs.zero_shot.views import Pictures
-from mmdemo.work import Current, Follow, Work
+from mmdemo.work import Current, Follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,58 +120,46 @@ class Column:
     `ranked`, `tabled` and `drawn` are the model's places in the three sections.
     """
 
-    ranked: Any = field(default_factory=gr.skip)
-    heading: Any = field(default_factory=gr.skip)
-    cards: Any = field(default_factory=gr.skip)
-    tabled: Any = field(default_factory=gr.skip)
-    matrix: Any = field(default_factory=gr.skip)
-    drawn: Any = field(default_factory=gr.skip)
-    prompts: Any = field(default_factory=gr.skip)
-
-    def values(self) -> list[Any]:
-        """Return them in order."""
-        return [
-            self.ranked,
-            self.heading,
-            self.cards,
-            self.tabled,
-            self.matrix,
-            self.drawn,
-            self.prompts,
-        ]
+    ranked: Any = unchanged()
+    heading: Any = unchanged()
+    cards: Any = unchanged()
+    tabled: Any = unchanged()
+    matrix: Any = unchanged()
+    drawn: Any = unchanged()
+    prompts: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Results:
     """What a classification changes on the page."""
 
-    message: Any = field(default_factory=gr.skip)
-    bar: Any = field(default_factory=gr.skip)
-    matrix_heading: Any = field(default_factory=gr.skip)
-    prompts_heading: Any = field(default_factory=gr.skip)
-    pick: Any = field(default_factory=gr.skip)
-    python: Any = field(default_factory=gr.skip)
-    timer: Any = field(default_factory=gr.skip)
-    address: Any = field(default_factory=gr.skip)
-    shown: Any = field(default_factory=gr.skip)
-    columns: Any = field(default_factory=gr.skip)
+    message: Any = unchanged()
+    bar: Any = unchanged()
+    matrix_heading: Any = unchanged()
+    prompts_heading: Any = unchanged()
+    pick: Any = unchanged()
+    python: Any = unchanged()
+    timer: Any = unchanged()
+    address: Any = unchanged()
+    shown: Any = unchanged()
+    columns: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Superseded:
     """What changes before a classification: `due` has it made."""
 
-    due: Any = field(default_factory=gr.skip)
-    message: Any = field(default_factory=gr.skip)
-    template_set: Any = field(default_factory=gr.skip)
+    due: Any = unchanged()
+    message: Any = unchanged()
+    template_set: Any = unchanged()
 
 
 @dataclass(frozen=True)
 class Prompts:
     """What shows the prompts of another picture."""
 
-    heading: Any = field(default_factory=gr.skip)
-    figures: Any = field(default_factory=gr.skip)
+    heading: Any = unchanged()
+    figures: Any = unchanged()
 
 
 def supersede(given: Given) -> Superseded:
@@ -204,44 +193,38 @@ def run(given: Given) -> Iterator[Results]:
             return
         request = given.request()
         thumbnails = given.shown.thumbnails.only(given.pictures)
-        turn: list[str] = []
-
-        def outcomes(follow: Follow) -> list[Outcome]:
-            found = []
-            for name in given.chosen:
-                turn.append(name)
-                found.append(_outcome(name, request, given, thumbnails, follow))
-            return found
-
-        work = given.current.start(outcomes, _about(given))
-        yield from _meanwhile(work, given, turn)
+        turn: list[str] = []  # those that have begun
+        work = given.current.start(
+            lambda follow: [
+                _outcome(name, request, given, thumbnails, follow)
+                for name in _noted(given.chosen, turn)
+            ],
+            _about(given),
+        )
+        for running in long_work.followed(work):
+            bar = long_work.bar(running.progress, language, _whose(given, turn))
+            yield Results(_waiting(given.shown, language), bar)
         if not work.replaced:  # else what takes its place is shown
             yield _outputs(work.result(), request, given, thumbnails)
     except StoppedError as error:
         note_error(error)
-        yield replace(_ended(), message=message_box(say(language, "zs_stopped"), stale=True))
+        yield Results(message_box(say(language, "zs_stopped"), stale=True), bar="")
     except MMDemoError as error:
         yield _only_message(error_message(error, language), given)
     except Exception as error:
         yield _only_message(unforeseen(error, language), given)
 
 
-def _meanwhile(work: Work[list[Outcome]], given: Given, turn: Sequence[str]) -> Iterator[Results]:
-    """Yield how far work is until its end, and with which model where there are several.
-
-    Raises:
-        StoppedError: somebody stopped it, and no other takes its place.
-    """
-    for running in long_work.followed(work):
-        whose = _title(turn[-1]) if turn and len(given.chosen) > 1 else ""
-        bar = long_work.bar(running.progress, given.language, whose)
-        yield Results(_waiting(given.shown, given.language), bar)
-    if work.stopping and not work.replaced:
-        raise StoppedError
+def _noted(models: Sequence[str], turn: list[str]) -> Iterator[str]:
+    """Yield models one after the other, each noted when its turn comes."""
+    for name in models:
+        turn.append(name)
+        yield name
 
 
-def _ended() -> Results:
-    return Results(bar="")
+def _whose(given: Given, turn: Sequence[str]) -> str:
+    """Return the title of the model whose turn it is, where there are several."""
+    return _title(turn[-1]) if turn and len(given.chosen) > 1 else ""
 
 
 def _outcome(
@@ -252,7 +235,7 @@ def _outcome(
     "None of these" waits for the background set, so that nobody has to.
     """
     try:
-        encoder = loaded(name, given.language, Priority.PAGE, follow.unwanted)
+        encoder = loaded(name, Priority.PAGE, follow.unwanted)
         start(encoder)
         pictures = tuple(
             _looked_at(given, number, thumbnails) for number in range(len(request.images))
@@ -306,9 +289,9 @@ def _outputs(
     )
     sentences = [*wrong_label_sets(language, request.labels), *sentences]
     timers = [watching(one.encoder) for one in done if one.encoder is not None]
-    return replace(
-        _ended(),
+    return Results(
         message=message_box(sentences),
+        bar="",
         matrix_heading=gr.update(visible=len(names) > 1),
         prompts_heading=views.prompts_heading(shown.image, language),
         pick=gr.update(
@@ -367,7 +350,7 @@ def _columns(columns: Sequence[Column], *, hide: bool = False) -> list[Any]:
     """Return the values of all columns; those without a model stay as they are, or go."""
     rest = Column(**_places(False)) if hide else Column()
     padded = [*columns, *[rest] * (COLUMNS - len(columns))]
-    return [value for column in padded for value in column.values()]
+    return [value for column in padded for value in values_of(column)]
 
 
 def _places(visible: bool) -> dict[str, Any]:
@@ -378,7 +361,7 @@ def _only_message(text: str, given: Given) -> Results:
     """Say what is wrong; the results stay, and are marked as of another input."""
     language, before = given.language, given.shown
     said = message_box(f"{text} {say(language, 'stale')}", stale=True)
-    top = replace(_ended(), message=said)
+    top = Results(said, bar="")
     if not before.results or before.language == language:
         return top
     image = min(given.picked or 0, len(before.pictures.names) - 1)
@@ -392,7 +375,7 @@ def _columns_again(shown: Shown) -> Iterator[Column]:
     """Yield what is on the screen in another language; a model that has gone stays as it was."""
     for name, result in zip(shown.models, shown.results, strict=True):
         with suppress(MMDemoError):
-            yield _column(Outcome(name, loaded(name, shown.language), result, None), shown)
+            yield _column(Outcome(name, loaded(name), result, None), shown)
             continue
         yield Column()
 
@@ -414,9 +397,7 @@ def pick(given: Given) -> Prompts:
         return Prompts()
     try:
         figures = [
-            views.prompts(
-                prompt_effect(loaded(name, given.language), result, picked), given.language
-            )
+            views.prompts(prompt_effect(loaded(name), result, picked), given.language)
             for name, result in zip(shown.models, shown.results, strict=True)
         ]
     except MMDemoError:  # the model has gone from this machine

@@ -273,8 +273,7 @@ def awaited(model: Weights, language: Language) -> str:
     work = measuring(model)
     if work is None:
         return ""
-    share = work.progress.share if work.progress else 0.0
-    return say(language, "zs_measuring", percent=round(100 * share))
+    return say(language, "zs_measuring", percent=round(100 * work.share))
 
 
 # To take away.
