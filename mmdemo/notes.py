@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from mmdemo.types import Note
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a reader of the scores should know.
-
-    Attributes:
-        code: `truncated`, `language` or `temperature`, for translation.
-        values: what the sentence mentions.
-        message: the sentence in English.
-    """
-
-    code: Literal["truncated", "language", "temperature"]
-    values: dict[str, int | str] = field(hash=False)
-    message: str
 
 
 def text_notes(encoder: Encoder, text: str, *, with_image: bool = True) -> list[Note]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from mmdemo.errors import Place
 
 Modality: TypeAlias = Literal["text", "image", "fused"]
 """What goes into one embedding: a text, an image, or both together (*fused*)."""
@@ -54,6 +57,38 @@ class Item:
         if self.image is None:
             return "text"
         return "image" if self.text is None else "fused"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a reader of the numbers should know: they are right, but.
+
+    Attributes:
+        code: of the sentence in other languages, `note_CODE` in `ui/strings`.
+        values: what the sentence mentions.
+        sentence: in English.
+        places: what it is about, the widest first, as of an error.
+    """
+
+    code: str
+    values: Mapping[str, int | str] = field(hash=False)
+    sentence: str
+    places: tuple[Place, ...] = field(default=(), hash=False)
+
+    @property
+    def message(self) -> str:
+        """Return places and sentence in English."""
+        return ": ".join([*(place.message for place in self.places), self.sentence])
+
+    def within(self, message: str, code: str, **values: object) -> Note:
+        """Return this note as one that also says what it is about.
+
+        Args:
+            message: the place in English.
+            code: of its name.
+            **values: what the name mentions.
+        """
+        return replace(self, places=(Place(message, code, values), *self.places))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import images, load_encoder
+from mmdemo import load_encoder
 from mmdemo.cli import main
 from mmdemo.examples import FOLDER, examples
+from mmdemo.images import files
 from mmdemo.models.encoder import Encoder
 from mmdemo.work import Shared
 from tests.apps import ROOT, App, environment, serving
@@ -82,7 +83,7 @@ def _as_in_a_new_process(
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in memory of the hub's answers and of what was measured."""
-    monkeypatch.setattr("mmdemo.images._known", images._Known())
+    monkeypatch.setattr("mmdemo.images.files._known", files._Known())
     monkeypatch.setattr("mmdemo.models.find._of_hub", {})
     monkeypatch.setattr("mmdemo.ui.parts.models.downloads._downloads", Shared())
     monkeypatch.setattr("mmdemo.background.sets._known", {})

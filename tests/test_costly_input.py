@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmdemo import images
 from mmdemo.background.sets import Background, cache_path, write
 from mmdemo.background.sets import background as known_background
 from mmdemo.errors import PictureError, TextError
-from mmdemo.images import open_image
+from mmdemo.images import open_image, opening
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.classify import check_count, class_embeddings, classify
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
@@ -48,7 +47,7 @@ def test_a_picture_that_keeps_a_decoder_busy_is_not_opened(
 ) -> None:
     assert open_image(bomb(1)).mode == "RGB"
     opened: list[Any] = []
-    monkeypatch.setattr(images.Image, "open", lambda *given, **named: opened.append(given))
+    monkeypatch.setattr(opening.Image, "open", lambda *given, **named: opened.append(given))
     with pytest.raises(PictureError) as refused:
         open_image(bomb(count))
     assert refused.value.code == "damaged"

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from mmdemo import images
 from mmdemo.errors import PictureError
 from mmdemo.examples import FOLDER
 from mmdemo.images import (
@@ -26,6 +25,7 @@ from mmdemo.images import (
     thumbnail_uri,
     to_rgb,
 )
+from mmdemo.images import files as picture_files
 from mmdemo.settings import Limits
 
 Encode = Callable[..., bytes]
@@ -343,13 +343,13 @@ def test_limits_are_on_the_file_not_on_what_is_read_of_it(
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Return a list of what is decoded from now on."""
     files: list[bytes] = []
-    decode = images._opened
+    decode = picture_files.opened
 
-    def noted(data: bytes, *rest: Any) -> Image.Image:
+    def noted(data: bytes, *rest: Any) -> Any:
         files.append(data)
         return decode(data, *rest)
 
-    monkeypatch.setattr(images, "_opened", noted)
+    monkeypatch.setattr(picture_files, "opened", noted)
     return files
 
 
@@ -382,7 +382,7 @@ def test_a_known_file_is_not_read(
     path.write_bytes(file_bytes(gradient, "PNG"))
     digest = Picture(path).digest
     with monkeypatch.context() as closed:
-        closed.setattr(images, "_read", None)
+        closed.setattr(picture_files, "_read", None)
         assert Picture(path).digest == digest
 
 
@@ -466,13 +466,13 @@ def test_many_threads_decode_one_picture_once(
 def test_several_pictures_are_opened_at_the_same_time(
     gradient: Image.Image, file_bytes: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together, decode = threading.Barrier(2, timeout=60), images._opened
+    together, decode = threading.Barrier(2, timeout=60), picture_files.opened
 
-    def held(*given: Any) -> Image.Image:
+    def held(*given: Any) -> Any:
         together.wait()
         return decode(*given)
 
-    monkeypatch.setattr(images, "_opened", held)
+    monkeypatch.setattr(picture_files, "opened", held)
     one, two = (Picture(file_bytes(gradient.resize((side, 9)), "PNG")) for side in (7, 8))
     as_sources(one, two)
     assert one.open().size != two.open().size
@@ -492,10 +492,10 @@ def test_looking_at_pictures_tells_of_the_first_that_cannot_be_read(
 def test_what_is_known_of_files_is_bounded(
     gradient: Image.Image, file_bytes: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(picture_files, "_MOST_KNOWN", 3)
     for side in range(1, 9):
         assert Picture(file_bytes(gradient.resize((side, side)), "PNG")).digest
-    assert len(images._known._digests) == 3
+    assert len(picture_files._known._told) == 3
 
 
 def test_a_picture_in_memory_is_no_file(gradient: Image.Image, file_bytes: Encode) -> None:

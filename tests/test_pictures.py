@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import compare, images, load_encoder
+from mmdemo import compare, load_encoder
 from mmdemo.errors import MMDemoError
-from mmdemo.images import Picture
+from mmdemo.images import Picture, files
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.compare import CompareRequest
 from mmdemo.ui import api
@@ -43,7 +43,7 @@ def run(
 
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no picture be opened, nor drawn small, from now on."""
-    monkeypatch.setattr(images, "_opened", None)
+    monkeypatch.setattr(files, "opened", None)
     monkeypatch.setattr(Image, "open", None)
     monkeypatch.setattr(pictures, "thumbnail_uri", None)
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo import Classification, classify, images
+from mmdemo import Classification, classify
 from mmdemo.background.sets import background
 from mmdemo.examples import FOLDER
+from mmdemo.images import files
 from mmdemo.models.encoder import Encoder
 from mmdemo.progress import Progress
 from mmdemo.tasks import prompts
@@ -335,7 +336,7 @@ def test_another_label_costs_the_pictures_nothing(monkeypatch: pytest.MonkeyPatc
     [shown] = run()
     kept = shown.shown
     with monkeypatch.context() as closed:
-        closed.setattr(images, "_opened", None)
+        closed.setattr(files, "opened", None)
         closed.setattr(Image, "open", None)
         [again] = run(labels="bee, bridge, owl", shown=kept)
     assert again.shown.pictures == kept.pictures

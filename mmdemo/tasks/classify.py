@@ -25,12 +25,12 @@ from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, Picture, as_source
 from mmdemo.models.store import text_digest
-from mmdemo.notes import Note, temperature_notes, text_notes
+from mmdemo.notes import temperature_notes, text_notes
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.tasks.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.timings import Timings, timed
-from mmdemo.types import Activation, Embeddings, Needs
+from mmdemo.types import Activation, Embeddings, Needs, Note
 from mmdemo.work import UNFOLLOWED, Follow, Follower
 
 if TYPE_CHECKING:

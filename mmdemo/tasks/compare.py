@@ -19,9 +19,9 @@ from mmdemo.background.sets import Background, background, percentile_ranks, per
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, as_sources
 from mmdemo.models.items import Input, checked_text
-from mmdemo.notes import Note, text_notes
+from mmdemo.notes import text_notes
 from mmdemo.similarity import cosine, degrees
-from mmdemo.types import Embeddings, Fusion, Match, Needs, Verdict
+from mmdemo.types import Embeddings, Fusion, Match, Needs, Note, Verdict
 from mmdemo.work import UNFOLLOWED, Follow
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from PIL import Image
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
 from mmdemo.models.items import Input
-from mmdemo.notes import Note, text_notes
+from mmdemo.notes import text_notes
 from mmdemo.settings import limits
 from mmdemo.timings import Timings, timed
-from mmdemo.types import Embeddings, Fusion, Modality, Needs
+from mmdemo.types import Embeddings, Fusion, Modality, Needs, Note
 from mmdemo.work import UNFOLLOWED, Follow
 
 if TYPE_CHECKING:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import TextError
 from mmdemo.models.items import checked_text
-from mmdemo.notes import Note, text_notes
+from mmdemo.notes import text_notes
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order
 from mmdemo.tasks.passages import checked_document, typed_passages
 from mmdemo.types import (
     REPRESENTATIONS,
     Needs,
+    Note,
     Representation,
     TextEncoding,
     Token,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from mmdemo.errors import MMDemoError, Place
-from mmdemo.notes import Note
+from mmdemo.types import Note
 from mmdemo.ui.serving import journal
 from mmdemo.ui.strings import ERRORS, Language, say
 
@@ -63,8 +63,12 @@ def error_message(error: MMDemoError, language: Language) -> str:
     Whoever asks for it tells somebody: the log says that as well.
     """
     journal.note_error(error)
-    told = _sentence(error, language)
-    for place in reversed(error.places):
+    return _placed(_sentence(error, language), error.places, language)
+
+
+def _placed(told: str, places: Sequence[Place], language: Language) -> str:
+    """Return a sentence with the names of where it belongs before it."""
+    for place in reversed(places):
         told = say(language, "in_field", field=_sentence(place, language), message=told)
     return told
 
@@ -117,4 +121,4 @@ def note_sentence(note: Note, language: Language) -> str:
     if codes := values.get("languages"):
         names = [say(language, f"language_{code}") for code in codes.split(",")]
         values["languages"] = say(language, "and").join(names)
-    return say(language, f"note_{note.code}", **values)
+    return _placed(say(language, f"note_{note.code}", **values), note.places, language)

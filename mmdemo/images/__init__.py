@@ -1,0 +1,35 @@
+"""From bytes or a path to a safe RGB picture that looks the way a person sees it.
+
+The page, the endpoints and the command line open every picture here, so all of them see the same
+pixels: orientation applied, transparency on white, palette, grey, 16-bit and CMYK turned into RGB,
+and the first frame of an animation. Whatever cannot be read raises a `PictureError` that says why.
+"""
+
+from mmdemo.images.files import (
+    ImageSource,
+    Picture,
+    as_image,
+    as_source,
+    as_sources,
+    digest_of,
+    open_image,
+)
+from mmdemo.images.opening import ACCEPTED, FORMATS
+from mmdemo.images.seen import centre_strip, to_rgb
+from mmdemo.images.shown import shown_by_browsers, thumbnail_uri
+
+__all__ = [
+    "ACCEPTED",
+    "FORMATS",
+    "ImageSource",
+    "Picture",
+    "as_image",
+    "as_source",
+    "as_sources",
+    "centre_strip",
+    "digest_of",
+    "open_image",
+    "shown_by_browsers",
+    "thumbnail_uri",
+    "to_rgb",
+]

@@ -1,0 +1,300 @@
+"""Picture files: named by their content, opened when their pixels are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image
+
+from mmdemo.errors import MMDemoError, PictureError
+from mmdemo.images.opening import ACCEPTED, SIDE, as_seen, as_stored, opened
+from mmdemo.settings import Limits, limits
+from mmdemo.types import Note
+
+ImageSource: TypeAlias = "Image.Image | Picture | str | Path | bytes"
+"""A picture in memory, a path to one, the bytes of a file, or a `Picture` of either."""
+
+# What a digest of a file says beside its bytes: how they are read. At most 16 bytes.
+_AS_SEEN = f"seen {SIDE}".encode()
+_AS_STORED = b"stored"
+_PIXELS = b"pixels"
+_MOST_KNOWN = 4096
+
+_Told: TypeAlias = tuple[bytes, tuple[Note, ...]]
+"""What is known of a file: its digest, and what is to be said of its picture."""
+
+_Place: TypeAlias = tuple[str, int, int, int, int]
+
+
+class Picture:
+    """A picture file: named by its content, opened when its pixels are wanted. For many threads.
+
+    What was read once is known for the life of the process, so that the next `Picture` of an
+    unchanged file has its name without reading it.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | bytes,
+        bounds: Limits | None = None,
+        *,
+        unchanged: bool = False,
+    ) -> None:
+        """Take note of a file; nothing is read.
+
+        Args:
+            source: a path, or the bytes of the file.
+            bounds: limits on size; by default those of the environment at the time of reading.
+            unchanged: whether to read it in the mode it is stored in, neither turned nor put on
+                white: for numbers that others computed without any of that.
+        """
+        self._source = source
+        self._bounds = bounds
+        self._reading = _AS_STORED if unchanged else _AS_SEEN
+        self._lock = threading.Lock()
+        self._digest: bytes | None = None
+        self._notes: tuple[Note, ...] = ()
+        self._pixels: Image.Image | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """Return 20 bytes that name the picture: equal for equal files that are read alike.
+
+        Whatever has a digest can be opened: a file that is not known yet is opened here, and one
+        that was changed since counts as another.
+
+        Raises:
+            PictureError: as `open_image`.
+        """
+        with self._lock:
+            if self._digest is None:
+                bounds = self._bounds or limits()
+                known = _known.get((self._reading, _place(self._source), bounds))
+                self._digest, self._notes = known or self._read(bounds)
+            return self._digest
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Return what a reader of numbers of this picture should know; asked for, it has a digest.
+
+        Raises:
+            PictureError: as `open_image`.
+        """
+        _ = self.digest
+        return self._notes
+
+    def open(self) -> Image.Image:
+        """Return the picture as `open_image` does; it is kept, so that a second call costs nothing.
+
+        Raises:
+            PictureError: as `open_image`; or the file is another than it was at `digest`.
+        """
+        with self._lock:
+            if self._pixels is None:
+                self._digest, self._notes = self._read(self._bounds or limits(), wanted=True)
+            assert self._pixels is not None
+            return self._pixels
+
+    def close(self) -> None:
+        """Let go of the pixels; opened again, the file is read again."""
+        with self._lock:
+            self._pixels = None
+
+    def _read(self, bounds: Limits, *, wanted: bool = False) -> _Told:
+        """Read the file and name it; decode it where that is wanted or was never done."""
+        data, place = _read(self._source, bounds)
+        digest = hashlib.blake2b(data, digest_size=20, person=self._reading).digest()
+        if self._digest not in (None, digest):
+            # What is computed from the pixels would be kept under the name of others.
+            raise PictureError(
+                "This picture file was changed while it was in use. Try again.", "file_changed"
+            )
+        told = _known.get((self._reading, digest, bounds))
+        if wanted or told is None:
+            read = as_stored if self._reading == _AS_STORED else as_seen
+            self._pixels, notes = opened(data, bounds, read)
+            told = (digest, notes)
+            _known.put((self._reading, digest, bounds), told)
+        if place is not None:
+            _known.put((self._reading, place, bounds), told)
+        return told
+
+
+class _Known:
+    """What was opened without an error: by reading, file or content, and limits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: OrderedDict[_Key, _Told] = OrderedDict()
+
+    def get(self, key: _Key) -> _Told | None:
+        with self._lock:
+            if key in self._told:
+                self._told.move_to_end(key)
+            return self._told.get(key)
+
+    def put(self, key: _Key, told: _Told) -> None:
+        with self._lock:
+            self._told[key] = told
+            self._told.move_to_end(key)
+            if len(self._told) > _MOST_KNOWN:
+                self._told.popitem(last=False)
+
+
+_Key: TypeAlias = tuple[bytes, _Place | bytes | None, Limits]
+_known = _Known()
+
+
+def _place(source: object) -> _Place | None:
+    """Return what tells a file from others and from its later selves; None where there is none."""
+    if not isinstance(source, str | Path):
+        return None
+    try:
+        return _placed(source, Path(source).stat())
+    except (OSError, ValueError):
+        return None  # reading it says what is wrong
+
+
+def _placed(path: str | Path, status: os.stat_result) -> _Place:
+    return (
+        os.path.realpath(path),
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def digest_of(image: Image.Image) -> bytes:
+    """Return 20 bytes that name a picture in memory: equal for equal mode, size and pixels.
+
+    Never equal to the digest of a file, which is read in its own way.
+
+    Args:
+        image: any mode; colours of a palette and what it says of transparency count too.
+    """
+    digest = hashlib.blake2b(digest_size=20, person=_PIXELS)
+    digest.update(f"{image.mode}\0{image.size}\0".encode())
+    if image.mode in ("P", "PA"):
+        digest.update(bytes(image.getpalette("RGBA") or ()))
+    digest.update(repr(image.info.get("transparency")).encode())
+    digest.update(image.tobytes())
+    return digest.digest()
+
+
+def as_source(source: ImageSource) -> Image.Image | Picture:
+    """Return a picture that is not opened before its pixels are wanted, where it is a file.
+
+    Raises:
+        PictureError: it is none of the accepted types, or a file that cannot be read.
+    """
+    return as_sources(source)[0]
+
+
+def as_sources(*sources: ImageSource) -> list[Image.Image | Picture]:
+    """Return several pictures likewise; files that are new are looked at all at the same time.
+
+    A decoder lets other threads run, so two large photos take the time of one.
+
+    Raises:
+        PictureError: of the first that is none of the accepted types, or cannot be read.
+    """
+    found = [one if isinstance(one, Image.Image | Picture) else Picture(one) for one in sources]
+    files = [one for one in found if isinstance(one, Picture)]
+    threads = [threading.Thread(target=_try, args=(file,)) for file in files[1:]]
+    for thread in threads:
+        thread.start()
+    for file in files[:1]:
+        _try(file)
+    for thread in threads:
+        thread.join()
+    for file in files:
+        _ = file.digest  # what could not be read says so here
+    return found
+
+
+def _try(picture: Picture) -> None:
+    with suppress(MMDemoError):
+        _ = picture.digest
+
+
+def as_image(source: ImageSource) -> Image.Image:
+    """Return a picture: one in memory as it is, a file through `open_image`.
+
+    Raises:
+        PictureError: no picture, or one that `open_image` refuses.
+    """
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, Picture):
+        return source.open()
+    return open_image(source)
+
+
+def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Image.Image:
+    """Open a picture file as the RGB picture that a person would see.
+
+    A JPEG whose short side is 1280 pixels or more comes smaller, by 1/2, 1/4 or 1/8: as small as
+    its short side keeps 640. The limits are on what the file holds.
+
+    Args:
+        source: a path, or the bytes of the file.
+        bounds: limits on size; by default those of the environment.
+
+    Returns:
+        A loaded picture of mode RGB.
+
+    Raises:
+        PictureError: not a picture that can be read, damaged, or over a limit.
+    """
+    bounds = bounds or limits()
+    return opened(_read(source, bounds)[0], bounds, as_seen).image
+
+
+def _read(source: str | Path | bytes, bounds: Limits) -> tuple[bytes, _Place | None]:
+    """Return the bytes of a file, and its place where that held still meanwhile."""
+    limit, place = bounds.upload_mb * 1_000_000, None
+    if isinstance(source, bytes):
+        size, data = len(source), source
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        try:
+            with path.open("rb") as file:
+                before = os.fstat(file.fileno())
+                data = file.read(limit + 1) if before.st_size <= limit else b""
+                places = {_placed(path, status) for status in (before, os.fstat(file.fileno()))}
+        except (OSError, ValueError) as error:
+            # Only the name: the folders of this machine are nobody's business.
+            raise PictureError(
+                f"There is no readable picture file '{path.name}'. Check the name and try again.",
+                "no_file",
+                name=path.name,
+            ) from error
+        size = max(before.st_size, len(data))
+        place = places.pop() if len(places) == 1 else None
+    else:
+        raise PictureError(
+            f"A picture was expected, not {type(source).__name__}. "
+            "Give a PIL picture, a path, or the bytes of a file.",
+            "no_picture",
+            given=type(source).__name__,
+        )
+    if size > limit:
+        raise PictureError(
+            f"This file has {size / 1e6:.1f} MB; at most {bounds.upload_mb} MB are accepted. "
+            "Save it smaller, for example as a JPEG of 2000 pixels on its long side.",
+            "file_size",
+            size=f"{size / 1e6:.1f}",
+            limit=bounds.upload_mb,
+        )
+    if size == 0:
+        raise PictureError(
+            f"This file is empty. Choose a picture: {ACCEPTED}.", "file_empty", accepted=ACCEPTED
+        )
+    return data, place

@@ -1,0 +1,155 @@
+"""From the bytes of a file to pixels, or to the sentence that says why not."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from PIL import Image
+
+from mmdemo.errors import PictureError
+from mmdemo.images.seen import Seen, to_rgb
+from mmdemo.settings import Limits
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+
+# A few first bytes that people send often enough to deserve their own advice: code, sentence.
+_NOT_PICTURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"<svg", "svg", "This is an SVG drawing; export it as PNG."),
+    (b"<?xml", "svg", "This is an SVG or XML file; export it as PNG."),
+    (b"%pdf", "pdf", "This is a PDF; take a screenshot of the page, or export it as PNG."),
+    (b"<!doctype", "html", "This is a web page; save the picture itself."),
+    (b"<html", "html", "This is a web page; save the picture itself."),
+    (b"pk\x03\x04", "zip", "This is a ZIP or Office file; take the picture out of it."),
+)
+
+_MOST_EXIF = 20
+_MOST_SCANS = 100
+# A scan's mark, and its length, which follows from the number of its components. The mark alone is
+# met by chance in what phones append to a photo.
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+
+SIDE = 640
+"""Pixels that a large JPEG's short side keeps at least.
+
+The largest published input of a model has 600, mini's has 224. A photo of 12 megapixels is read at
+1000 x 750: mini's vector is then as a rule 1e-4 (1 - cosine) from that of all pixels. At 500 x 375
+it would be 1e-3, and the time a sixth less.
+"""
+
+Read: TypeAlias = Callable[[Image.Image], Seen]
+"""What is taken of an opened picture."""
+
+
+def opened(data: bytes, bounds: Limits, read: Read) -> Seen:
+    """Open the bytes of a file.
+
+    Args:
+        data: the file.
+        bounds: limits on size.
+        read: what is taken of it, `as_seen` or `as_stored`.
+
+    Raises:
+        PictureError: not a picture that can be read, damaged, or over a limit.
+    """
+    if _costs_without_end(data):
+        raise _damaged()
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            _check_size(picture, bounds)
+            picture.seek(0)
+            return read(picture)
+    except PictureError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise _unknown_format(data) from error
+    except Image.DecompressionBombError as error:
+        raise _too_many_pixels("far too many", bounds) from error
+    except Exception as error:
+        # Decoders of damaged files raise almost anything (OSError, SyntaxError, struct.error, ...).
+        raise _damaged() from error
+
+
+def as_seen(picture: Image.Image) -> Seen:
+    """Return an opened picture as a person sees it; a large JPEG smaller."""
+    # Only JPEG can do this: its decoder leaves out what a smaller picture does not show.
+    picture.draft(None, (SIDE, SIDE))
+    picture.load()
+    seen = to_rgb(picture)
+    # An opened picture loses its file, and with it its metadata; a copy does not.
+    return Seen(seen.copy() if seen is picture else seen)
+
+
+def as_stored(picture: Image.Image) -> Seen:
+    """Return an opened picture in the mode and the size that it has in its file."""
+    return Seen(picture.copy())
+
+
+def _costs_without_end(data: bytes) -> bool:
+    """Say whether a file is made to keep a decoder busy, as its bytes and pixels do not tell.
+
+    Pillow takes the headers of EXIF data off one by one, and copies the rest each time: 2 MB of
+    them take 17 seconds. A scan of a JPEG goes over all its pixels even where it changes none, and
+    is 10 bytes. A camera's picture has two such headers at most, a progressive one some ten scans.
+    """
+    return data.count(b"Exif\0\0") > _MOST_EXIF or (
+        data.startswith(b"\xff\xd8") and len(_SCAN.findall(data)) > _MOST_SCANS
+    )
+
+
+def _check_size(picture: Image.Image, bounds: Limits) -> None:
+    width, height = picture.size
+    if width < 1 or height < 1:
+        raise PictureError("This picture has no pixels. Choose another.", "no_pixels")
+    if width * height > bounds.pixels:
+        raise _too_many_pixels(f"{width} x {height}", bounds)
+    if max(width, height) > bounds.aspect * min(width, height):
+        raise PictureError(
+            f"This picture is {width} x {height} pixels: one side is more than {bounds.aspect} "
+            "times the other. Crop it to the part that matters.",
+            "aspect",
+            width=width,
+            height=height,
+            limit=bounds.aspect,
+        )
+
+
+def _damaged() -> PictureError:
+    return PictureError(
+        "This picture is damaged or cut off and cannot be read to its end. "
+        f"Open it in a picture viewer and save it again, as {ACCEPTED}.",
+        "damaged",
+        accepted=ACCEPTED,
+    )
+
+
+def _too_many_pixels(size: str, bounds: Limits) -> PictureError:
+    limit = f"{bounds.pixels / 1e6:g}"
+    return PictureError(
+        f"This picture has {size} pixels; at most {limit} million are accepted. "
+        "Scale it down, for example to 2000 pixels on its long side.",
+        "pixels",
+        size=size,
+        limit=limit,
+    )
+
+
+def _unknown_format(data: bytes) -> PictureError:
+    head = data[:64].lstrip().lower()
+    for start, code, sentence in _NOT_PICTURES:
+        if head.startswith(start):
+            return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
+        return PictureError(
+            f"This is a HEIC photo; export or share it as JPEG. Accepted are {ACCEPTED}.",
+            "heic",
+            accepted=ACCEPTED,
+        )
+    return PictureError(
+        f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
+        "not_picture",
+        accepted=ACCEPTED,
+    )

@@ -1,0 +1,42 @@
+"""Pictures as the page shows them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from mmdemo.images.seen import to_rgb
+
+_NOT_IN_BROWSERS = ("TIFF", "PPM")
+
+
+def shown_by_browsers(source: str | Path | bytes) -> bool:
+    """Say whether a browser can show the file itself; a TIFF or PPM needs a rendition.
+
+    What cannot be identified counts as shown: `open_image` is the one to explain it.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with Image.open(stream, formats=_NOT_IN_BROWSERS):
+            return False
+    except (OSError, Image.DecompressionBombError):
+        return True
+
+
+def thumbnail_uri(picture: Image.Image, side: int = 96) -> str:
+    """Return a square thumbnail as a `data:` address, so that no file of a visitor is served.
+
+    Args:
+        picture: any mode.
+        side: edge in pixels; the whole picture is shown, on white.
+    """
+    # First in whole steps: a large picture costs much less so, and looks the same.
+    whole = to_rgb(picture)
+    whole = whole.reduce(max(1, max(whole.size) // (4 * side)))
+    square = ImageOps.pad(whole, (side, side), Image.Resampling.LANCZOS, color=(255, 255, 255))
+    buffer = io.BytesIO()
+    square.save(buffer, "WEBP", quality=80)  # half of what a JPEG has
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
