@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py mmdemo training bench tests
 
-.PHONY: demo test test-slow test-weights lint types fix bench mini pictures clean
+.PHONY: demo test test-slow test-weights properties lint types fix bench mini pictures clean
 
 demo: $(VENV)/.installed  ## start the app; its address is printed
 	$(BIN)/python app.py
@@ -19,6 +19,9 @@ test: $(VENV)/.installed-dev $(VENV)/.browser  ## every test, in a real browser 
 
 test-slow: $(VENV)/.installed-dev  ## what `make test` only samples, whole
 	$(BIN)/python -m pytest -m slow
+
+properties: $(VENV)/.installed-dev  ## new inputs of every kind, a thousand for each property
+	$(BIN)/python -m pytest tests/test_properties.py --hypothesis-profile=many
 
 # Needs MMDEMO_PUBLISHED_PICTURES, a folder with the pictures of the published values (README).
 test-weights: $(VENV)/.installed-dev  ## published values, with weights from the model hub

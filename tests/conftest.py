@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,6 +30,22 @@ if TYPE_CHECKING:  # it needs gradio, which takes seconds to import
 TINY = ROOT / "tests/data/visualized_bge/bert-bge-base-en-v1.5"
 """A small random Visualized-BGE in the layout of the official files."""
 
+
+# What `tests/test_properties.py` tries: a few inputs, the same ones in every run, or very many.
+hypothesis.settings.register_profile(
+    "few",
+    max_examples=25,
+    deadline=None,  # machines are slow
+    derandomize=True,
+    database=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.register_profile(
+    "many", hypothesis.settings.get_profile("few"), max_examples=1000, derandomize=False
+)
 
 SEPARATE = ("slow", "weights")
 """Markers of tests that run only where they are asked for by name, `-m slow`."""
