@@ -164,3 +164,14 @@ def test_what_is_known_to_be_unsafe_is_not_installed() -> None:
         found = re.search(rf"^{package}>=(\d+)\.(\d+)", told, re.MULTILINE)
         assert found
         assert (int(found[1]), int(found[2])) >= floor
+
+
+def test_each_defence_has_the_test_that_it_names() -> None:
+    named = []
+    for cell in re.findall(r"\| ([^|]*?) \|\n", (ROOT / "SECURITY.md").read_text("utf-8")):
+        for one in re.findall(r"`([^`]+)`", cell):
+            file, _, test = one.partition("::")
+            named.append((file or named[-1][0], test))
+    assert len(named) > 30
+    for file, test in named:
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text("utf-8"), re.M), (file, test)
