@@ -98,10 +98,16 @@ class TokenUsage:
     Attributes:
         used: tokens that enter the model, special tokens included.
         total: tokens that the whole text has, special tokens included.
+        unknown: how many of those that enter stand for what the tokenizer does not know.
+        unknown_words: what these stand for, as it was typed, each once and a few at most.
+        known: whether the model knows anything of what it reads, be it a single word.
     """
 
     used: int
     total: int
+    unknown: int = 0
+    unknown_words: tuple[str, ...] = ()
+    known: bool = True
 
     @property
     def truncated(self) -> bool:

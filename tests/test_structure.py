@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 LAYERS = (
     # Plain things. What says nothing but what a folder is for imports nothing.
-    ("encoders", "errors", "files", "models", "progress", "timings"),
+    ("encoders", "errors", "files", "models", "progress", "signs", "timings"),
     ("types",),
     ("assets", "settings", "similarity"),
     ("images.*",),

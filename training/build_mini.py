@@ -19,7 +19,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmdemo.assets import ASSETS, fingerprint
+from mmdemo.encoders.mini.reading import TRADITIONAL
 from mmdemo.encoders.parts.packed import part_name, quantise_rows
+from training import traditional
 from training.packages import CACHE
 from training.train_head import HIDDEN, SHIPPED_SEED, TOP_T
 from training.train_text import WORK
@@ -71,6 +73,7 @@ def build(cache: Path, work: Path, head: Path, calibration: dict[str, Any], out:
     tokenizer["truncation"] = tokenizer["padding"] = None  # the encoder does both
     compact = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
     (out / "tokenizer.json").write_text(compact, encoding="utf-8")
+    traditional.write(cache, out)
     shards = split(quantise_rows(load_file(work / "text.safetensors")))
     for index, shard in enumerate(shards, start=1):
         save_file(shard, out / f"text-{index:05d}-of-{len(shards):05d}.safetensors")
@@ -109,7 +112,7 @@ def write_config(out: Path, config: dict[str, Any]) -> None:
     files = {
         file.name: file.stat().st_size
         for file in sorted(out.iterdir())
-        if file.suffix == ".safetensors" or file.name == "tokenizer.json"
+        if file.suffix == ".safetensors" or file.name in ("tokenizer.json", TRADITIONAL)
     }
     text = json.dumps(config | {"files": files}, indent=2)
     (out / "config.json").write_text(text + "\n", encoding="utf-8")

@@ -40,10 +40,10 @@ from transformers import BertConfig, BertModel
 
 from mmdemo.assets import package_files, read_config
 from mmdemo.encoders.base import Features, Model, Prepared, Tell, Tokens
+from mmdemo.encoders.mini.reading import MiniTokenizer
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, fill_counters
 from mmdemo.encoders.parts.packed import load_packed
 from mmdemo.encoders.parts.text_tower import FastPass, run_layers
-from mmdemo.encoders.parts.tokens import FastTokenizer
 from mmdemo.images import to_rgb
 from mmdemo.types import Match, TextEncoding, Token, TokenUsage
 
@@ -90,8 +90,8 @@ class Mini(FastPass, Model):
         self.logit_scale = config["logit_scale"]
         self.match = Match(*(config["match"][key] for key in ("slope", "offset", "sure")))
         self.image_size = config["image_size"]
-        self._tokenizer = FastTokenizer(
-            Tokenizer.from_file(str(path / "tokenizer.json")), config["max_text_tokens"]
+        self._tokenizer = MiniTokenizer(
+            Tokenizer.from_file(str(path / "tokenizer.json")), config["max_text_tokens"], path
         )
         self.text_tower: Any = _load_text_tower(path, config)
         self.vision_tower = _load_vision_tower(path, config)

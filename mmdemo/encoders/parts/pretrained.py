@@ -19,7 +19,7 @@ from transformers import AutoImageProcessor, AutoTokenizer
 from mmdemo.encoders.base import Model, Prepared, Tokens
 from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
-from mmdemo.encoders.parts.tokens import padded
+from mmdemo.encoders.parts.tokens import Piece, Written, padded, typed_pieces, usage_of
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
@@ -142,6 +142,9 @@ class TextReader:
                 folder, local_files_only=True, trust_remote_code=False
             )
             self._specials = self._raw_ids([""])[0]
+            # CLIP's bytes make up any text; what it calls unknown is the token at the end.
+            unknown = self._tokenizer.unk_token_id
+            self._unknown: int | None = None if unknown in self._specials else unknown
             knows_letters = self._raw_ids(["a"]) != self._raw_ids(["b"])
         except ImportError as error:
             # SigLIP's first generation: the library is no dependency, for one tokenizer.
@@ -170,9 +173,17 @@ class TextReader:
         self._lower_case = lower_case and bool(self._tokenizer.init_kwargs.get("do_lower_case"))
 
     def usage(self, text: str) -> TokenUsage:
-        """Say how much of a text is read."""
-        total = len(self._ids([text])[0])
-        return TokenUsage(used=min(total, self.longest), total=total)
+        """Say how much of a text is read, and what of it is known."""
+        written = self._written(text)
+        read = self._read([written])
+        row = read.input_ids[0]
+        used, total = min(len(row), self.longest), len(row)
+        if read.encodings:
+            pieces = typed_pieces(Written(written), read.encodings[0], used)
+        else:
+            pieces = self._by_word(written)
+        typed = text if len(text) == len(written) else written
+        return usage_of(typed, pieces, self._unknown, used, total)
 
     def read(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts, cut to the maximum."""
@@ -204,17 +215,31 @@ class TextReader:
             return {"input_ids": ids}
         return {"input_ids": ids, "attention_mask": mask.long()}
 
+    def _by_word(self, text: str) -> list[Piece]:
+        """Return tokens with the word that each is of: a slow tokenizer tells no more."""
+        return [
+            Piece(number, *word.span())
+            for word in re.finditer(r"\S+", text)
+            for number in self._raw_ids([word.group()])[0]
+            if number not in self._specials
+        ]
+
+    def _written(self, text: str) -> str:
+        return text.lower() if self._lower_case else text
+
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._raw_ids([text.lower() if self._lower_case else text for text in texts])
+        return self._raw_ids([self._written(text) for text in texts])
 
     def _raw_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text, special tokens included.
+        """Return the ids of each text, special tokens included."""
+        return self._read(texts).input_ids
+
+    def _read(self, texts: Sequence[str]) -> Any:
+        """Return what the tokenizer makes of texts.
 
         Always with the same arguments: others would change settings that all threads share.
         """
-        return self._tokenizer(
-            list(texts), padding=False, truncation=False, verbose=False
-        ).input_ids
+        return self._tokenizer(list(texts), padding=False, truncation=False, verbose=False)
 
     def _cut(self, row: list[int]) -> list[int]:
         """Cut as the tokenizer does: a final special token stays, and words before it go."""

@@ -164,7 +164,7 @@ class Tokenizer(FastTokenizer):
                 count=fast.get_vocab_size(),
                 known=config.vocab_size,
             )
-        super().__init__(fast, longest)
+        super().__init__(fast, longest, loaded.unk_token_id)
         self.unused = frozenset(number for number in special if number is not None)
         self._pad = config.pad_token_id
 
