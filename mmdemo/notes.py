@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmdemo.types import Note
+from mmdemo.types import Note, TokenUsage
 
 if TYPE_CHECKING:
     from mmdemo.models.encoder import Encoder
@@ -27,6 +28,7 @@ def text_notes(encoder: Encoder, text: str, *, with_image: bool = True) -> list[
             f"{encoder.name} takes no more{' beside a picture' if with_image else ''}."
         )
         notes.append(Note("truncated", {"used": usage.used, "total": usage.total}, message))
+    notes += _unknown_notes(encoder.name, text, usage)
     share = _foreign_share(text, encoder.languages)
     if share >= 0.25:
         read = " and ".join(_LANGUAGE_NAMES.get(code, code) for code in encoder.languages)
@@ -41,6 +43,93 @@ def text_notes(encoder: Encoder, text: str, *, with_image: bool = True) -> list[
         }
         notes.append(Note("language", values, message))
     return notes
+
+
+def unknown_among(model: str, texts: Sequence[str], usage: Sequence[TokenUsage]) -> list[Note]:
+    """Return what a reader of many texts' numbers should know of words that the model does not.
+
+    Args:
+        model: its name.
+        texts: n texts.
+        usage: theirs.
+    """
+    notes = []
+    pairs = list(zip(texts, usage, strict=True))
+    dark = [text for text, one in pairs if not one.known]
+    if dark:
+        words = _told(dark)
+        notes.append(
+            Note(
+                "unknown_all_among",
+                {"model": model, "count": len(dark), "total": len(texts), "words": words},
+                f"{model} knows nothing of {len(dark)} of {len(texts)} ({words}), so numbers with "
+                "them mean nothing.",
+            )
+        )
+    partly = [one.unknown_words for one in usage if one.known and one.unknown]
+    if partly:
+        words = _told(list(dict.fromkeys(word for row in partly for word in row)))
+        notes.append(
+            Note(
+                "unknown_among",
+                {"model": model, "count": len(partly), "total": len(texts), "words": words},
+                f"{len(partly)} of {len(texts)} hold what {model} does not know ({words}), so "
+                "numbers with them mean little.",
+            )
+        )
+    return notes
+
+
+def label_notes(encoder: Encoder, labels: Sequence[str], usage: Sequence[TokenUsage]) -> list[Note]:
+    """Return which labels the model does not know, or does not tell apart.
+
+    Args:
+        encoder: the model.
+        labels: n labels, each once.
+        usage: theirs.
+    """
+    notes = [
+        note.within("Labels", "place_labels") for note in unknown_among(encoder.name, labels, usage)
+    ]
+    alike = encoder.alike(labels)
+    if alike:
+        groups = _told([" = ".join(_cut(list(group))) for group in alike], "; ")
+        message = (
+            f"{encoder.name} reads these labels as one and the same: {groups}. Their numbers are "
+            "equal, and in a softmax they share the probability of one."
+        )
+        notes.append(Note("labels_alike", {"model": encoder.name, "groups": groups}, message))
+    return notes
+
+
+def _unknown_notes(model: str, text: str, usage: TokenUsage) -> list[Note]:
+    if usage.known and not usage.unknown:
+        return []
+    words = _told(usage.unknown_words or [text])
+    values: dict[str, int | str] = {"model": model, "words": words}
+    if usage.known:
+        message = (
+            f"{model} does not know these words of the text: {words}. Numbers that involve it rest "
+            "on its other words, and mean little."
+        )
+        return [Note("unknown", values, message)]
+    message = f"{model} knows nothing of this text ({words}), so numbers with it mean nothing."
+    return [Note("unknown_all", values, message)]
+
+
+_MOST_TOLD = 8
+_LONGEST_TOLD = 40
+
+
+def _told(words: Sequence[str], gap: str = ", ") -> str:
+    """Return words as a sentence has them: a few, none of them long."""
+    return gap.join(
+        _cut([word if len(word) <= _LONGEST_TOLD else f"{word[:_LONGEST_TOLD]}…" for word in words])
+    )
+
+
+def _cut(words: list[str]) -> list[str]:
+    return words if len(words) <= _MOST_TOLD else [*words[:_MOST_TOLD], "…"]
 
 
 def temperature_notes(encoder: Encoder) -> list[Note]:

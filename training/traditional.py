@@ -22,7 +22,9 @@ from mmdemo.encoders.mini.reading import TRADITIONAL
 from training.packages import CACHE, unpacked
 
 OPENCC = "opencc-python-reimplemented==0.1.7"
-_HEADER = "# Traditional and simplified characters, of OpenCC's TSCharacters (Apache-2.0): see NOTICE."
+_HEADER = (
+    "# Traditional and simplified characters, of OpenCC's TSCharacters (Apache-2.0): see NOTICE."
+)
 
 
 def main() -> None:

@@ -252,6 +252,24 @@ class Encoder:
         with self._source.lease() as model:
             return model.token_usage(text, with_image=with_image)
 
+    def alike(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return groups of texts that the model cannot tell apart: it reads the same tokens.
+
+        So does one in lower case of `Bee` and `bee`, and any of two words that it does not know.
+
+        Args:
+            texts: n different ones.
+
+        Returns:
+            The groups in order, each of two texts at least; none where all differ.
+        """
+        with self._source.lease() as model:
+            rows = model.read_texts(list(texts))
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for text, row in zip(texts, rows, strict=True):
+            groups.setdefault(tuple(row), []).append(text)
+        return [tuple(group) for group in groups.values() if len(group) > 1]
+
     def tokens(self, text: str) -> list[Token]:
         """Return what the model reads of a text, special tokens included.
 

@@ -13,6 +13,7 @@ from mmdemo.errors import TextError, checked_signs
 from mmdemo.images import Picture, as_image, as_source, digest_of
 from mmdemo.models.store import pair_digest, text_digest
 from mmdemo.settings import limits
+from mmdemo.signs import has_visible
 from mmdemo.types import Item, Modality
 
 Input: TypeAlias = str | Image.Image | Path | Picture | Mapping[str, object] | Item
@@ -94,7 +95,7 @@ def read_item(item: object, longest: int, pictures: dict[int, Pictured]) -> Want
     if image is None:
         text = checked_text(text, longest)
         return Wanted(text_digest(text), text, None)
-    if isinstance(text, str) and not text.strip():
+    if isinstance(text, str) and not has_visible(text):
         text = None  # a picture with an empty text is the picture alone
     if text is not None:
         text = checked_text(text, longest)
@@ -135,7 +136,12 @@ def checked_text(text: object, longest: int | None = None) -> str:
         TextError: not a text, empty, or longer than the limit.
     """
     checked = checked_length(text, longest or limits().text)
-    if not checked.strip():
+    if not has_visible(checked):
+        if checked.strip():
+            raise TextError(
+                "The text is empty: nothing in it can be seen. Type at least one word.",
+                "text_invisible",
+            )
         raise TextError("The text is empty. Type at least one word.", "text_empty")
     return checked
 

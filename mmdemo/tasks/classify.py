@@ -25,8 +25,9 @@ from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, Picture, as_source
 from mmdemo.models.store import text_digest
-from mmdemo.notes import temperature_notes, text_notes
+from mmdemo.notes import label_notes, temperature_notes, text_notes, unknown_among
 from mmdemo.settings import limits
+from mmdemo.signs import has_visible
 from mmdemo.similarity import cosine, order, unit_rows
 from mmdemo.tasks.prompts import TEMPLATE_SETS, checked_labels, checked_prompts, fill
 from mmdemo.timings import Timings, timed
@@ -615,13 +616,22 @@ def _close(pictures: Sequence[Image.Image | Picture]) -> None:
 
 
 def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]) -> list[Note]:
-    """Return notes on the longest prompt, on the script of the labels, and on the temperature."""
-    longest = max(labels, key=lambda label: encoder.token_usage(label).total)
-    template = max(templates, key=lambda one: encoder.token_usage(one).total)
+    """Return notes on the longest prompt, on what is unknown, the script, and the temperature."""
+    usage = [encoder.token_usage(label) for label in labels]
+    longest = labels[max(range(len(labels)), key=lambda place: usage[place].total)]
+    around = [fill(template, " ") for template in templates]
+    of_templates = [encoder.token_usage(one) for one in around]
+    template = templates[max(range(len(around)), key=lambda place: of_templates[place].total)]
     cut = text_notes(encoder, fill(template, longest), with_image=False)
     script = text_notes(encoder, "\n".join(labels), with_image=False)
+    unread = [place for place, one in enumerate(around) if has_visible(one)]
+    unknown = unknown_among(
+        encoder.name, [templates[i] for i in unread], [of_templates[i] for i in unread]
+    )
     return [
         *(note for note in cut if note.code == "truncated"),
+        *label_notes(encoder, labels, usage),
+        *(note.within("Templates", "place_templates") for note in unknown),
         *(note for note in script if note.code == "language"),
         *temperature_notes(encoder),
     ]

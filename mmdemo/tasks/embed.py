@@ -13,8 +13,9 @@ from PIL import Image
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
 from mmdemo.models.items import Input
-from mmdemo.notes import text_notes
+from mmdemo.notes import text_notes, unknown_among
 from mmdemo.settings import limits
+from mmdemo.signs import has_visible
 from mmdemo.timings import Timings, timed
 from mmdemo.types import Embeddings, Fusion, Modality, Needs, Note
 from mmdemo.work import UNFOLLOWED, Follow
@@ -108,10 +109,6 @@ class EmbedRequest:
                 _close(inputs)
                 done += len(some)
                 follow(done, total, "items")
-        told = dict.fromkeys((text, image is not None) for image, text in self.items if text)
-        notes = dict.fromkeys(
-            note for text, fused in told for note in text_notes(encoder, text, with_image=fused)
-        )
         return Vectors(
             vectors=np.concatenate(rows),
             modalities=tuple(_modality(*part) for part in self.items),
@@ -120,7 +117,7 @@ class EmbedRequest:
             fusion=encoder.fusion,
             dim=encoder.dim,
             timings=timings,
-            notes=tuple(notes),
+            notes=tuple(_notes(encoder, self.items)),
         )
 
 
@@ -163,6 +160,27 @@ class Vectors:
             "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
             "notes": [note.message for note in self.notes],
         }
+
+
+def _notes(encoder: Encoder, items: Sequence[Part]) -> list[Note]:
+    """Return notes on all texts; those on unknown words in one, however many texts have some."""
+    told = dict.fromkeys(
+        (text, image is not None) for image, text in items if text and has_visible(text)
+    )
+    notes = dict.fromkeys(
+        note for text, fused in told for note in text_notes(encoder, text, with_image=fused)
+    )
+    if len(told) == 1:
+        return list(notes)
+    texts = [text for text, _ in told]
+    usage = [encoder.token_usage(text, with_image=fused) for text, fused in told]
+    return [
+        *(note for note in notes if not note.code.startswith("unknown")),
+        *(
+            note.within("Texts", "place_texts")
+            for note in unknown_among(encoder.name, texts, usage)
+        ),
+    ]
 
 
 def _check_count(count: int) -> None:
@@ -213,4 +231,4 @@ def _modality(image: ImageSource | None, text: str | None) -> Modality:
     if image is None:
         return "text"
     # A picture with an empty text is the picture alone.
-    return "fused" if text and text.strip() else "image"
+    return "fused" if text and has_visible(text) else "image"

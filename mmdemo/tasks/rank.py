@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import TextError
 from mmdemo.models.items import checked_text
-from mmdemo.notes import text_notes
+from mmdemo.notes import text_notes, unknown_among
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order
 from mmdemo.tasks.passages import checked_document, typed_passages
@@ -57,7 +57,7 @@ class Ranking:
             empty where the model has no background set.
         query_usage: how much of the query was read.
         usage: how much of each passage was read.
-        notes: what a reader should know about the query.
+        notes: what a reader should know about the query, and of words that the model does not know.
         timings: milliseconds: `text` in forward passes, and `total`. What comes from the cache
             costs nothing.
         fingerprint: of the weights; empty where nothing tells them from others.
@@ -100,6 +100,7 @@ class Ranking:
                 "percentile": self.percentiles[position] if self.percentiles else None,
                 "tokens": self.usage[position].total,
                 "tokens_read": self.usage[position].used,
+                "tokens_unknown": self.usage[position].unknown,
             }
             for position in order(total)
         ]
@@ -283,6 +284,8 @@ def _ranked(encoder: Encoder, request: RankRequest, follow: Follow) -> Ranking:
         for name, column in scores.items():
             column[position] = _score(name, asked, read)
     timings["total"] = (time.perf_counter() - start) * 1000.0
+    usage = tuple(encoder.token_usage(passage) for passage in checked)
+    unknown = unknown_among(encoder.name, checked, usage)
     known = background(encoder)
     ranks_of_dense = percentile_ranks(known, "t2t", scores["dense"])
     return Ranking(
@@ -294,8 +297,11 @@ def _ranked(encoder: Encoder, request: RankRequest, follow: Follow) -> Ranking:
         percentiles=() if ranks_of_dense is None else tuple(ranks_of_dense.tolist()),
         background_pairs=known.pairs.get("t2t", 0) if known else 0,
         query_usage=encoder.token_usage(query),
-        usage=tuple(encoder.token_usage(passage) for passage in checked),
-        notes=tuple(text_notes(encoder, query, with_image=False)),
+        usage=usage,
+        notes=(
+            *text_notes(encoder, query, with_image=False),
+            *(note.within("Passages", "place_passages") for note in unknown),
+        ),
         timings=timings,
     )
 

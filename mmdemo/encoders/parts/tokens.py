@@ -13,7 +13,6 @@ from torch.nn.utils.rnn import pad_sequence
 from mmdemo.encoders.base import Tokens
 from mmdemo.types import TokenUsage
 
-
 _WORDS_TOLD = 8
 _LETTERS_TOLD = 20  # of each
 
@@ -90,7 +89,7 @@ class FastTokenizer:
     tokens takes 700 MB.
     """
 
-    def __init__(self, tokenizer: Any, longest: int, unknown: int | None) -> None:
+    def __init__(self, tokenizer: Any, longest: int, unknown: int | None = None) -> None:
         """Take a tokenizer over.
 
         Args:
