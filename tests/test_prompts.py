@@ -73,7 +73,7 @@ def test_only_the_slot_is_replaced() -> None:
         ("a cat, asleep\na dog\n\n", ("a cat, asleep", "a dog")),
         ("  cat ,, \tdog ,cat", ("cat", "dog")),
         ("cat,\ndog，\n", ("cat", "dog")),
-        ("one  label\twith   gaps", ("one label with gaps",)),
+        ("one  label with   gaps", ("one label with gaps",)),
         (
             "<img src=x onerror=alert(1)>, {0.__class__}",
             ("<img src=x onerror=alert(1)>", "{0.__class__}"),

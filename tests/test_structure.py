@@ -45,7 +45,7 @@ LAYERS = (
     # What models are used for.
     ("notes",),
     ("background.*",),
-    ("tasks.encodings",),
+    ("tasks.encodings", "tasks.lists"),
     ("tasks.passages", "tasks.prompts"),
     ("examples",),
     ("tasks", "tasks.classify", "tasks.compare", "tasks.embed", "tasks.published", "tasks.rank"),

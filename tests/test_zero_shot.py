@@ -340,7 +340,7 @@ def test_hostile_labels_are_only_texts(
         "{}",
         "%s",
         "cat",
-        "x\x00",
+        "x",
     )
     assert "a {0.__class__} of {0.__globals__}" in model.texts
     assert len(model.texts) == 6

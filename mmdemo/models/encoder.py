@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from mmdemo.models.items import (
     Pictured,
     checked_length,
     checked_text,
+    listed,
     read_item,
 )
 from mmdemo.models.lane import Priority, Stop
@@ -141,7 +142,7 @@ class Encoder:
         return self._passes.lane.running
 
     def encode(
-        self, items: Sequence[Input] | Input, *, timings: Timings | None = None, first: int = 0
+        self, items: Iterable[Input] | Input, *, timings: Timings | None = None, first: int = 0
     ) -> Embeddings:
         """Embed texts, pictures and pairs of both, mixed freely.
 
@@ -164,11 +165,10 @@ class Encoder:
         >>> encoder.encode(["a red car", {"image": picture, "text": "in the rain"}]).shape
         (2, 384)
         """
-        listed = [items] if isinstance(items, SINGLE) else items
         longest = limits().document if self._reads_documents else limits().text
         pictures: dict[int, Pictured] = {}
         wanted = []
-        for position, item in enumerate(listed):
+        for position, item in enumerate(_several(items)):
             try:
                 wanted.append(read_item(item, longest, pictures))
             except (PictureError, TextError) as error:
@@ -237,6 +237,7 @@ class Encoder:
             StoppedError: nobody wants it any more (see `at`).
         """
         self.require("text")
+        texts = [str(text) if isinstance(text, str) else text for text in texts]
         for position, text in enumerate(texts):
             try:
                 checked_length(text, limits().document)
@@ -344,7 +345,7 @@ class Encoder:
 
     def _all_encodings(self, texts: Sequence[str] | str) -> list[TextEncoding]:
         """Return `read_texts` in the order of the texts."""
-        found = dict(self.read_texts([texts] if isinstance(texts, str) else texts))
+        found = dict(self.read_texts([texts] if isinstance(texts, str) else listed(texts)))
         return [found[position] for position in range(len(found))]
 
     def _require_representation(self, wanted: Representation) -> None:
@@ -358,6 +359,26 @@ class Encoder:
                 representation=wanted,
                 able=able,
             )
+
+
+def _several(items: Any) -> Iterable[Any]:
+    """Return items one after the other; a single one is one of its own kind.
+
+    Raises:
+        TextError: they are neither, or have no order.
+    """
+    if isinstance(items, SINGLE):
+        return [items]
+    unordered = isinstance(items, set | frozenset | bytes | bytearray)
+    table = hasattr(items, "columns")  # Python's loop gives their names
+    if unordered or table or not isinstance(items, Iterable):
+        found = "None" if items is None else type(items).__name__
+        raise TextError(
+            f"Items are a list, in the order of the vectors that are wanted; given was {found}.",
+            "no_items",
+            given=found,
+        )
+    return items
 
 
 class _Held:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -123,6 +123,30 @@ def _parts(item: object) -> tuple[object, object]:
         "no_item",
         given=given,
     )
+
+
+def listed(given: Any) -> list[Any]:
+    """Return a list of what somebody gave as one: a list, a tuple, an array, a column, a generator.
+
+    Args:
+        given: texts as a rule; whether each is one is for others to check.
+
+    Raises:
+        TextError: it is no list, or one without an order of its own, or of tables.
+    """
+    unordered = isinstance(given, set | frozenset)
+    single = isinstance(given, str | bytes | bytearray | Mapping) or not isinstance(given, Iterable)
+    # Of a table, Python's loop gives the names of its columns.
+    if single or unordered or getattr(given, "ndim", 1) != 1:
+        found = _described(given)
+        raise TextError(
+            f"A list of texts was expected, not {found}. Give a list, a text an entry"
+            f"{', in the order that is meant: a set has none' if unordered else ''}.",
+            "no_text_list",
+            given=found,
+        )
+    # Of an array of numpy, a text is of a class of its own.
+    return [str(one) if isinstance(one, str) else one for one in given]
 
 
 def checked_text(text: object, longest: int | None = None) -> str:

@@ -11,7 +11,7 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -626,7 +626,10 @@ def _notes(encoder: Encoder, labels: tuple[str, ...], templates: tuple[str, ...]
     script = text_notes(encoder, "\n".join(labels), with_image=False)
     unread = [place for place, one in enumerate(around) if has_visible(one)]
     unknown = unknown_among(
-        encoder.name, [templates[i] for i in unread], [of_templates[i] for i in unread]
+        encoder.name,
+        [templates[i] for i in unread],
+        # Each has a label in it.
+        [replace(of_templates[i], known=True) for i in unread],
     )
     return [
         *(note for note in cut if note.code == "truncated"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
-from mmdemo.models.items import Input
+from mmdemo.models.items import Input, checked_length, listed
 from mmdemo.notes import text_notes, unknown_among
 from mmdemo.settings import limits
 from mmdemo.signs import has_visible
@@ -68,8 +68,8 @@ class EmbedRequest:
         Raises:
             TextError: there is nothing to embed, too much, or not as many texts as pictures.
         """
-        images = [images] if isinstance(images, _ONE) else images
-        texts = [texts] if isinstance(texts, str) else texts
+        images = [images] if isinstance(images, _ONE) else list(images)
+        texts = [texts] if isinstance(texts, str) else _texts(texts)
         if not fused:
             parts = [*((image, None) for image in images), *((None, text) for text in texts)]
         else:
@@ -160,6 +160,17 @@ class Vectors:
             "timings": {name: round(ms, 3) for name, ms in self.timings.items()},
             "notes": [note.message for note in self.notes],
         }
+
+
+def _texts(given: Iterable[str]) -> list[str]:
+    """Return texts as a list; what is none of them is refused with its place."""
+    found = listed(given)
+    for position, text in enumerate(found, start=1):
+        try:
+            checked_length(text, max(limits().document, limits().text))
+        except TextError as error:
+            raise error.within(f"Text {position}", "text_at", number=position) from error
+    return [text for text in found if isinstance(text, str)]
 
 
 def _notes(encoder: Encoder, items: Sequence[Part]) -> list[Note]:

@@ -6,24 +6,24 @@ is replaced, whatever else it holds, so no template can reach anything by format
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmdemo.assets import ASSETS
 from mmdemo.errors import TextError, checked_signs, did_you_mean
+from mmdemo.models.items import listed
 from mmdemo.settings import limits
+from mmdemo.signs import as_seen, has_visible
+from mmdemo.tasks.lists import split_list
 
 SLOT = "{}"
 """Where the label goes."""
 
 LONGEST_LABEL = 200
 """Characters. CLIP reads 77 tokens, prompt included."""
-
-_SEPARATORS = ",，、;；"
 
 _FOLDER = ASSETS / "prompts"
 
@@ -101,7 +101,7 @@ TEMPLATE_SETS: Mapping[str, TemplateSet] = MappingProxyType(
 )
 """By name: those in one language together, the short ones first."""
 
-_SHIPPED = frozenset(one.templates for one in TEMPLATE_SETS.values())
+_KNOWN = frozenset(template for one in TEMPLATE_SETS.values() for template in one.templates)
 
 LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType({one.name: one for one in _label_sets()})
 """By name."""
@@ -130,10 +130,11 @@ def fill(template: str, label: str) -> str:
     return template.replace(SLOT, label)
 
 
-def split_labels(text: str) -> list[str]:
-    r"""Split what somebody typed: at line breaks where there are any, else at commas.
+def split_labels(text: str) -> list[Any]:
+    r"""Split what somebody typed or pasted: at line breaks where there are any, else at commas.
 
-    So a label may hold a comma where each has a line of its own. Chinese commas count as well.
+    So a label may hold a comma where each has a line of its own. Chinese commas count as well; and
+    lists of programs, spreadsheets and numbered ones are read (see `lists.split_list`).
 
     Raises:
         TextError: it is too long for as many labels as are accepted.
@@ -150,10 +151,7 @@ def split_labels(text: str) -> list[str]:
             length=f"{len(text):,}",
             limit=f"{most:,}",
         )
-    lines = text.strip().splitlines()
-    if len(lines) > 1:  # "cat,⏎dog," is common
-        return [line.strip(_SEPARATORS + " ") for line in lines]
-    return re.split(f"[{_SEPARATORS}]", text)
+    return split_list(text)
 
 
 def checked_prompts(
@@ -185,15 +183,21 @@ def checked_prompts(
 
 
 def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
-    """Return labels as they are used: trimmed, without blank ones, each once, in order.
+    """Return labels as they are used: as they are seen, without blank ones, each once, in order.
+
+    What nobody sees is taken out, and accented letters are of one form, so that labels which look
+    the same are one.
 
     Args:
-        labels: a list, or a text for `split_labels`.
+        labels: a list, an array, a column of a table; or a text for `split_labels`.
 
     Raises:
         TextError: there is none, too many, one is too long or not a text.
     """
-    given = split_labels(labels) if isinstance(labels, str) else list(labels)
+    given = split_labels(labels) if isinstance(labels, str) else listed(labels)
+    most = limits().labels
+    if len(given) > 10 * most:  # however many of them are the same
+        raise _many_labels(len(given), most)
     for position, label in enumerate(given, start=1):
         if not isinstance(label, str):
             given = type(label).__name__
@@ -205,21 +209,24 @@ def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
             )
         _check_length(label, position)
         checked_signs(label)
-    kept = tuple(dict.fromkeys(" ".join(label.split()) for label in given if label.strip()))
+    kept = tuple(dict.fromkeys(as_seen(label) for label in given if has_visible(label)))
     if not kept:
         raise TextError(
             "There are no labels. Type at least one, separated by commas or line breaks.",
             "labels_none",
         )
-    most = limits().labels
     if len(kept) > most:
-        raise TextError(
-            f"There are {len(kept):,} labels; at most {most:,} are accepted. Remove some.",
-            "labels_many",
-            count=f"{len(kept):,}",
-            limit=f"{most:,}",
-        )
+        raise _many_labels(len(kept), most)
     return kept
+
+
+def _many_labels(count: int, most: int) -> TextError:
+    return TextError(
+        f"There are {count:,} labels; at most {most:,} are accepted. Remove some.",
+        "labels_many",
+        count=f"{count:,}",
+        limit=f"{most:,}",
+    )
 
 
 def _longest(count: int) -> int:
@@ -242,13 +249,13 @@ def _check_length(label: str, position: int) -> None:
         )
 
 
-def split_templates(text: str) -> list[str]:
-    """Split what somebody typed: one template a line.
+def split_templates(text: str) -> list[Any]:
+    """Split what somebody typed: one template, or name of a set, a line; or a JSON list.
 
     Raises:
         TextError: it is too long for as many templates as are accepted.
     """
-    most = _longest(max(limits().templates, *map(len, _SHIPPED)))
+    most = _longest(limits().templates + len(_KNOWN))
     if len(text) > most:
         raise TextError(
             f"The templates have {len(text):,} characters together; at most {most:,} are accepted. "
@@ -257,51 +264,76 @@ def split_templates(text: str) -> list[str]:
             length=f"{len(text):,}",
             limit=f"{most:,}",
         )
-    return text.splitlines()
+    return split_list(text) if text.lstrip().startswith("[") else text.splitlines()
 
 
 def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
-    """Return templates as they are used: trimmed, without blank ones, each once, in order.
+    """Return templates as they are used: as they are seen, without blank ones, each once, in order.
 
     Args:
-        templates: a key of `TEMPLATE_SETS`, one template, or a list of templates.
+        templates: a key of `TEMPLATE_SETS`, one template, or a list of both, mixed freely.
 
     Raises:
         TextError: no such set, no template, too many, or one without `{}` or too long.
     """
-    templates = _set_or_template(templates) if isinstance(templates, str) else list(templates)
-    for position, template in enumerate(templates, start=1):
-        if not isinstance(template, str):
-            given = type(template).__name__
-            raise TextError(
-                f"Template {position} is not a text but {given}.",
-                "template_no_text",
-                position=position,
-                given=given,
-            )
-    kept = tuple(dict.fromkeys(one.strip() for one in templates if one.strip()))
+    given = [templates] if isinstance(templates, str) else listed(templates)
+    most = limits().templates
+    kept: dict[str, None] = {}
+    own = 0
+    for template in _seen_templates(given, most):
+        found = _set_or_template(template, alone=isinstance(templates, str))
+        own += sum(one not in kept and one not in _KNOWN for one in found)
+        kept |= dict.fromkeys(found)
     if not kept:
         raise TextError(
             "There are no templates. Type at least one, with {} where the label goes.",
             "templates_none",
         )
-    most = limits().templates
-    if len(kept) > most and kept not in _SHIPPED:
-        raise TextError(
-            f"There are {len(kept):,} templates; at most {most:,} are accepted. Remove some.",
-            "templates_many",
-            count=f"{len(kept):,}",
-            limit=f"{most:,}",
-        )
-    for template in kept:
-        _check_template(template)
-    return kept
+    if own > most:
+        raise _many_templates(own, most)
+    return tuple(kept)
 
 
-def _set_or_template(name: str) -> tuple[str, ...]:
+def _seen_templates(given: Sequence[object], most: int) -> Iterator[str]:
+    """Yield templates and names of sets as they are seen, without blank ones."""
+    if len(given) > 10 * (most + len(_KNOWN)):  # however many of them are the same
+        raise _many_templates(len(given), most)
+    for position, template in enumerate(given, start=1):
+        if not isinstance(template, str):
+            found = type(template).__name__
+            raise TextError(
+                f"Template {position} is not a text but {found}.",
+                "template_no_text",
+                position=position,
+                given=found,
+            )
+        checked_signs(template)
+        if has_visible(template):
+            yield as_seen(template)
+
+
+def _many_templates(count: int, most: int) -> TextError:
+    return TextError(
+        f"There are {count:,} templates; at most {most:,} are accepted. Remove some.",
+        "templates_many",
+        count=f"{count:,}",
+        limit=f"{most:,}",
+    )
+
+
+def _set_or_template(name: str, *, alone: bool) -> tuple[str, ...]:
+    """Return the templates of a set, or what is one itself.
+
+    Args:
+        name: of a set, or a template.
+        alone: nothing else was given: then it was meant to be a set's name.
+    """
     if name in TEMPLATE_SETS:
         return TEMPLATE_SETS[name].templates
-    if SLOT not in name:
+    several = [one.strip() for one in name.split(",")]
+    if all(one in TEMPLATE_SETS for one in several):
+        return tuple(template for one in several for template in TEMPLATE_SETS[one].templates)
+    if SLOT not in name and (alone or did_you_mean(name, TEMPLATE_SETS)):
         raise TextError(
             f"There is no template set '{name[:60]}'.{did_you_mean(name, TEMPLATE_SETS)} Known: "
             f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes.",
@@ -309,11 +341,11 @@ def _set_or_template(name: str) -> tuple[str, ...]:
             name=name[:60],
             known=", ".join(TEMPLATE_SETS),
         )
+    _check_template(name)
     return (name,)
 
 
 def _check_template(template: str) -> None:
-    checked_signs(template)
     start = template if len(template) <= 40 else template[:39] + "…"
     if SLOT not in template:
         raise TextError(

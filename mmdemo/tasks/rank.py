@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import TextError
-from mmdemo.models.items import checked_text
+from mmdemo.models.items import checked_text, listed
 from mmdemo.notes import text_notes, unknown_among
 from mmdemo.settings import limits
 from mmdemo.similarity import cosine, hybrid, lexical, maxsim, order
@@ -212,7 +212,7 @@ class RankRequest:
         if isinstance(passages, str):
             passages = typed_passages(checked_document(passages))
         kept = tuple(max(float(weights[name]), 0.0) for name in REPRESENTATIONS)
-        return cls(query, tuple(passages), kept, model)
+        return cls(query, tuple(listed(passages)), kept, model)
 
     @property
     def by_name(self) -> dict[Representation, float]:
@@ -265,7 +265,13 @@ def rank_passages(
         if progress:
             progress(done / total)
 
-    return RankRequest(query, tuple(passages)).run(encoder, Follower(told))
+    if isinstance(passages, str):
+        raise TextError(
+            "The passages are a single text, and would be ranked letter by letter. Give a list of "
+            "texts; mmdemo.tasks.passages.split_document makes one of a document.",
+            "passages_one_text",
+        )
+    return RankRequest.of(query, passages).run(encoder, Follower(told))
 
 
 def _ranked(encoder: Encoder, request: RankRequest, follow: Follow) -> Ranking:
