@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 
 from mmdemo.errors import TextError
 from mmdemo.settings import limits
+from mmdemo.signs import has_visible
 from mmdemo.tasks.encodings import NAMES, decoded
 
 _LONGEST = 1200
@@ -23,6 +25,8 @@ _SHORTEST = 60
 """Characters up to which a paragraph, such as a title, goes with the one that follows it."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
+_LINE = re.compile("\r\n?|[\v\x85\u2028]")
+_PARAGRAPH = re.compile("[\f\u2029]")
 _HEADING = re.compile(r"#{1,6}\s|[^\n]{1,80}\n[=-]{3,}\s*$")
 
 
@@ -130,7 +134,7 @@ def read_document(data: bytes, name: str) -> Document:
         )
     text, encoding = found
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
+    if not has_visible(text):
         raise TextError(f"'{name}' has no text in it.", "document_empty", name=name)
     return Document(checked_document(text), encoding, name)
 
@@ -167,11 +171,13 @@ def _check_size(data: bytes, name: str) -> None:
 
 def _blocks(text: str) -> list[str]:
     """Return what empty lines part, without the space around it."""
-    return [block.strip() for block in re.split(r"\n[^\S\n]*\n", text) if block.strip()]
+    # A form feed begins a page, U+2029 a paragraph.
+    text = _PARAGRAPH.sub("\n\n", _LINE.sub("\n", text))
+    return [block.strip() for block in re.split(r"\n[^\S\n]*\n", text) if has_visible(block)]
 
 
 def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.splitlines() if has_visible(line)]
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
@@ -202,9 +208,34 @@ def _words(sentence: str) -> Iterator[str]:
 
 def _at_most(passages: list[str]) -> list[str]:
     """Join neighbours, the shortest pair first, until there are not too many."""
-    passages, most = list(passages), limits().passages
-    while len(passages) > most:
-        sums = [len(one) + len(two) for one, two in pairwise(passages)]
-        first = sums.index(min(sums))
-        passages[first : first + 2] = [f"{passages[first]}\n{passages[first + 1]}"]
-    return passages
+    # With a heap: to look for the shortest pair anew each time takes minutes for 50,000 lines.
+    ends = list(range(1, len(passages) + 1))  # behind the passage that begins at a place
+    starts = list(range(len(passages)))  # of the passage that ends at a place
+    sizes = [len(passage) for passage in passages]
+    pairs = [(one + two, place) for place, (one, two) in enumerate(pairwise(sizes))]
+    heapify(pairs)
+    for _ in range(len(passages) - limits().passages):
+        first = _shortest(pairs, ends, sizes)
+        second = ends[first]
+        sizes[first] += 1 + sizes[second]
+        sizes[second] = -1  # it begins nothing any more
+        ends[first] = ends[second]
+        starts[ends[first] - 1] = first
+        if ends[first] < len(passages):
+            heappush(pairs, (sizes[first] + sizes[ends[first]], first))
+        if first:
+            before = starts[first - 1]
+            heappush(pairs, (sizes[before] + sizes[first], before))
+    return [
+        "\n".join(passages[place : ends[place]]) for place, size in enumerate(sizes) if size >= 0
+    ]
+
+
+def _shortest(pairs: list[tuple[int, int]], ends: list[int], sizes: list[int]) -> int:
+    """Return where the shortest pair begins, and take it out; pairs of before are passed over."""
+    while True:
+        size, first = heappop(pairs)
+        second = ends[first]
+        there = sizes[first] >= 0 and second < len(sizes)
+        if there and sizes[first] + sizes[second] == size:
+            return first
