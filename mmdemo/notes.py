@@ -1,11 +1,12 @@
-"""What somebody who reads a model's numbers should know about the text behind them."""
+"""What somebody who reads a model's numbers should know of the texts and pictures behind them."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
+from mmdemo.images import ImageSource, notes_of
 from mmdemo.types import Note, TokenUsage
 
 if TYPE_CHECKING:
@@ -145,6 +146,63 @@ def temperature_notes(encoder: Encoder) -> list[Note]:
         "temperature": f"{1 / encoder.logit_scale:.2g}",
     }
     return [Note("temperature", values, message)]
+
+
+def picture_notes(
+    pictures: Iterable[tuple[int, ImageSource]], place: Literal["picture", "item"] = "picture"
+) -> list[Note]:
+    """Return what a reader of numbers of these pictures should know, each with whose it is.
+
+    What several have in common is one note.
+
+    Args:
+        pictures: each with its number, as whoever gave them counts them from 1.
+        place: what they are called: pictures, or items among which there may be texts.
+
+    Raises:
+        PictureError: one cannot be read; those that are embedded can.
+    """
+    found: dict[str, dict[Note, list[int]]] = {}
+    for number, picture in pictures:
+        for note in notes_of(picture):
+            alike = found.setdefault(note.code, {})
+            same = next((one for one in alike if one.sentence == note.sentence), note)
+            alike.setdefault(same, []).append(number)
+    told: list[Note] = []
+    for code, alike in found.items():
+        if len(alike) > _MOST_ALIKE and code in _EACH:
+            numbers = sorted(number for some in alike.values() for number in some)
+            alike = {Note(f"{code}_each", {}, _EACH[code]): numbers}
+        told += [_placed(note, numbers, place) for note, numbers in alike.items()]
+    return told
+
+
+_MOST_ALIKE = 2  # notes that differ in their values alone
+_MOST_NUMBERS = 8  # that are listed
+
+_EACH = {
+    "grey_range": "Grey values were spread over black to white, in each picture: they use no known "
+    "scale.",
+    "colour_range": "Values were spread over black to white, in each picture: they use no known "
+    "scale.",
+    "grey_plain": "Values are one all over, on no known scale: they are drawn as a middling grey.",
+    "no_data": "There is no data in some of the pixels: they were left out, and are white.",
+    "channels": "Not all channels are shown: the first, or the first three as red, green and blue.",
+}
+
+
+def _placed(note: Note, numbers: list[int], place: Literal["picture", "item"]) -> Note:
+    if len(numbers) == 1:
+        [number] = numbers
+        if place == "picture":
+            return note.within(f"Picture {number}", "picture_at", number=number)
+        return note.within(f"Item {number}", "item_at", number=number)
+    listed = ", ".join(map(str, numbers[:_MOST_NUMBERS]))
+    if len(numbers) > _MOST_NUMBERS:
+        listed += f", … ({len(numbers)})"
+    if place == "picture":
+        return note.within(f"Pictures {listed}", "pictures_at", numbers=listed)
+    return note.within(f"Items {listed}", "items_at", numbers=listed)
 
 
 _LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}

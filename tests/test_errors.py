@@ -18,7 +18,7 @@ import torch
 
 from mmdemo import errors
 from mmdemo.errors import MMDemoError, ModelError, SettingError, StoppedError, TextError
-from mmdemo.images import opening
+from mmdemo.images import formats
 from mmdemo.models.encoder import Encoder
 from mmdemo.ui.parts.markup import error_message
 from mmdemo.ui.strings import CODES, ERRORS
@@ -36,7 +36,7 @@ CLASSES = {
     if isinstance(one, type) and issubclass(one, MMDemoError)
 }
 
-TABLES = {"mmdemo/images/opening.py": [code for _, code, _ in opening._NOT_PICTURES]}
+TABLES = {"mmdemo/images/formats.py": [other.code for other in formats.NOT_PICTURES]}
 """Codes that a module chooses while it runs: there may be no other code that cannot be read off."""
 
 OWNERS = (SettingError, StoppedError)

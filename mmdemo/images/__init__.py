@@ -1,8 +1,9 @@
 """From bytes or a path to a safe RGB picture that looks the way a person sees it.
 
 The page, the endpoints and the command line open every picture here, so all of them see the same
-pixels: orientation applied, transparency on white, palette, grey, 16-bit and CMYK turned into RGB,
-and the first frame of an animation. Whatever cannot be read raises a `PictureError` that says why.
+pixels: orientation applied, colours by their profile, transparency on white, palette, grey, wide
+numbers and CMYK turned into RGB, and the first frame of an animation. What a reader of numbers
+should know of it is in its notes. Whatever cannot be read raises a `PictureError` that says why.
 """
 
 from mmdemo.images.files import (
@@ -12,9 +13,10 @@ from mmdemo.images.files import (
     as_source,
     as_sources,
     digest_of,
+    notes_of,
     open_image,
 )
-from mmdemo.images.opening import ACCEPTED, FORMATS
+from mmdemo.images.formats import ACCEPTED, FORMATS
 from mmdemo.images.seen import centre_strip, to_rgb
 from mmdemo.images.shown import shown_by_browsers, thumbnail_uri
 
@@ -28,6 +30,7 @@ __all__ = [
     "as_sources",
     "centre_strip",
     "digest_of",
+    "notes_of",
     "open_image",
     "shown_by_browsers",
     "thumbnail_uri",

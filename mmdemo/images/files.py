@@ -13,7 +13,9 @@ from typing import TypeAlias
 from PIL import Image
 
 from mmdemo.errors import MMDemoError, PictureError
-from mmdemo.images.opening import ACCEPTED, SIDE, as_seen, as_stored, opened
+from mmdemo.images.formats import ACCEPTED
+from mmdemo.images.opening import SIDE, as_seen, as_stored, opened
+from mmdemo.images.seen import load, meaning, seen
 from mmdemo.settings import Limits, limits
 from mmdemo.types import Note
 
@@ -177,15 +179,31 @@ def digest_of(image: Image.Image) -> bytes:
     Never equal to the digest of a file, which is read in its own way.
 
     Args:
-        image: any mode; colours of a palette and what it says of transparency count too.
+        image: any mode; colours of a palette, and what it says of transparency, of its colours and
+            of what is up, count too.
+
+    Raises:
+        PictureError: its pixels cannot be read.
     """
+    load(image)
     digest = hashlib.blake2b(digest_size=20, person=_PIXELS)
     digest.update(f"{image.mode}\0{image.size}\0".encode())
     if image.mode in ("P", "PA"):
         digest.update(bytes(image.getpalette("RGBA") or ()))
-    digest.update(repr(image.info.get("transparency")).encode())
+    digest.update(meaning(image).encode())
     digest.update(image.tobytes())
     return digest.digest()
+
+
+def notes_of(source: ImageSource) -> tuple[Note, ...]:
+    """Return what a reader of numbers of a picture should know, a file's or one in memory.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    if isinstance(source, Image.Image):
+        return seen(source).notes
+    return (source if isinstance(source, Picture) else Picture(source)).notes
 
 
 def as_source(source: ImageSource) -> Image.Image | Picture:
@@ -206,6 +224,9 @@ def as_sources(*sources: ImageSource) -> list[Image.Image | Picture]:
         PictureError: of the first that is none of the accepted types, or cannot be read.
     """
     found = [one if isinstance(one, Image.Image | Picture) else Picture(one) for one in sources]
+    for one in found:
+        if isinstance(one, Image.Image):
+            load(one)
     files = [one for one in found if isinstance(one, Picture)]
     threads = [threading.Thread(target=_try, args=(file,)) for file in files[1:]]
     for thread in threads:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from typing import TypeAlias
@@ -10,21 +9,9 @@ from typing import TypeAlias
 from PIL import Image
 
 from mmdemo.errors import PictureError
-from mmdemo.images.seen import Seen, to_rgb
+from mmdemo.images.formats import damaged, file_of, unknown_format
+from mmdemo.images.seen import Seen, seen
 from mmdemo.settings import Limits
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
-
-# A few first bytes that people send often enough to deserve their own advice: code, sentence.
-_NOT_PICTURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"<svg", "svg", "This is an SVG drawing; export it as PNG."),
-    (b"<?xml", "svg", "This is an SVG or XML file; export it as PNG."),
-    (b"%pdf", "pdf", "This is a PDF; take a screenshot of the page, or export it as PNG."),
-    (b"<!doctype", "html", "This is a web page; save the picture itself."),
-    (b"<html", "html", "This is a web page; save the picture itself."),
-    (b"pk\x03\x04", "zip", "This is a ZIP or Office file; take the picture out of it."),
-)
 
 _MOST_EXIF = 20
 _MOST_SCANS = 100
@@ -56,31 +43,29 @@ def opened(data: bytes, bounds: Limits, read: Read) -> Seen:
         PictureError: not a picture that can be read, damaged, or over a limit.
     """
     if _costs_without_end(data):
-        raise _damaged()
+        raise damaged()
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with file_of(data) as picture:
             _check_size(picture, bounds)
-            picture.seek(0)
             return read(picture)
     except PictureError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise _unknown_format(data) from error
+        raise unknown_format(data) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels("far too many", bounds) from error
     except Exception as error:
         # Decoders of damaged files raise almost anything (OSError, SyntaxError, struct.error, ...).
-        raise _damaged() from error
+        raise damaged() from error
 
 
 def as_seen(picture: Image.Image) -> Seen:
     """Return an opened picture as a person sees it; a large JPEG smaller."""
     # Only JPEG can do this: its decoder leaves out what a smaller picture does not show.
     picture.draft(None, (SIDE, SIDE))
-    picture.load()
-    seen = to_rgb(picture)
+    found = seen(picture)
     # An opened picture loses its file, and with it its metadata; a copy does not.
-    return Seen(seen.copy() if seen is picture else seen)
+    return Seen(found.image.copy(), found.notes) if found.image is picture else found
 
 
 def as_stored(picture: Image.Image) -> Seen:
@@ -117,15 +102,6 @@ def _check_size(picture: Image.Image, bounds: Limits) -> None:
         )
 
 
-def _damaged() -> PictureError:
-    return PictureError(
-        "This picture is damaged or cut off and cannot be read to its end. "
-        f"Open it in a picture viewer and save it again, as {ACCEPTED}.",
-        "damaged",
-        accepted=ACCEPTED,
-    )
-
-
 def _too_many_pixels(size: str, bounds: Limits) -> PictureError:
     limit = f"{bounds.pixels / 1e6:g}"
     return PictureError(
@@ -134,22 +110,4 @@ def _too_many_pixels(size: str, bounds: Limits) -> PictureError:
         "pixels",
         size=size,
         limit=limit,
-    )
-
-
-def _unknown_format(data: bytes) -> PictureError:
-    head = data[:64].lstrip().lower()
-    for start, code, sentence in _NOT_PICTURES:
-        if head.startswith(start):
-            return PictureError(f"{sentence} Accepted are {ACCEPTED}.", code, accepted=ACCEPTED)
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
-        return PictureError(
-            f"This is a HEIC photo; export or share it as JPEG. Accepted are {ACCEPTED}.",
-            "heic",
-            accepted=ACCEPTED,
-        )
-    return PictureError(
-        f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
-        "not_picture",
-        accepted=ACCEPTED,
     )

@@ -1,14 +1,24 @@
-"""A picture as a person sees it: upright, on white, RGB."""
+"""A picture as a person sees it: upright, in the colours of a screen, on white, RGB."""
 
 from __future__ import annotations
 
-import io
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
+from mmdemo.errors import PictureError
+from mmdemo.images.formats import damaged
+from mmdemo.images.greys import Numbers, shades
+from mmdemo.images.profiles import TOLD_BY, in_srgb
+from mmdemo.images.tiffs import WideTiff, further_pages_of, no_data_of
 from mmdemo.types import Note
+
+_MOVING = ("GIF", "PNG", "WEBP", "AVIF")
+"""Formats of animations. A JPEG with several pictures is a phone's photo with appendages."""
 
 
 class Seen(NamedTuple):
@@ -32,61 +42,201 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         picture: any mode that Pillow can hold.
 
     Returns:
-        Mode RGB. Transparency is composited on white. 16-bit grey is scaled by 1/257; floats
-        within 0..1 by 255, other floats from their range to 0..255. CMYK goes through its embedded
-        colour profile where there is one.
+        Mode RGB. Colours are those of sRGB, by the picture's profile or by what a PNG says of its
+        gamma. Transparency is composited on white. 16-bit grey is scaled by 1/257, floats within
+        0..1 by 255; greys that do not use such a scale are spread from the least to the greatest,
+        and what stands for no data is white.
+
+    Raises:
+        PictureError: its pixels cannot be read, or it was closed.
     """
-    picture = _upright(picture)
-    if picture.mode == "RGB" and not picture.has_transparency_data:
-        return picture
-    if picture.mode.startswith(("I", "F")):
-        return _wide_grey(picture)
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    if picture.mode == "CMYK":
-        return _cmyk(picture)
-    return picture.convert("RGB")
+    return seen(picture).image
+
+
+def seen(picture: Image.Image) -> Seen:
+    """Return the same as `to_rgb`, and what is to be said of it.
+
+    Raises:
+        PictureError: as `to_rgb`.
+    """
+    notes = further(picture)
+    load(picture)
+    try:
+        found = _in_colour(_upright(picture))
+    except Exception as error:  # what a program has put into `info` may be anything
+        raise damaged() from error
+    own = picture.notes if isinstance(picture, WideTiff) else ()
+    return Seen(found.image, (*notes, *own, *found.notes))
+
+
+def load(picture: Image.Image) -> None:
+    """Read the pixels of a picture that may have been opened only.
+
+    Raises:
+        PictureError: they cannot be read, there are none, or it was closed.
+    """
+    if min(picture.size) < 1:
+        raise PictureError("This picture has no pixels. Choose another.", "no_pixels")
+    try:
+        picture.load()
+        _ = picture.im
+    except PictureError:
+        raise
+    except Exception as error:  # as of a file: decoders raise almost anything
+        if isinstance(error, ValueError | AttributeError) and _closed(picture, error):
+            raise PictureError(
+                "This picture was closed before its pixels were read. Call its load() while it is "
+                "open, or give its path.",
+                "picture_closed",
+            ) from error
+        raise damaged() from error
+
+
+def _closed(picture: Image.Image, error: Exception) -> bool:
+    return "closed" in str(error) or getattr(picture, "fp", picture) is None
+
+
+def further(picture: Image.Image) -> tuple[Note, ...]:
+    """Say so where only the first of several pages or frames is looked at; it is opened only."""
+    try:
+        if isinstance(picture, WideTiff):
+            pages = picture.more_pages
+        elif isinstance(picture, TiffImageFile):
+            pages = picture.tell() == 0 and further_pages_of(picture)
+        else:
+            pages = False
+        moving = picture.format in _MOVING and getattr(picture, "is_animated", False)
+        moving = moving and picture.tell() == 0
+    except Exception:  # whatever is wrong with the file is said when its pixels are read
+        return ()
+    if pages:
+        return (Note("first_page", {}, "Of several pages only the first is looked at."),)
+    if moving:
+        return (Note("first_frame", {}, "Of an animation only the first frame is looked at."),)
+    return ()
+
+
+def meaning(picture: Image.Image) -> str:
+    """Return what else than mode, size and pixels decides how a picture in memory is seen."""
+    told = [picture.info.get(key) for key in ("transparency", *TOLD_BY)]
+    tags = _tags(picture)
+    kind = [tags.get(tag) for tag in (258, 262, 339)] if tags else []
+    return repr((told, _orientation(picture), kind, no_data_of(tags) if tags else None))
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        # 0x0112 is the orientation tag of EXIF 2.3, section 4.6.4; 1 means upright.
+        return picture.getexif().get(0x0112, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError):
+        # Metadata that cannot be read says nothing about the orientation; the pixels are good.
+        return 1
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
-        # 0x0112 is the orientation tag of EXIF 2.3, section 4.6.4; 1 means upright.
-        turned = picture.getexif().get(0x0112, 1) != 1
+        turned = _orientation(picture) != 1
         return ImageOps.exif_transpose(picture) if turned else picture
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError):
-        # Metadata that cannot be read says nothing about the orientation; the pixels are good.
         return picture
 
 
-def _wide_grey(picture: Image.Image) -> Image.Image:
-    """Turn 16-bit, 32-bit integer or float grey into RGB."""
-    grey = np.asarray(picture).astype(np.float64)
-    if picture.mode.startswith("I"):
-        # Pillow hands 16-bit grey over as I;16 or I; files with a true 32-bit range are rare.
-        grey = grey / 257.0 if grey.max(initial=0) > 255 or picture.mode != "I" else grey
-    else:
-        grey = np.nan_to_num(grey, nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = min(0.0, float(grey.min())), max(1.0, float(grey.max()))
-        grey = (grey - low) * (255.0 / (high - low))
-    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8), "L").convert("RGB")
+def _in_colour(picture: Image.Image) -> Seen:
+    if picture.mode.startswith(("I", "F")):
+        return _wide_grey(picture)
+    if picture.has_transparency_data:
+        return _on_white(picture)
+    if picture.mode not in ("RGB", "L", "CMYK", "LAB"):
+        picture = picture.convert("RGB")
+    found = in_srgb(picture)
+    if found.mode != "RGB":
+        found = found.convert("RGB")
+        _forget(found)
+    return Seen(found)
 
 
-def _cmyk(picture: Image.Image) -> Image.Image:
-    """Turn CMYK into RGB, by the embedded profile where it is there and can be read."""
-    profile = picture.info.get("icc_profile")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: the plain formula below is still a fair picture
-    return picture.convert("RGB")
+def _on_white(picture: Image.Image) -> Seen:
+    """Put what is transparent on white; colours become those of a screen before."""
+    if picture.mode == "La":  # of the two-banded modes alone
+        picture = picture.convert("LA")
+    if picture.mode == "CMYK":
+        picture = picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    if any(key in picture.info for key in TOLD_BY):
+        grey = picture.mode in ("L", "LA")
+        plain = layer.getchannel("R") if grey else layer.convert("RGB")
+        plain.info = {key: value for key, value in picture.info.items() if key in TOLD_BY}
+        colours = in_srgb(plain)
+        if colours is not plain:
+            colours.putalpha(layer.getchannel("A"))
+            layer = colours
+    white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+    found = Image.alpha_composite(white, layer).convert("RGB")
+    if all(lowest == 255 for lowest, _ in found.getextrema()):  # pyright: ignore
+        return Seen(found, (_NOTHING,))
+    return Seen(found)
+
+
+_NOTHING = Note(
+    "nothing_on_white", {}, "What is not transparent is white: on white there is nothing to see."
+)
+
+
+def _forget(picture: Image.Image) -> None:
+    """Take away what was said of colours that are others now."""
+    for key in TOLD_BY:
+        picture.info.pop(key, None)
+
+
+def _wide_grey(picture: Image.Image) -> Seen:
+    """Turn grey of 16 or 32 bits, or of floats, into shades."""
+    # With a profile of its own first into plain grey: in shades that were spread it means nothing.
+    mode = "L" if picture.info.get("icc_profile") else "RGB"
+    found, notes = shades(_numbers_of(picture), mode)
+    if mode == "L":
+        if not notes:
+            found.info["icc_profile"] = picture.info["icc_profile"]
+        found = in_srgb(found).convert("RGB")
+        _forget(found)
+    return Seen(found, notes)
+
+
+def _numbers_of(picture: Image.Image) -> Numbers:
+    tags = _tags(picture)
+    bits, photo, kind = (_first(tags.get(tag)) if tags else 0 for tag in (258, 262, 339))
+    dtype, scales = np.dtype("f4"), (1.0, 255.0)
+    if picture.mode.startswith("I;16"):
+        dtype, scales = np.dtype("u2"), (4095.0 if bits == 12 else 65535.0,)
+    elif picture.mode == "I" and bits:
+        unsigned = kind != 2
+        dtype, scales = (np.dtype("u4"), (2.0**32 - 1,)) if unsigned else (np.dtype("i4"), ())
+    elif picture.mode == "I":
+        # Pillow's own, and what it makes of other files: of 8 bits or of 16.
+        dtype, scales = np.dtype("i4"), (255.0, 65535.0)
+    clear = picture.info.get("transparency")
+    return Numbers(
+        size=picture.size,
+        rows=partial(_rows, picture, dtype),
+        scales=scales,
+        fixed=bits == 12,
+        no_data=float(clear) if isinstance(clear, int) else no_data_of(tags) if tags else None,
+        inverted=bool(tags) and photo == 0,
+    )
+
+
+def _rows(picture: Image.Image, kind: np.dtype[Any], top: int, bottom: int) -> NDArray[np.generic]:
+    strip = np.asarray(picture.crop((0, top, picture.width, bottom)))
+    same = strip.dtype.kind == kind.kind
+    return (strip.astype(kind) if same else strip.view(kind))[..., None]
+
+
+def _tags(picture: Image.Image) -> Any:
+    """Return the tags of a TIFF file that Pillow has opened; None for any other picture."""
+    return picture.tag_v2 if isinstance(picture, TiffImageFile) else None
+
+
+def _first(value: Any) -> int:
+    return int((value if isinstance(value, tuple) else (value,))[0] or 0)
 
 
 def centre_strip(picture: Image.Image, ratio: int) -> Image.Image:

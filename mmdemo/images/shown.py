@@ -8,22 +8,34 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from mmdemo.images.formats import is_heif
 from mmdemo.images.seen import to_rgb
+from mmdemo.images.tiffs import TIFF_STARTS
 
-_NOT_IN_BROWSERS = ("TIFF", "PPM")
+_NOT_IN_BROWSERS = ("PPM",)
+_HEAD = 1024
 
 
 def shown_by_browsers(source: str | Path | bytes) -> bool:
-    """Say whether a browser can show the file itself; a TIFF or PPM needs a rendition.
+    """Say whether a browser can show the file itself; a TIFF, PPM or HEIC needs a rendition.
 
     What cannot be identified counts as shown: `open_image` is the one to explain it.
     """
-    stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
+        head = source[:_HEAD] if isinstance(source, bytes) else _head(source)
+        # A TIFF of numbers is one that Pillow cannot open.
+        if head.startswith(TIFF_STARTS) or is_heif(head):
+            return False
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(stream, formats=_NOT_IN_BROWSERS):
             return False
-    except (OSError, Image.DecompressionBombError):
+    except (OSError, ValueError, Image.DecompressionBombError):
         return True
+
+
+def _head(path: str | Path) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(_HEAD)
 
 
 def thumbnail_uri(picture: Image.Image, side: int = 96) -> str:

@@ -25,7 +25,13 @@ from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, Picture, as_source
 from mmdemo.models.store import text_digest
-from mmdemo.notes import label_notes, temperature_notes, text_notes, unknown_among
+from mmdemo.notes import (
+    label_notes,
+    picture_notes,
+    temperature_notes,
+    text_notes,
+    unknown_among,
+)
 from mmdemo.settings import limits
 from mmdemo.signs import has_visible
 from mmdemo.similarity import cosine, order, unit_rows
@@ -271,7 +277,9 @@ class ClassifyRequest:
         timings["total"] = sum(timings.values())
         if self.reject and encoder.activation == "softmax" and wait:
             ensure(encoder, lambda told: follow(told.done, told.total, told.stage))
-        return _scored(encoder, vectors, classes, self, matching, timings)
+        result = _scored(encoder, vectors, classes, self, matching, timings)
+        of_pictures = picture_notes(enumerate(sources, start=1))
+        return replace(result, notes=(*result.notes, *of_pictures))
 
 
 def classify(

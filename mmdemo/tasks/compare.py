@@ -8,18 +8,20 @@ shows the text is told by that one; the four measure pictures and fused vectors
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mmdemo.background.sets import Background, background, percentile_ranks, percentiles
-from mmdemo.errors import TextError
-from mmdemo.images import ImageSource, as_sources
+from mmdemo.errors import PictureError, TextError
+from mmdemo.images import ImageSource, Picture, as_source, as_sources
 from mmdemo.models.items import Input, checked_text
-from mmdemo.notes import text_notes
+from mmdemo.notes import picture_notes, text_notes
 from mmdemo.similarity import cosine, degrees
 from mmdemo.types import Embeddings, Fusion, Match, Needs, Note, Verdict
 from mmdemo.work import UNFOLLOWED, Follow
@@ -198,23 +200,40 @@ def _compared(encoder: Encoder, request: CompareRequest) -> tuple[Comparison, ..
     if not texts:
         raise TextError("There is no text to compare. Give at least one.", "compare_no_text")
     start = time.perf_counter()
-    first, second = as_sources(request.image1, request.image2)
+    first, second = _opened(request.image1, request.image2)
     timings = {"open": (time.perf_counter() - start) * 1000.0}
     items: list[Input] = [first, second]
     for text in texts:
         items += [text, {"image": first, "text": text}, {"image": second, "text": text}]
     vectors = encoder.encode(items, timings=timings)  # [2 + 3 n_texts, dim]
     timings["total"] = (time.perf_counter() - start) * 1000.0
-    images = vectors[:2]
+    images, of_pictures = vectors[:2], picture_notes(enumerate((first, second), start=1))
     return tuple(
         # In the order of LABELS: the text, both pictures, both fused.
-        _comparison(encoder, text, np.concatenate([own[:1], images, own[1:]]), timings)
+        _comparison(encoder, text, np.concatenate([own[:1], images, own[1:]]), timings, of_pictures)
         for text, own in zip(texts, np.split(vectors[2:], len(texts)), strict=True)
     )
 
 
+def _opened(*images: ImageSource) -> list[Image.Image | Picture]:
+    """Look at pictures, all at the same time; what is wrong with one says which it is."""
+    with suppress(PictureError):
+        return as_sources(*images)
+    found = []
+    for number, image in enumerate(images, start=1):
+        try:
+            found.append(as_source(image))
+        except PictureError as error:
+            raise error.within(f"Picture {number}", "picture_at", number=number) from error
+    return found
+
+
 def _comparison(
-    encoder: Encoder, text: str, vectors: Embeddings, timings: dict[str, float]
+    encoder: Encoder,
+    text: str,
+    vectors: Embeddings,
+    timings: dict[str, float],
+    of_pictures: Sequence[Note],
 ) -> Comparison:
     """Return what the five vectors say, [5, dim], in the order of `LABELS`."""
     matrix = cosine(vectors, vectors)
@@ -236,7 +255,7 @@ def _comparison(
         text=text,
         dim=encoder.dim,
         timings=timings,
-        notes=tuple(text_notes(encoder, text)),
+        notes=(*text_notes(encoder, text), *of_pictures),
         shown=tuple(_shown(encoder.match, text_image)),
         background=known,
         text_image=text_image,

@@ -13,7 +13,7 @@ from PIL import Image
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
 from mmdemo.models.items import Input, checked_length, listed
-from mmdemo.notes import text_notes, unknown_among
+from mmdemo.notes import picture_notes, text_notes, unknown_among
 from mmdemo.settings import limits
 from mmdemo.signs import has_visible
 from mmdemo.timings import Timings, timed
@@ -101,11 +101,13 @@ class EmbedRequest:
         """
         timings: Timings = {}
         rows: list[Embeddings] = []
+        pictures: list[tuple[int, Image.Image | Picture]] = []
         done, total = 0, len(self.items)
         with timed(timings, "total"):
             for some in _batches(self.items):
                 inputs = [_input(*part) for part in some]
                 rows.append(encoder.encode(inputs, first=done))
+                pictures += _numbered(inputs, done + 1)
                 _close(inputs)
                 done += len(some)
                 follow(done, total, "items")
@@ -117,7 +119,7 @@ class EmbedRequest:
             fusion=encoder.fusion,
             dim=encoder.dim,
             timings=timings,
-            notes=tuple(_notes(encoder, self.items)),
+            notes=(*_notes(encoder, self.items), *picture_notes(pictures, "item")),
         )
 
 
@@ -230,10 +232,17 @@ def _input(image: ImageSource | None, text: str | None) -> Input:
     return picture if text is None else {"image": picture, "text": text}
 
 
+def _numbered(inputs: Sequence[Input], first: int) -> Iterator[tuple[int, Image.Image | Picture]]:
+    """Yield the pictures among inputs, each with its number."""
+    for number, one in enumerate(inputs, start=first):
+        picture = one["image"] if isinstance(one, dict) else one
+        if isinstance(picture, Image.Image | Picture):
+            yield number, picture
+
+
 def _close(inputs: Sequence[Input]) -> None:
     """Let go of what files hold, so that memory does not grow with their number."""
-    for one in inputs:
-        picture = one["image"] if isinstance(one, dict) else one
+    for _, picture in _numbered(inputs, 0):
         if isinstance(picture, Picture):
             picture.close()
 

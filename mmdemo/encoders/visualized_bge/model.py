@@ -50,7 +50,7 @@ from mmdemo.encoders.parts.checkpoint import (
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG, only_checkpoint
 from mmdemo.errors import ModelError
-from mmdemo.images import centre_strip
+from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
 
 
@@ -156,7 +156,13 @@ class VisualizedBGE(FastPass, Model):
         return self._tokenizer.ids(texts, self._longest_beside if beside else None)
 
     def read_picture(self, image: Image.Image) -> torch.Tensor:
-        """Return what the vision tower sees, float32 [3, size, size]: scaled in its own mode."""
+        """Return what the vision tower sees, float32 [3, size, size]: scaled in its own mode.
+
+        But for modes that the reference stops at, or clips to black and white: those of wide greys,
+        and of colours that were multiplied with their opacity.
+        """
+        if image.mode not in _OWN_MODES:
+            image = to_rgb(image)
         return _pixels(_centre_square(image, self._network.image_size))
 
     def length(self, item: Prepared) -> int:
@@ -257,6 +263,9 @@ class _Network(nn.Module):
 
 
 # Pictures.
+
+
+_OWN_MODES = ("RGB", "RGBA", "RGBX", "P", "L", "LA", "PA", "1", "CMYK", "YCbCr", "HSV")
 
 
 def _centre_square(image: Image.Image, size: int) -> Image.Image:
