@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,7 +10,6 @@ from PIL import Image
 from mmdemo.background.sets import Background, cache_path, write
 from mmdemo.background.sets import background as known_background
 from mmdemo.errors import PictureError, TextError
-from mmdemo.images import open_image, opening
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.classify import check_count, class_embeddings, classify
 from mmdemo.tasks.prompts import LABEL_SETS, TEMPLATE_SETS, checked_prompts
@@ -21,41 +17,6 @@ from mmdemo.ui.strings import ERRORS
 from mmdemo.ui.tabs.zero_shot import handlers as zero_shot_handlers
 from mmdemo.ui.tabs.zero_shot.handlers import Given, Shown
 from mmdemo.work import Current
-
-
-def exif_bomb(headers: int) -> bytes:
-    """Return a PNG whose metadata begins with so many headers."""
-    file = io.BytesIO()
-    Image.new("RGB", (10, 10)).save(
-        file, "PNG", exif=b"Exif\0\0" * headers + b"MM\0*\0\0\0\x08\0\0"
-    )
-    return file.getvalue()
-
-
-def scan_bomb(scans: int) -> bytes:
-    """Return a progressive JPEG whose last scan comes so often."""
-    file = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(file, "JPEG", progressive=True)
-    data = file.getvalue()
-    last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2] * scans + data[-2:]
-
-
-@pytest.mark.parametrize(("bomb", "count"), [(exif_bomb, 30), (scan_bomb, 150)])
-def test_a_picture_that_keeps_a_decoder_busy_is_not_opened(
-    bomb: Callable[[int], bytes], count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert open_image(bomb(1)).mode == "RGB"
-    opened: list[Any] = []
-    monkeypatch.setattr(opening.Image, "open", lambda *given, **named: opened.append(given))
-    with pytest.raises(PictureError) as refused:
-        open_image(bomb(count))
-    assert refused.value.code == "damaged"
-    assert not opened
-
-
-def test_what_is_appended_to_a_photo_is_no_scan() -> None:
-    assert open_image(scan_bomb(1) + b"\xff\xda\x12\x34" * 1000).size == (64, 64)
 
 
 def test_prompts_are_limited_together(mini: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

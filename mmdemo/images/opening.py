@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -10,14 +9,9 @@ from PIL import Image
 
 from mmdemo.errors import PictureError
 from mmdemo.images.formats import damaged, file_of, unknown_format
-from mmdemo.images.seen import Seen, seen
+from mmdemo.images.seen import Seen, load, seen
+from mmdemo.images.sparing import drop_long_metadata, spared
 from mmdemo.settings import Limits
-
-_MOST_EXIF = 20
-_MOST_SCANS = 100
-# A scan's mark, and its length, which follows from the number of its components. The mark alone is
-# met by chance in what phones append to a photo.
-_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 SIDE = 640
 """Pixels that a large JPEG's short side keeps at least.
@@ -42,14 +36,17 @@ def opened(data: bytes, bounds: Limits, read: Read) -> Seen:
     Raises:
         PictureError: not a picture that can be read, damaged, or over a limit.
     """
-    if _costs_without_end(data):
-        raise damaged()
+    data, notes = spared(data)
     try:
         with file_of(data) as picture:
             _check_size(picture, bounds)
-            return read(picture)
+            notes += drop_long_metadata(picture)
+            found = read(picture)
+            return Seen(found.image, tuple(dict.fromkeys(notes + found.notes)))
     except PictureError:
         raise
+    except MemoryError as error:
+        raise _too_little_memory() from error
     except Image.UnidentifiedImageError as error:
         raise unknown_format(data) from error
     except Image.DecompressionBombError as error:
@@ -64,25 +61,21 @@ def as_seen(picture: Image.Image) -> Seen:
     # Only JPEG can do this: its decoder leaves out what a smaller picture does not show.
     picture.draft(None, (SIDE, SIDE))
     found = seen(picture)
-    # An opened picture loses its file, and with it its metadata; a copy does not.
-    return Seen(found.image.copy(), found.notes) if found.image is picture else found
+    return Seen(_of_its_own(found.image) if found.image is picture else found.image, found.notes)
 
 
 def as_stored(picture: Image.Image) -> Seen:
     """Return an opened picture in the mode and the size that it has in its file."""
-    return Seen(picture.copy())
+    load(picture)
+    return Seen(_of_its_own(picture))
 
 
-def _costs_without_end(data: bytes) -> bool:
-    """Say whether a file is made to keep a decoder busy, as its bytes and pixels do not tell.
+def _of_its_own(picture: Image.Image) -> Image.Image:
+    """Return a loaded picture without the file that it came from, which is closed at the end.
 
-    Pillow takes the headers of EXIF data off one by one, and copies the rest each time: 2 MB of
-    them take 17 seconds. A scan of a JPEG goes over all its pixels even where it changes none, and
-    is 10 bytes. A camera's picture has two such headers at most, a progressive one some ten scans.
+    The pixels are the same: a copy of them would double what the largest picture takes.
     """
-    return data.count(b"Exif\0\0") > _MOST_EXIF or (
-        data.startswith(b"\xff\xd8") and len(_SCAN.findall(data)) > _MOST_SCANS
-    )
+    return picture._new(picture.im)
 
 
 def _check_size(picture: Image.Image, bounds: Limits) -> None:
@@ -100,6 +93,14 @@ def _check_size(picture: Image.Image, bounds: Limits) -> None:
             height=height,
             limit=bounds.aspect,
         )
+
+
+def _too_little_memory() -> PictureError:
+    return PictureError(
+        "This picture needs more memory to decode than there is for it. Open it in a picture "
+        "viewer and save it again, smaller, as a plain JPEG or PNG.",
+        "decoding_memory",
+    )
 
 
 def _too_many_pixels(size: str, bounds: Limits) -> PictureError:

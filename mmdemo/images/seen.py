@@ -14,6 +14,8 @@ from mmdemo.errors import PictureError
 from mmdemo.images.formats import damaged
 from mmdemo.images.greys import Numbers, shades
 from mmdemo.images.profiles import TOLD_BY, in_srgb
+from mmdemo.images.sparing import drop_long_metadata
+from mmdemo.images.strips import in_strips
 from mmdemo.images.tiffs import WideTiff, further_pages_of, no_data_of
 from mmdemo.types import Note
 
@@ -61,12 +63,23 @@ def seen(picture: Image.Image) -> Seen:
     """
     notes = further(picture)
     load(picture)
+    spared, dropped = _spared(picture)
     try:
-        found = _in_colour(_upright(picture))
+        found = _in_colour(_upright(spared))
+    except MemoryError:
+        raise
     except Exception as error:  # what a program has put into `info` may be anything
         raise damaged() from error
     own = picture.notes if isinstance(picture, WideTiff) else ()
-    return Seen(found.image, (*notes, *own, *found.notes))
+    image = picture if found.image is spared else found.image
+    return Seen(image, (*notes, *own, *dropped, *found.notes))
+
+
+def _spared(picture: Image.Image) -> tuple[Image.Image, tuple[Note, ...]]:
+    """Return a loaded picture whose metadata costs little to read; that of others stays whole."""
+    plain = picture._new(picture.im)  # the same pixels
+    dropped = drop_long_metadata(plain)
+    return (plain, dropped) if dropped else (picture, ())
 
 
 def load(picture: Image.Image) -> None:
@@ -80,7 +93,7 @@ def load(picture: Image.Image) -> None:
     try:
         picture.load()
         _ = picture.im
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Exception as error:  # as of a file: decoders raise almost anything
         if isinstance(error, ValueError | AttributeError) and _closed(picture, error):
@@ -157,6 +170,13 @@ def _in_colour(picture: Image.Image) -> Seen:
 
 def _on_white(picture: Image.Image) -> Seen:
     """Put what is transparent on white; colours become those of a screen before."""
+    found = in_strips(picture, _strip_on_white, "RGB")
+    if all(lowest == 255 for lowest, _ in found.getextrema()):  # pyright: ignore
+        return Seen(found, (_NOTHING,))
+    return Seen(found)
+
+
+def _strip_on_white(picture: Image.Image) -> Image.Image:
     if picture.mode == "La":  # of the two-banded modes alone
         picture = picture.convert("LA")
     if picture.mode == "CMYK":
@@ -171,10 +191,7 @@ def _on_white(picture: Image.Image) -> Seen:
             colours.putalpha(layer.getchannel("A"))
             layer = colours
     white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-    found = Image.alpha_composite(white, layer).convert("RGB")
-    if all(lowest == 255 for lowest, _ in found.getextrema()):  # pyright: ignore
-        return Seen(found, (_NOTHING,))
-    return Seen(found)
+    return Image.alpha_composite(white, layer).convert("RGB")
 
 
 _NOTHING = Note(
