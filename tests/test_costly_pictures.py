@@ -199,11 +199,11 @@ def test_long_texts_say_nothing_of_pixels() -> None:
 
 def test_long_comments_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
-    to_rgb = opening.to_rgb
+    look = opening.seen
     monkeypatch.setattr(
         opening,
-        "to_rgb",
-        lambda picture: (seen.append(picture.info.get("comment", b"")), to_rgb(picture))[1],
+        "seen",
+        lambda picture: (seen.append(picture.info.get("comment", b"")), look(picture))[1],
     )
     assert open_image(with_comments(2, 1)).size == (10, 10)
     assert len(seen[0]) == 3 * 255 + 1

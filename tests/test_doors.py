@@ -70,8 +70,8 @@ def refused(url: str, endpoint: str, data: list[Any]) -> str:
         (0, "/etc/passwd", "a path of the server is not accepted"),
         (0, "https://example.org/a.png", "image1: an uploaded file or a data URI (addresses are"),
         (0, {"path": "http://127.0.0.1:9/a.png"}, "addresses are not fetched"),
-        (0, "data:image/png,abc", "image1: a data URI in base64, as in data:image/png;base64,"),
-        (0, "data:image/png;base64,a", "image1: a data URI in base64"),
+        (0, "data:image/png;base64,@@@", "image1: This data URI is not base64"),
+        (0, "data:image/png;base64", "image1: This data URI has no comma"),
         (0, "data:image/png;base64,aGVsbG8=", "image1: This file is not a picture"),
     ],
 )
@@ -235,7 +235,7 @@ def test_what_nobody_foresaw_is_told_as_that(
 
     monkeypatch.setattr("mmdemo.tasks.rank.RankRequest.run", broken)
     monkeypatch.setattr("mmdemo.ui.api.model_rows", broken)
-    monkeypatch.setattr("mmdemo.ui.serving.payloads.data_uri_bytes", broken)
+    monkeypatch.setattr("mmdemo.ui.serving.payloads.is_data_uri", broken)
     for endpoint, data in (
         ("rank", ["a", "b", "mini", 1, 1, 1]),
         ("models", []),

@@ -382,7 +382,7 @@ def test_a_known_file_is_not_read(
     path.write_bytes(file_bytes(gradient, "PNG"))
     digest = Picture(path).digest
     with monkeypatch.context() as closed:
-        closed.setattr(picture_files, "_read", None)
+        closed.setattr(picture_files, "read_source", None)
         assert Picture(path).digest == digest
 
 

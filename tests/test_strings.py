@@ -181,7 +181,7 @@ def test_no_string_is_left_over() -> None:
 def test_an_error_is_told_in_the_language_of_the_page() -> None:
     with pytest.raises(MMDemoError) as caught:
         open_image(b"no picture")
-    sentence = ERRORS["not_picture"]["zh"].format(**caught.value.values)
+    sentence = ERRORS["text_file"]["zh"].format(**caught.value.values)
     assert sentence == error_message(caught.value, "zh")
     assert error_message(caught.value, FIRST) == str(caught.value)
 

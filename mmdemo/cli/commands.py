@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from mmdemo.background import sets
@@ -27,6 +26,7 @@ from mmdemo.tasks.rank import RankRequest
 from mmdemo.work import Follower
 
 _LONG = 200  # prompts, which take about a second
+_LONGEST_NAME = 200  # of a picture, which may be a data URI
 
 
 def models(given: argparse.Namespace) -> None:
@@ -92,7 +92,7 @@ def classify(given: argparse.Namespace) -> None:
     """Score pictures against labels."""
     wanted = given.templates or ["openai-7"]
     request = ClassifyRequest.of(
-        list(map(Path, given.images)),
+        given.images,
         given.labels,
         wanted[0] if len(wanted) == 1 else wanted,
         reject=given.reject,
@@ -107,7 +107,7 @@ def classify(given: argparse.Namespace) -> None:
     if given.json:
         _print_json(result.to_dict())
     else:
-        _print(tables.classification(result, given.images))
+        _print(tables.classification(result, [name[:_LONGEST_NAME] for name in given.images]))
 
 
 def rank(given: argparse.Namespace) -> None:
@@ -129,8 +129,7 @@ def embed(given: argparse.Namespace) -> None:
     document = open_document(given.texts) if given.texts else None
     lines = document.text.splitlines() if document else []
     texts = [*given.text, *(line.strip() for line in lines if line.strip())]
-    images = list(map(Path, given.images))
-    request = EmbedRequest.of(images, texts, fused=given.fused, model=given.model)
+    request = EmbedRequest.of(given.images, texts, fused=given.fused, model=given.model)
     result = request.run(load_encoder(request.model), Follower(_share))
     if given.out:
         write(result, request, given.out, force=given.force)

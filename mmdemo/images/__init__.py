@@ -6,6 +6,7 @@ numbers and CMYK turned into RGB, and the first frame of an animation. What a re
 should know of it is in its notes. Whatever cannot be read raises a `PictureError` that says why.
 """
 
+from mmdemo.images.data_uris import data_uri_bytes, is_data_uri
 from mmdemo.images.files import (
     ImageSource,
     Picture,
@@ -29,7 +30,9 @@ __all__ = [
     "as_source",
     "as_sources",
     "centre_strip",
+    "data_uri_bytes",
     "digest_of",
+    "is_data_uri",
     "notes_of",
     "open_image",
     "shown_by_browsers",

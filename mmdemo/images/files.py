@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -13,14 +12,17 @@ from typing import TypeAlias
 from PIL import Image
 
 from mmdemo.errors import MMDemoError, PictureError
-from mmdemo.images.formats import ACCEPTED
 from mmdemo.images.opening import SIDE, as_seen, as_stored, opened
+from mmdemo.images.reading import Place, place_of, read_source
 from mmdemo.images.seen import load, meaning, seen
 from mmdemo.settings import Limits, limits
 from mmdemo.types import Note
 
 ImageSource: TypeAlias = "Image.Image | Picture | str | Path | bytes"
-"""A picture in memory, a path to one, the bytes of a file, or a `Picture` of either."""
+"""A picture in memory, a path to one, the bytes of a file, or a `Picture` of either.
+
+A `str` may also be a `file:` address of this machine, or a data URI.
+"""
 
 # What a digest of a file says beside its bytes: how they are read. At most 16 bytes.
 _AS_SEEN = f"seen {SIDE}".encode()
@@ -30,8 +32,6 @@ _MOST_KNOWN = 4096
 
 _Told: TypeAlias = tuple[bytes, tuple[Note, ...]]
 """What is known of a file: its digest, and what is to be said of its picture."""
-
-_Place: TypeAlias = tuple[str, int, int, int, int]
 
 
 class Picture:
@@ -77,7 +77,7 @@ class Picture:
         with self._lock:
             if self._digest is None:
                 bounds = self._bounds or limits()
-                known = _known.get((self._reading, _place(self._source), bounds))
+                known = _known.get((self._reading, place_of(self._source), bounds))
                 self._digest, self._notes = known or self._read(bounds)
             return self._digest
 
@@ -110,7 +110,7 @@ class Picture:
 
     def _read(self, bounds: Limits, *, wanted: bool = False) -> _Told:
         """Read the file and name it; decode it where that is wanted or was never done."""
-        data, place = _read(self._source, bounds)
+        data, place = read_source(self._source, bounds)
         digest = hashlib.blake2b(data, digest_size=20, person=self._reading).digest()
         if self._digest not in (None, digest):
             # What is computed from the pixels would be kept under the name of others.
@@ -149,28 +149,8 @@ class _Known:
                 self._told.popitem(last=False)
 
 
-_Key: TypeAlias = tuple[bytes, _Place | bytes | None, Limits]
+_Key: TypeAlias = tuple[bytes, Place | bytes | None, Limits]
 _known = _Known()
-
-
-def _place(source: object) -> _Place | None:
-    """Return what tells a file from others and from its later selves; None where there is none."""
-    if not isinstance(source, str | Path):
-        return None
-    try:
-        return _placed(source, Path(source).stat())
-    except (OSError, ValueError):
-        return None  # reading it says what is wrong
-
-
-def _placed(path: str | Path, status: os.stat_result) -> _Place:
-    return (
-        os.path.realpath(path),
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 def digest_of(image: Image.Image) -> bytes:
@@ -275,47 +255,4 @@ def open_image(source: str | Path | bytes, bounds: Limits | None = None) -> Imag
         PictureError: not a picture that can be read, damaged, or over a limit.
     """
     bounds = bounds or limits()
-    return opened(_read(source, bounds)[0], bounds, as_seen).image
-
-
-def _read(source: str | Path | bytes, bounds: Limits) -> tuple[bytes, _Place | None]:
-    """Return the bytes of a file, and its place where that held still meanwhile."""
-    limit, place = bounds.upload_mb * 1_000_000, None
-    if isinstance(source, bytes):
-        size, data = len(source), source
-    elif isinstance(source, str | Path):
-        path = Path(source)
-        try:
-            with path.open("rb") as file:
-                before = os.fstat(file.fileno())
-                data = file.read(limit + 1) if before.st_size <= limit else b""
-                places = {_placed(path, status) for status in (before, os.fstat(file.fileno()))}
-        except (OSError, ValueError) as error:
-            # Only the name: the folders of this machine are nobody's business.
-            raise PictureError(
-                f"There is no readable picture file '{path.name}'. Check the name and try again.",
-                "no_file",
-                name=path.name,
-            ) from error
-        size = max(before.st_size, len(data))
-        place = places.pop() if len(places) == 1 else None
-    else:
-        raise PictureError(
-            f"A picture was expected, not {type(source).__name__}. "
-            "Give a PIL picture, a path, or the bytes of a file.",
-            "no_picture",
-            given=type(source).__name__,
-        )
-    if size > limit:
-        raise PictureError(
-            f"This file has {size / 1e6:.1f} MB; at most {bounds.upload_mb} MB are accepted. "
-            "Save it smaller, for example as a JPEG of 2000 pixels on its long side.",
-            "file_size",
-            size=f"{size / 1e6:.1f}",
-            limit=bounds.upload_mb,
-        )
-    if size == 0:
-        raise PictureError(
-            f"This file is empty. Choose a picture: {ACCEPTED}.", "file_empty", accepted=ACCEPTED
-        )
-    return data, place
+    return opened(read_source(source, bounds).data, bounds, as_seen).image

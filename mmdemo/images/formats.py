@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from PIL import Image
 
 from mmdemo.errors import PictureError
+from mmdemo.images.mistaken import mistaken, text_file
 from mmdemo.images.tiffs import camera_of, tiff_of, unread_kind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
@@ -148,18 +149,8 @@ _HDR = Other(
     "hdr", "This is an HDR picture ({kind}); map its tones to a screen's, and save it as PNG."
 )
 _DATA = Other("data_file", "This is a data file ({kind}); save what it shows as PNG.")
-_POINTER = Other(
-    "lfs_picture",
-    "This is a Git LFS pointer that stands in the place of the picture: run git lfs pull, and "
-    "give the file again.",
-)
-_BASE64 = Other(
-    "base64_text", "This is the text (base64) of a picture; decode it, and give the picture."
-)
-
 NOT_PICTURES: tuple[Other, ...] = (
     *(_SVG, _PDF, _HTML, _ZIP, _ARCHIVE, _OFFICE, _VIDEO, _AUDIO_FILE, _RAW, _KIND, _HDR, _DATA),
-    *(_POINTER, _BASE64),
 )
 
 # What a file begins with: where, the bytes, and what it is.
@@ -230,10 +221,6 @@ _STARTS: tuple[tuple[int, bytes, Other, str], ...] = (
     (0, b"\xff\xf1", _AUDIO_FILE, "AAC"),
     (0, b"fLaC", _AUDIO_FILE, "FLAC"),
     (0, b"OggS", _AUDIO_FILE, "Ogg"),
-    (0, b"version https://git-lfs", _POINTER, "Git LFS"),
-    (0, b"iVBORw0KGgo", _BASE64, "PNG"),
-    (0, b"/9j/", _BASE64, "JPEG"),
-    (0, b"data:image/", _BASE64, "data URI"),
     (-18, b"TRUEVISION-XFILE", _KIND, "TGA"),
 )
 
@@ -246,15 +233,22 @@ _Found: TypeAlias = tuple[Other, str]
 
 def unknown_format(data: bytes) -> PictureError:
     """Return the error of a file that no decoder takes: it names what the file is, if known."""
-    for look in _LOOKS:
-        found = look(data)
-        if found is not None:
-            return _named(*found)
-    return unread_kind(data) or PictureError(
-        f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
-        "not_picture",
-        accepted=ACCEPTED,
+    return (
+        mistaken(data, ACCEPTED)
+        or _by_looks(data)
+        or unread_kind(data)
+        or text_file(data, ACCEPTED)
+        or PictureError(
+            f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
+            "not_picture",
+            accepted=ACCEPTED,
+        )
     )
+
+
+def _by_looks(data: bytes) -> PictureError | None:
+    found = next(filter(None, (look(data) for look in _LOOKS)), None)
+    return None if found is None else _named(*found)
 
 
 def _named(other: Other, kind: str) -> PictureError:

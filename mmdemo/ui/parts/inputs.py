@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from abc import ABCMeta
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +12,12 @@ from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.utils import get_upload_folder
 
+from mmdemo.errors import PictureError
+from mmdemo.images import data_uri_bytes, is_data_uri
 from mmdemo.ui.serving import uploads
 
 Upload: TypeAlias = str | bytes
 """What `PictureInput` hands over: a path, or bytes."""
-
-_SPACE = re.compile(r"\s+")
 
 
 def is_upload(path: str) -> bool:
@@ -34,22 +32,6 @@ def is_upload(path: str) -> bool:
         return False
 
 
-def data_uri_bytes(uri: str) -> bytes:
-    """Return what a `data:` address in base64 holds; of any other nothing, which is no picture.
-
-    >>> data_uri_bytes("data:text/plain;base64,aGVsbG8=")
-    b'hello'
-    """
-    head, _, body = uri.partition(",")
-    if not head.endswith(";base64"):
-        return b""
-    try:
-        # Programs break long lines.
-        return base64.b64decode(_SPACE.sub("", body), validate=True)
-    except ValueError:
-        return b""
-
-
 def _uploaded(path: str) -> str:
     if not is_upload(path):
         raise gr.Error("A file must be uploaded.", print_exception=False)
@@ -60,8 +42,11 @@ def _unread(_component: gr.Image, payload: ImageData | None) -> Upload | None:
     """Return the file exactly as it was uploaded: its path, or its bytes; None without one."""
     if payload is None:
         return None
-    if payload.url and payload.url.startswith("data:"):
-        return data_uri_bytes(payload.url)
+    if payload.url and is_data_uri(payload.url):
+        try:
+            return data_uri_bytes(payload.url)
+        except PictureError:
+            return payload.url  # whoever opens it says what is wrong
     return _uploaded(payload.path) if payload.path else None
 
 

@@ -19,8 +19,8 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from mmdemo.errors import checked_signs
-from mmdemo.images import Picture
-from mmdemo.ui.parts.inputs import data_uri_bytes, is_upload
+from mmdemo.images import Picture, is_data_uri
+from mmdemo.ui.parts.inputs import is_upload
 
 _LARGEST = 1e6  # a sum of larger weights might be infinite
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -92,15 +92,10 @@ def _picture(given: Any) -> Picture:
     place = given
     if isinstance(given, dict):
         inside = given.get("url")
-        held = isinstance(inside, str) and inside.startswith("data:")
-        place = inside if held else given.get("path")
+        place = inside if is_data_uri(inside) else given.get("path")
     if not isinstance(place, str):
         raise _UnsuitableError
-    if place.startswith("data:"):
-        if not (data := data_uri_bytes(place)):
-            raise _UnsuitableError("a data URI in base64, as in data:image/png;base64,iVBORw0…,")
-        return Picture(data)
-    return Picture(_upload(place))
+    return Picture(place if is_data_uri(place) else _upload(place))
 
 
 def _upload(place: str) -> str:
