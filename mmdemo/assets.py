@@ -36,8 +36,8 @@ def package_files(folder: str) -> Path:
 def missing_files(path: Path) -> list[str]:
     """Return the names in the folder's `config.json` that are absent or of another size."""
     try:
-        sizes: dict[str, int] = read_config(path)["files"]
-    except (OSError, ValueError, KeyError):
+        sizes: dict[str, int] = dict(read_config(path)["files"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ["config.json"]
     return [
         name

@@ -135,6 +135,13 @@ def _cut(words: list[str]) -> list[str]:
 
 def temperature_notes(encoder: Encoder) -> list[Note]:
     """Say so where a model's temperature is not its own, so that probabilities are a guess."""
+    if encoder.temperature_capped:
+        message = (
+            f"The checkpoint of {encoder.name} has a larger logit_scale than its training allows; "
+            f"the probabilities use the largest that is allowed, {encoder.logit_scale:.4g}."
+        )
+        told = {"model": encoder.name, "scale": f"{encoder.logit_scale:.4g}"}
+        return [Note("scale_capped", told, message)]
     if encoder.temperature_known:
         return []
     message = (

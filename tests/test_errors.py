@@ -235,12 +235,12 @@ def no_head(folder: Path) -> None:
 DAMAGES = [
     (no_json, "没有可读取的 config.json"),
     (no_network, "描述的文本编码器无法构建"),
-    (no_weights, "缺失、损坏或不完整"),
+    (no_weights, "已损坏或不完整"),
     (other_weights, "与该模型不符：缺少"),
     (no_tokenizer, "的分词器文件缺失或已损坏"),
 ]
 
-INTERNAL = ("Error", "Traceback", "torch.", "pickle", "Config", "heads", "line ", "/tmp")
+INTERNAL = ("Error", "Traceback", "torch.", "pickle", "Config", "heads", "Expecting", "/tmp")
 """Words of libraries that these damages make them say."""
 
 
@@ -284,7 +284,7 @@ def test_a_damaged_directory_is_explained(
     ("name", "says"),
     [
         ("sparse_linear.pt", "包括 sparse_linear.pt 与 colbert_linear.pt"),
-        ("pytorch_model.bin", "模型（xlm-roberta）无法在此展示"),
+        ("pytorch_model.bin", "没有权重。可接受 model.safetensors"),
         ("tokenizer.json", "的分词器文件缺失或已损坏"),
         ("config.json", "没有可读取的 config.json"),
     ],

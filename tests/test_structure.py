@@ -32,7 +32,7 @@ LAYERS = (
         "encoders.visualized_bge.*",
     ),
     # A model in use: which there are and where their files are, then how they run.
-    ("models.catalogue",),
+    ("models.catalogue", "models.layouts"),
     ("models.local",),
     ("models.hub.*",),
     ("models.files",),

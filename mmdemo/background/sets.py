@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mmdemo.assets import ASSETS
 from mmdemo.background.pairs import recipe
 from mmdemo.encoders.spec import ModelSpec
-from mmdemo.files import replacing
+from mmdemo.files import read_at_most, replacing
 from mmdemo.models.files import fingerprint
 from mmdemo.settings import cache_folder
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind", bound=str)
+
+_MOST_BYTES = 20_000_000  # a set has some 30 kB
 
 
 class Weights(Protocol):
@@ -196,7 +198,7 @@ def _keep(encoder: Encoder, measured: Background) -> None:
 def _read(path: Path) -> Background | None:
     """Read a set; None where there is none, or where the file is damaged."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_at_most(path, _MOST_BYTES))
         found = Background(
             quantiles={
                 str(kind): np.asarray(values, dtype=np.float64)
@@ -205,8 +207,20 @@ def _read(path: Path) -> Background | None:
             pairs={str(kind): int(count) for kind, count in data["pairs"].items()},
             fingerprint=str(data["fingerprint"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    # Whatever a damaged file makes of itself: it counts as none, and is measured anew.
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
         return None
-    rows = found.quantiles.values()
-    sound = all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() for row in rows)
-    return found if sound and set(found.quantiles) == set(found.pairs) else None
+    except RecursionError:
+        return None
+    whole = all(map(_are_quantiles, found.quantiles.values())) and all(
+        count > 0 for count in found.pairs.values()
+    )
+    return found if whole and set(found.quantiles) == set(found.pairs) else None
+
+
+def _are_quantiles(row: NDArray[np.float64]) -> bool:
+    """Say whether some numbers can be quantiles of cosines: at least two, which never fall."""
+    if row.ndim != 1 or len(row) < 2:
+        return False
+    # NaN compares false. A dot product of unit rows in float32 may be a little above 1.
+    return bool((np.abs(row) <= 1.001).all() and (np.diff(row) >= 0).all())

@@ -80,6 +80,7 @@ class Model(ABC):
         match: how likely a picture and a text belong together, by their cosine, where that was
             calibrated.
         temperature_known: whether `logit_scale` is the checkpoint's own.
+        temperature_capped: whether the checkpoint's own is larger than its training allows.
         has_matching_head: whether `match_chances` is there.
         reads_documents: whether a text may be as long as a document.
         whole_pass: whether a pass over texts always yields all of `text_encodings`.
@@ -99,6 +100,7 @@ class Model(ABC):
     activation: Activation = "softmax"
     match: Match | None = None
     temperature_known: bool = True
+    temperature_capped: bool = False
     has_matching_head: bool = False
     reads_documents: ClassVar[bool] = False
     whole_pass: ClassVar[bool] = False

@@ -75,6 +75,7 @@ class Encoder:
         match: how likely a picture and a text belong together, by their cosine; None for a model
             that was not calibrated.
         temperature_known: whether `logit_scale` is the checkpoint's own.
+        temperature_capped: whether the checkpoint's own is larger than its training allows.
         has_matching_head: whether `match_probabilities` is there.
         fingerprint: what tells these weights from others; empty for a model that a program made.
     """
@@ -90,6 +91,7 @@ class Encoder:
     activation: Activation
     match: Match | None
     temperature_known: bool
+    temperature_capped: bool
     has_matching_head: bool
 
     def __init__(self, model: Model, source: Source, store: Store, fingerprint: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mmdemo.assets import ASSETS, files_fingerprint, missing_files, read_config
+from mmdemo.assets import ASSETS, files_fingerprint, read_config
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
 from mmdemo.models.hub import cache
@@ -16,12 +16,12 @@ from mmdemo.progress import Report
 
 
 def on_this_machine(spec: ModelSpec) -> bool:
-    """Say whether a model's weights are complete on this machine, so that no network is needed."""
-    if spec.hub:
-        return cached(spec.hub) is not None
-    if spec.local:
-        return all(path.exists() for path in spec.local)
-    return not missing_files(_shipped(spec))
+    """Say whether no network is needed for a model: what was to be fetched of it is here.
+
+    Of one that ships, or that is in a folder, nothing can be fetched; what is missing of it is said
+    by whoever loads it.
+    """
+    return not spec.hub or cached(spec.hub) is not None
 
 
 def fingerprint(spec: ModelSpec) -> str:
@@ -32,7 +32,7 @@ def fingerprint(spec: ModelSpec) -> str:
         if spec.local:
             return files_fingerprint(all_files(spec.local))
         return str(read_config(_shipped(spec))["fingerprint"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
 
 

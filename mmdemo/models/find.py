@@ -114,8 +114,10 @@ def _local_model(path: Path) -> ModelSpec:
     """Describe a directory or a checkpoint on this machine."""
     try:
         found = recognise(path)
-        folder = found.local[0]
-        size = sum(file.stat().st_size for file in all_files(found.local[1:] or [folder]))
+        # Not where its model is: one of sentence-transformers calls that `0_CLIPModel`.
+        folder = (path if path.is_dir() else path.parent).expanduser().absolute()
+        weights = found.local[1:] or found.local
+        size = sum(file.stat().st_size for file in all_files(weights))
     except (OSError, RuntimeError) as error:  # no permission; too long; no such user in ~name
         raise ModelError(
             f"'{path.name[:80]}' cannot be read. Check the path and its permissions.",

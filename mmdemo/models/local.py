@@ -6,15 +6,19 @@ the names of its files; nothing is loaded. It does as well for a repository of t
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.file_names import CHECKPOINTS
+from mmdemo.encoders.parts.formats import of_files
+from mmdemo.encoders.parts.saved_files import read_json
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
 from mmdemo.models.catalogue import RECOGNISERS
+from mmdemo.models.layouts import check_adapter, check_quantised, model_folder
+
+_CONFIG = "config.json"
 
 ACCEPTED = (
     "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 or "
@@ -53,8 +57,10 @@ def recognise(path: Path) -> ModelSpec:
             name=path.name,
             endings=" / ".join(CHECKPOINTS),
         )
-    folder = checkpoint.parent if checkpoint else path
+    folder = checkpoint.parent if checkpoint else model_folder(path)
+    check_adapter(folder, checkpoint)
     config = _config(folder)
+    check_quantised(folder, config)
     check_sizes(config)
     for recogniser in RECOGNISERS:
         if found := recogniser(folder, config, checkpoint):
@@ -69,15 +75,22 @@ def recognise(path: Path) -> ModelSpec:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
+    """Read a folder's configuration; without one, say what the folder looks like."""
+    path = folder / _CONFIG
+    if path.is_symlink() or path.exists():
+        return read_json(folder, _CONFIG)
+    if found := of_files(one.name for one in folder.iterdir()):
         raise ModelError(
-            f"'{folder.name}' has no readable config.json, which says what a model is. Accepted: "
-            f"{ACCEPTED}",
-            "no_config",
+            f"'{folder.name}' has no readable config.json, which says what a model is, but "
+            f"{found.seen}, which is {found.format}. Accepted: {ACCEPTED}",
+            "no_config_foreign",
             name=folder.name,
+            file=found.seen,
+            format=found.format,
         )
-    return config
+    raise ModelError(
+        f"'{folder.name}' has no readable config.json, which says what a model is. Accepted: "
+        f"{ACCEPTED}",
+        "no_config",
+        name=folder.name,
+    )

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo.encoders.parts.bounds import size_of
-from mmdemo.encoders.parts.file_names import TEXT_ENCODER
+from mmdemo.encoders.parts.file_names import TEXT_ENCODER, WEIGHTS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 
 ARCHITECTURE = "bge_m3.model:BGEM3"
 
 SPARSE_HEAD, MULTI_VECTOR_HEAD = HEADS = ("sparse_linear.pt", "colbert_linear.pt")
-
-TOWER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""The first that is there is taken."""
 
 SPECS = (
     ModelSpec(
@@ -36,18 +33,17 @@ SPECS = (
 
 
 def recognise(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) -> ModelSpec | None:
-    """Recognise BGE-M3: an XLM-R with its weights and the files of its two heads.
+    """Recognise BGE-M3: an XLM-R with the files of its two heads.
 
     Raises:
         ModelError: the configuration has no sizes.
     """
     present = all((folder / name).is_file() for name in HEADS)
-    tower = any((folder / name).is_file() for name in TOWER_WEIGHTS)
     # A checkpoint of Visualized-BGE beside it, or one that was named, is another model.
     other = [*folder.glob("Visualized_*")] if checkpoint is None else [checkpoint]
-    if config.get("model_type") != "xlm-roberta" or not (present and tower):
+    if config.get("model_type") != "xlm-roberta" or not present:
         return None
-    if any(path.name not in TOWER_WEIGHTS for path in other):
+    if any(path.name not in WEIGHTS for path in other):
         return None
     return ModelSpec(
         architecture=ARCHITECTURE,

@@ -27,15 +27,16 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from mmdemo.encoders.base import Model, Tell, Tokens
-from mmdemo.encoders.bge_m3 import MULTI_VECTOR_HEAD, SPARSE_HEAD, TOWER_WEIGHTS
+from mmdemo.encoders.bge_m3 import MULTI_VECTOR_HEAD, SPARSE_HEAD
 from mmdemo.encoders.parts import text_tower
 from mmdemo.encoders.parts.checkpoint import (
     check_filled,
     fill,
     fill_counters,
     read_checkpoint,
-    read_json,
+    read_weights,
 )
+from mmdemo.encoders.parts.saved_files import read_json
 from mmdemo.encoders.parts.text_tower import FastPass, Tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.types import SparseEmbedding, TextEncoding, Token, TokenUsage
@@ -179,10 +180,10 @@ def _load(folder: Path) -> _Network:
         "sparse": _head(folder, SPARSE_HEAD),
         "multi_vector": _head(folder, MULTI_VECTOR_HEAD),
     }
-    tower_file = _tower_file(folder)
+    tower = read_weights(folder)
     with torch.device("meta"):
         network = _Network(config, len(heads["multi_vector"]["weight"]))
-    fill(network.text, _ours(read_checkpoint(tower_file)), tower_file.name)
+    fill(network.text, _ours(tower.tensors), tower.name)
     fill(network.sparse, heads["sparse"], SPARSE_HEAD)
     fill(network.multi_vector, heads["multi_vector"], MULTI_VECTOR_HEAD)
     fill_counters(network.text.embeddings, network.text.config.max_position_embeddings)
@@ -192,7 +193,7 @@ def _load(folder: Path) -> _Network:
 
 def _head(folder: Path, name: str) -> dict[str, torch.Tensor]:
     """Read the linear layer of one head."""
-    weights = {key: tensor.float() for key, tensor in read_checkpoint(folder / name).items()}
+    weights = read_checkpoint(folder / name)
     if set(weights) != {"weight", "bias"} or weights["weight"].ndim != 2:
         raise ModelError(
             f"{name} is no linear layer: it takes a matrix 'weight' and a 'bias'. Fetch it again "
@@ -205,23 +206,10 @@ def _head(folder: Path, name: str) -> dict[str, torch.Tensor]:
 
 def _ours(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tower's tensors by transformers' names for the bare tower."""
-    # Any number type is accepted; float32 is not copied. A tower that was saved with a head of
-    # transformers has a prefix.
-    bare = {key.removeprefix("roberta."): tensor.float() for key, tensor in weights.items()}
+    # A tower that was saved with a head of transformers has a prefix.
+    bare = {key.removeprefix("roberta."): tensor for key, tensor in weights.items()}
     return {
         key: tensor
         for key, tensor in bare.items()
         if not any(re.fullmatch(pattern, key) for pattern, _ in _DROPPED)
     }
-
-
-def _tower_file(folder: Path) -> Path:
-    for name in TOWER_WEIGHTS:
-        if (folder / name).is_file():
-            return folder / name
-    raise ModelError(
-        f"'{folder.name}' has no weights: {' or '.join(TOWER_WEIGHTS)}.",
-        "no_tower_weights",
-        name=folder.name,
-        files=" / ".join(TOWER_WEIGHTS),
-    )

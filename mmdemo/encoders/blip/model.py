@@ -34,6 +34,7 @@ from transformers import BlipConfig, BlipForImageTextRetrieval
 
 from mmdemo.encoders.base import Features, Prepared, Tokens
 from mmdemo.encoders.parts.pretrained import PictureReader, SavedModel, TextReader, load_network
+from mmdemo.encoders.parts.temperature import checked_scale
 from mmdemo.errors import ModelError
 
 _BESIDE = 512
@@ -77,7 +78,7 @@ class Blip(SavedModel):
         self._texts = TextReader(folder, config.text_config)
         self._pictures = PictureReader(folder, config.vision_config.image_size)
         self.dim = self._network.text_proj.out_features
-        self.logit_scale = math.exp(config.logit_scale_init_value)
+        self.logit_scale = checked_scale(math.exp(config.logit_scale_init_value), folder.name)
         self.temperature_known = False
 
     def length(self, item: Prepared) -> int:

@@ -4,7 +4,8 @@ Radford et al. 2021 (arXiv 2103.00020), Zhai et al. 2023 (arXiv 2303.15343), Tsc
 (SigLIP 2, arXiv 2502.14786), Jia et al. 2021 (arXiv 2102.05918). The quirks:
 
 * A checkpoint holds its own temperature. CLIP and SigLIP store the logarithm of the scale, ALIGN
-  the temperature that it divides by.
+  the temperature that it divides by. In CLIP's training the scale is cut to 100 at each step, which
+  whoever trains it further may forget; it is cut here, and said.
 * SigLIP scores each pair alone: sigmoid(scale * cosine + bias). The others compare all texts.
 * SigLIP reads its text vector off the last position, which is padding for any shorter text, and was
   trained with exactly 64 tokens: texts are always padded to the maximum, and padding is attended
@@ -17,6 +18,7 @@ Radford et al. 2021 (arXiv 2103.00020), Zhai et al. 2023 (arXiv 2303.15343), Tsc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,13 +37,14 @@ from transformers import (
 
 from mmdemo.encoders.base import Features, Tokens
 from mmdemo.encoders.dual_encoder import languages_of
-from mmdemo.encoders.parts.checkpoint import read_json
 from mmdemo.encoders.parts.pretrained import (
     PictureReader,
     SavedModel,
     TextReader,
     load_network,
 )
+from mmdemo.encoders.parts.saved_files import read_json
+from mmdemo.encoders.parts.temperature import CLIP_MOST, checked_bias, checked_scale
 from mmdemo.errors import ModelError
 from mmdemo.types import Activation
 
@@ -55,6 +58,7 @@ class _Family(NamedTuple):
     scale: Callable[[Any], torch.Tensor]
     projection: Callable[[Any], torch.nn.Linear]  # the last layer of the text tower
     any_size: bool  # whether the vision tower takes pictures of any size
+    most: float = math.inf  # to which the scale is cut in training
 
 
 _FAMILIES = {
@@ -65,6 +69,7 @@ _FAMILIES = {
         lambda network: network.logit_scale.exp(),
         lambda network: network.text_projection,
         False,
+        CLIP_MOST,
     ),
     "siglip": _Family(
         SiglipConfig,
@@ -112,8 +117,11 @@ class DualEncoder(SavedModel):
             folder, None if family.any_size else config.vision_config.image_size
         )
         self.dim = family.projection(self._network).out_features
-        self.logit_scale = float(family.scale(self._network))
-        self.logit_bias = float(self._network.logit_bias) if siglip else 0.0
+        own = float(family.scale(self._network))
+        self.logit_scale = checked_scale(own, folder.name, family.most)
+        self.temperature_capped = own > self.logit_scale
+        bias = float(self._network.logit_bias) if siglip else 0.0
+        self.logit_bias = checked_bias(bias, folder.name)
         self.activation = family.activation
         self.languages = languages_of(config.text_config.vocab_size)
 

@@ -44,6 +44,7 @@ from mmdemo.encoders.mini.reading import MiniTokenizer
 from mmdemo.encoders.parts.checkpoint import check_filled, fill, fill_counters
 from mmdemo.encoders.parts.packed import load_packed
 from mmdemo.encoders.parts.text_tower import FastPass, run_layers
+from mmdemo.errors import ModelError
 from mmdemo.images import to_rgb
 from mmdemo.types import Match, TextEncoding, Token, TokenUsage
 
@@ -80,11 +81,23 @@ class Mini(FastPass, Model):
             path: folder with `config.json`, tokenizer and safetensors; by default the packaged one.
 
         Raises:
-            ModelError: files are missing or cut off.
+            ModelError: files are missing or damaged.
         """
-        path = path or package_files("mini")
-        config = read_config(path)
         self.name = name
+        try:
+            self._load(path or package_files("mini"))
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a damaged file of the right size makes of itself
+            raise ModelError(
+                "The files of 'mini' that ship with the app are damaged. Clone the repository "
+                "again (with its LFS files, where used).",
+                "shipped_damaged",
+                name="mini",
+            ) from error
+
+    def _load(self, path: Path) -> None:
+        config = read_config(path)
         self.dim = config["dim"]
         self.languages = tuple(config["languages"])
         self.logit_scale = config["logit_scale"]

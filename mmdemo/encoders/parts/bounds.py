@@ -82,17 +82,26 @@ def _check_patches(config: Mapping[str, Any]) -> None:
     picture = config.get("image_size", config.get("img_size", 224))
     patch = config.get("patch_size")
     if isinstance(picture, int) and isinstance(patch, int):
-        _check("image_size / patch_size", picture / max(patch, 1), _PATCHES_A_SIDE)
+        _check("image_size / patch_size", picture // max(patch, 1), _PATCHES_A_SIDE)
 
 
 def _check(name: str, value: float, largest: int) -> None:
-    if not value <= largest:  # so that NaN is refused too
+    if not -largest <= value <= largest:  # so that NaN is refused too
+        told = _short(value)
         raise ModelError(
             f"The configuration of this model asks for more than can be shown here: {name[:40]} is "
-            f"{value:.6g}, the most is {largest}. Fetch it again from where it was published, or "
+            f"{told}, the most is {largest}. Fetch it again from where it was published, or "
             "take a smaller model.",
             "sizes_too_large",
             entry=name[:40],
-            value=f"{value:.6g}",
+            value=told,
             largest=largest,
         )
+
+
+def _short(value: float) -> str:
+    """Return a number in a few signs; a whole one may be too large for any float."""
+    try:
+        return f"{value:.6g}"
+    except OverflowError:
+        return f"{'-' if value < 0 else ''}1e{len(str(abs(value))) - 1}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+
+from mmdemo.encoders.parts.checkpoint import read_checkpoint
 
 _SCALE = ".scale"
 _PART = ".part-"
@@ -49,11 +50,14 @@ def load_packed(path: Path, pattern: str) -> dict[str, torch.Tensor]:
 
     Returns:
         float32 tensors by name; integer tensors that are not quantised stay as they are.
+
+    Raises:
+        ModelError: one of them is damaged.
     """
     packed: dict[str, torch.Tensor] = {}
     parts: dict[str, list[torch.Tensor]] = {}
     for file in sorted(path.glob(pattern)):
-        for name, tensor in sorted(load_file(file).items()):
+        for name, tensor in sorted(read_checkpoint(file).items()):
             whole_name, cut, _ = name.partition(_PART)
             if cut:
                 parts.setdefault(whole_name, []).append(tensor)

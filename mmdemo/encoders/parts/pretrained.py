@@ -7,25 +7,23 @@ Here every weight comes from the file, memory-mapped, and nothing comes from a n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoTokenizer
+from transformers import AutoImageProcessor
 
 from mmdemo.encoders.base import Model, Prepared, Tokens
 from mmdemo.encoders.parts.bounds import LARGEST_PICTURE, check_sizes
-from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_checkpoint, read_json
+from mmdemo.encoders.parts.checkpoint import check_filled, fill, read_weights
+from mmdemo.encoders.parts.saved_files import read_json, reader_files
 from mmdemo.encoders.parts.tokens import Piece, Written, padded, typed_pieces, usage_of
+from mmdemo.encoders.parts.vocabulary import load_tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
-
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-"""In this order, because safetensors cannot hold code."""
 
 _LONGEST_STRIP = 64
 """Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
@@ -58,46 +56,13 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
             "no_such_network",
             name=folder.name,
         ) from error
-    weights, name = _read_weights(folder, checkpoint)
+    weights = read_weights(folder, checkpoint)
     # What else is there is left alone, as transformers does: older versions saved counters and
     # heads that have no place any more. What is missing is an error.
-    wanted = built.state_dict()
-    fill(built, {key: _exact(weights[key]) for key in wanted if key in weights}, name)
+    fill(built, weights.tensors, weights.name, more=True)
     _fill_counters(built)
     check_filled(built)
     return built
-
-
-def _read_weights(folder: Path, checkpoint: Path | None) -> tuple[dict[str, torch.Tensor], str]:
-    """Return the state dict and the file's name; of one in several parts all of them."""
-    path = checkpoint or next((p for name in _WEIGHTS if (p := folder / name).is_file()), None)
-    if path is None:
-        raise ModelError(
-            f"'{folder.name}' has no weights: model.safetensors (or its parts with "
-            "model.safetensors.index.json) or pytorch_model.bin.",
-            "no_weights",
-            name=folder.name,
-        )
-    if path.suffix != ".json":
-        return read_checkpoint(path), path.name
-    parts = read_json(folder, path.name).get("weight_map")
-    names = sorted(set(parts.values())) if isinstance(parts, dict) else []
-    if not names or not all(re.fullmatch(r"[\w-]+\.safetensors", str(part)) for part in names):
-        raise ModelError(
-            f"The {path.name} in '{folder.name}' names no parts of a checkpoint.",
-            "no_parts",
-            name=folder.name,
-            file=path.name,
-        )
-    weights: dict[str, torch.Tensor] = {}
-    for part in names:
-        weights |= read_checkpoint(folder / part)
-    return weights, path.name
-
-
-def _exact(tensor: torch.Tensor) -> torch.Tensor:
-    """Return float32 for any float; counts stay whole numbers."""
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _fill_counters(network: Any) -> None:
@@ -137,37 +102,11 @@ class TextReader:
         Raises:
             ModelError: the files are missing, damaged, or belong to another model.
         """
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            self._specials = self._raw_ids([""])[0]
-            # CLIP's bytes make up any text; what it calls unknown is the token at the end.
-            unknown = self._tokenizer.unk_token_id
-            self._unknown: int | None = None if unknown in self._specials else unknown
-            knows_letters = self._raw_ids(["a"]) != self._raw_ids(["b"])
-        except ImportError as error:
-            # SigLIP's first generation: the library is no dependency, for one tokenizer.
-            raise ModelError(
-                f"The tokenizer in '{folder.name}' needs more packages: pip install sentencepiece "
-                "protobuf.",
-                "tokenizer_packages",
-                name=folder.name,
-            ) from error
-        except Exception as error:  # whatever a damaged or missing file makes of itself
-            raise _no_tokenizer(folder) from error
-        # Without its files, transformers makes a tokenizer that knows nothing, and no error.
-        if not knows_letters:
-            raise _no_tokenizer(folder)
-        if len(self._tokenizer) > config.vocab_size:
-            raise ModelError(
-                f"The tokenizer in '{folder.name}' has {len(self._tokenizer)} tokens, config.json "
-                f"{config.vocab_size}: they belong to different models.",
-                "tokenizer_of_another",
-                name=folder.name,
-                count=len(self._tokenizer),
-                known=config.vocab_size,
-            )
+        self._tokenizer: Any = load_tokenizer(folder, config)
+        self._specials = self._raw_ids([""])[0]
+        # CLIP's bytes make up any text; what it calls unknown is the token at the end.
+        unknown = self._tokenizer.unk_token_id
+        self._unknown: int | None = None if unknown in self._specials else unknown
         self.longest = int(min(config.max_position_embeddings, self._tokenizer.model_max_length))
         self._fixed_length = fixed_length
         self._lower_case = lower_case and bool(self._tokenizer.init_kwargs.get("do_lower_case"))
@@ -250,15 +189,6 @@ class TextReader:
         return row[: self.longest]
 
 
-def _no_tokenizer(folder: Path) -> ModelError:
-    return ModelError(
-        f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-        "tokenizer_config.json and tokenizer.json, or the vocabulary files of the model's page.",
-        "tokenizer_damaged",
-        name=folder.name,
-    )
-
-
 class PictureReader:
     """Pictures to pixels, by the image processor of the checkpoint.
 
@@ -277,9 +207,10 @@ class PictureReader:
             ModelError: the file is missing, damaged, or belongs to another model.
         """
         try:
-            self._processor: Any = AutoImageProcessor.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, backend="torchvision"
-            )
+            with reader_files(folder) as place:
+                self._processor: Any = AutoImageProcessor.from_pretrained(
+                    place, local_files_only=True, trust_remote_code=False, backend="torchvision"
+                )
             # Before it makes anything of a picture: it would make what it says, of any size. Many
             # processors resize to more than the tower takes, and cut out its centre.
             check_sizes(self._processor.to_dict(), min(2 * (size or 512), LARGEST_PICTURE))

@@ -14,18 +14,16 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from transformers import AutoTokenizer
 
 from mmdemo.encoders.base import Tell, Tokens
 from mmdemo.encoders.parts.bounds import check_sizes
 from mmdemo.encoders.parts.linear import Kernel, fastest_kernel, multiplying, pack
 from mmdemo.encoders.parts.tokens import FastTokenizer, padded
+from mmdemo.encoders.parts.vocabulary import load_tokenizer
 from mmdemo.errors import ModelError
 
 TOKENS_AT_ONCE = 16_384
 """Padded tokens in one pass: the widest activation of a base model then has 200 MB."""
-
-_VOCABULARIES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
 
 # Layers.
@@ -133,38 +131,15 @@ class Tokenizer(FastTokenizer):
         Raises:
             ModelError: files are missing or damaged, or of another model.
         """
-        try:
-            # Without these, transformers makes a tokenizer that knows no word, and no error.
-            next(path for name in _VOCABULARIES if (path := folder / name).is_file())
-            loaded = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            # The fast tokenizer itself: what is around it changes shared settings on every call.
-            fast = loaded.backend_tokenizer
-            special = (
-                loaded.cls_token_id,
-                loaded.eos_token_id,
-                loaded.pad_token_id,
-                loaded.unk_token_id,
-            )
-        except Exception as error:  # whatever a damaged or missing file makes of itself
-            raise ModelError(
-                f"The tokenizer files in '{folder.name}' are missing or damaged. It takes "
-                f"tokenizer_config.json and one of {', '.join(_VOCABULARIES)}.",
-                "vocabulary_damaged",
-                name=folder.name,
-                files=", ".join(_VOCABULARIES),
-            ) from error
-        if fast.get_vocab_size() > config.vocab_size:
-            raise ModelError(
-                f"The tokenizer in '{folder.name}' has {fast.get_vocab_size()} tokens, config.json "
-                f"{config.vocab_size}: they belong to different models.",
-                "tokenizer_of_another",
-                name=folder.name,
-                count=fast.get_vocab_size(),
-                known=config.vocab_size,
-            )
-        super().__init__(fast, longest, loaded.unk_token_id)
+        loaded = load_tokenizer(folder, config)
+        # The fast tokenizer itself: what is around it changes shared settings on every call.
+        super().__init__(loaded.backend_tokenizer, longest, loaded.unk_token_id)
+        special = (
+            loaded.cls_token_id,
+            loaded.eos_token_id,
+            loaded.pad_token_id,
+            loaded.unk_token_id,
+        )
         self.unused = frozenset(number for number in special if number is not None)
         self._pad = config.pad_token_id
 

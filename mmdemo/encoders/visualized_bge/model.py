@@ -45,8 +45,8 @@ from mmdemo.encoders.parts.checkpoint import (
     fill,
     fill_counters,
     read_checkpoint,
-    read_json,
 )
+from mmdemo.encoders.parts.saved_files import read_json
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG, only_checkpoint
 from mmdemo.errors import ModelError
@@ -296,12 +296,11 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     """Build the network without memory and fill it from the checkpoint."""
     config = read_json(folder, "config.json")
     vision: dict[str, Any] = {"timm_model": _family(config).vision}
-    if (folder / VISION_CONFIG).is_file():
+    if (folder / VISION_CONFIG).exists():
         vision = read_json(folder, VISION_CONFIG)
     with torch.device("meta"):
         network = _Network(config, vision)
-    # Any number type is accepted; float32, as published, is not copied.
-    weights = {key: tensor.float() for key, tensor in _ours(read_checkpoint(checkpoint)).items()}
+    weights = _ours(read_checkpoint(checkpoint))
     fill(network, weights, checkpoint.name, lambda key: _renamed(key, back=True))
     fill_counters(network.text.embeddings, network.text.config.max_position_embeddings)
     # A tower without blocks takes milliseconds, and has timm's own tables of rotary positions.
@@ -318,11 +317,9 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
 
 def _ours(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors that have a place here, by our names."""
-    # Training on several devices leaves a prefix.
-    official = {key.removeprefix("module."): tensor for key, tensor in weights.items()}
     return {
         _renamed(key): tensor
-        for key, tensor in official.items()
+        for key, tensor in weights.items()
         if not any(re.fullmatch(pattern, key) for pattern, _ in _DROPPED)
     }
 

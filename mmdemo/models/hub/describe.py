@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mmdemo.encoders.parts.file_names import CHECKPOINTS
+from mmdemo.encoders.parts.file_names import (
+    ADAPTERS,
+    CHECKPOINTS,
+    INDEX,
+    MODULES,
+    READER_FILES,
+)
+from mmdemo.encoders.parts.formats import of_files
 from mmdemo.encoders.spec import HubFiles, ModelSpec
 from mmdemo.errors import ModelError
 from mmdemo.models.catalogue import FILES_OF_FAMILIES
@@ -26,26 +33,16 @@ _CONFIG = "config.json"
 _CONFIG_BYTES = 1_000_000  # real ones have some thousand
 _MOST_FILES = 1000
 
-_SMALL_FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    *FILES_OF_FAMILIES,
+_SMALL_FILES = (_CONFIG, *READER_FILES, *FILES_OF_FAMILIES)
+_WEIGHT_FILES = tuple(
+    pattern
+    for stem, ending in (("model", "safetensors"), ("pytorch_model", "bin"))
+    for pattern in (
+        rf"{stem}\.{ending}",
+        rf"{stem}\.{ending}\.index\.json|{stem}-\d+-of-\d+\.{ending}",
+    )
 )
-_WEIGHT_FILES = (
-    r"model\.safetensors",
-    r"model\.safetensors\.index\.json|model-\d+-of-\d+\.safetensors",
-    r"pytorch_model\.bin",
-)
+"""In the order in which they are looked for, `file_names.WEIGHTS`."""
 
 
 def from_cache(repo: str) -> ModelSpec | None:
@@ -74,6 +71,8 @@ def from_hub(repo: str, *, anonymous: bool = False) -> ModelSpec:
         ModelError: it holds no model of an architecture that is known here.
     """
     told = listing(repo, anonymous=anonymous)
+    if _CONFIG not in told.sizes:
+        _check_kind(repo, told.sizes)
     if not 0 < told.sizes.get(_CONFIG, 0) <= _CONFIG_BYTES or len(told.sizes) > _MOST_FILES:
         raise ModelError(
             f"{repo} has no usable config.json, which says what a model is. Accepted: {ACCEPTED}",
@@ -99,6 +98,37 @@ def from_hub(repo: str, *, anonymous: bool = False) -> ModelSpec:
     return replace(model, hub=tuple(replace(group, anonymous=anonymous) for group in model.hub))
 
 
+def _check_kind(repo: str, names: Collection[str]) -> None:
+    """Say of a repository without a configuration what it is, where its files tell.
+
+    Raises:
+        ModelError: they do.
+    """
+    if set(ADAPTERS) & set(names):
+        raise ModelError(
+            f"{repo} is an adapter of PEFT, not a model by itself: merge it first (PEFT's "
+            "merge_and_unload, then save_pretrained into a folder) and name that folder.",
+            "hub_adapter",
+            name=repo,
+        )
+    if MODULES in names:
+        raise ModelError(
+            f"{repo} is of sentence-transformers, and its model is in a folder of its own. Fetch "
+            f"it with 'hf download {repo} --local-dir FOLDER', and name that folder.",
+            "hub_modules",
+            name=repo,
+        )
+    if found := of_files(names):
+        raise ModelError(
+            f"{repo} has no usable config.json, but {found.seen}, which is {found.format}. "
+            f"Accepted: {ACCEPTED}",
+            "hub_no_config_foreign",
+            name=repo,
+            file=found.seen,
+            format=found.format,
+        )
+
+
 def files_needed(names: Iterable[str]) -> tuple[str, ...]:
     """Choose the files that a model saved by transformers is loaded from.
 
@@ -111,7 +141,16 @@ def files_needed(names: Iterable[str]) -> tuple[str, ...]:
     there = sorted(names)
     weights = ([n for n in there if re.fullmatch(pattern, n)] for pattern in _WEIGHT_FILES)
     small = [name for name in _SMALL_FILES if name in there]
-    return (*small, *next(filter(None, weights), []))
+    # An index alone, or parts without one, are no weights.
+    return (*small, *next(filter(_whole, weights), []))
+
+
+def _whole(names: list[str]) -> bool:
+    """Say whether these are all files of a checkpoint: a whole one, or an index and all parts."""
+    parts = [found for name in names if (found := re.search(r"-\d+-of-(\d+)\.", name))]
+    if not parts:
+        return bool(names) and not names[0].endswith(INDEX)
+    return len(parts) == int(parts[0][1]) == len(names) - 1
 
 
 def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str = "") -> ModelSpec:
@@ -133,8 +172,8 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
     hub = (HubFiles(repo, files_needed(names)), *(HubFiles(repo, (name,)) for name in own))
     if not any(map(_is_weights, _names(hub))):
         raise ModelError(
-            f"{repo} has no weights in a format that is read here: model.safetensors, whole or in "
-            f"parts, or pytorch_model.bin. Accepted: {ACCEPTED}",
+            f"{repo} has no weights in a format that is read here: model.safetensors or "
+            f"pytorch_model.bin, whole or in parts.{_other_format(sizes)} Accepted: {ACCEPTED}",
             "hub_no_weights",
             name=repo,
         )
@@ -143,8 +182,13 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
     return replace(found, local=(), hub=hub, size_mb=round(size / 1e6, 1), licence=licence)
 
 
+def _other_format(names: Iterable[str]) -> str:
+    found = of_files(names)
+    return f" It has {found.seen}, which is {found.format}." if found else ""
+
+
 def _is_weights(name: str) -> bool:
-    return name.endswith((*CHECKPOINTS, ".index.json"))
+    return name.endswith((*CHECKPOINTS, INDEX))
 
 
 def _names(hub: Iterable[HubFiles]) -> list[str]:
@@ -157,7 +201,5 @@ def _complete(model: ModelSpec) -> bool:
     if not any(re.fullmatch(r"tokenizer\.json|vocab\.\w+|.*\.model", name) for name in names):
         return False
     transformers = len(model.hub) == 1 and "image" in model.modalities
-    if transformers and not {"preprocessor_config.json", "processor_config.json"} & set(names):
-        return False
-    parts = [found for name in names if (found := re.search(r"-\d+-of-(\d+)\.", name))]
-    return not parts or len(parts) == int(parts[0][1])
+    readers = {"preprocessor_config.json", "processor_config.json"}
+    return not transformers or bool(readers & set(names))
