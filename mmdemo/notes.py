@@ -194,7 +194,8 @@ _EACH = {
     "scale.",
     "grey_plain": "Values are one all over, on no known scale: they are drawn as a middling grey.",
     "no_data": "There is no data in some of the pixels: they were left out, and are white.",
-    "channels": "Not all channels are shown: the first, or the first three as red, green and blue.",
+    "channel": "Of several channels only the first is shown.",
+    "channels": "Of more channels only the first three are shown, as red, green and blue.",
 }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mmdemo.errors import PictureError
 from mmdemo.images.mistaken import mistaken, text_file
-from mmdemo.images.tiffs import camera_of, tiff_of, unread_kind
+from mmdemo.images.tiffs import TIFF_STARTS, camera_of, tiff_of, unread_kind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, ICO"
@@ -179,6 +179,9 @@ _STARTS: tuple[tuple[int, bytes, Other, str], ...] = (
     (0, b"\xc5\xd0\xd3\xc6", _KIND, "PostScript (EPS)"),
     (0, b"\xd7\xcd\xc6\x9a", _KIND, "Windows Metafile (WMF)"),
     (40, b" EMF", _KIND, "Windows Metafile (EMF)"),
+    (-18, b"TRUEVISION-XFILE", _KIND, "TGA"),
+    (0, b"\0\0\2\0\0\0\0\0", _KIND, "TGA"),
+    (0, b"\0\0\x0a\0\0\0\0\0", _KIND, "TGA"),
     (0, b"\0\0\2\0", _KIND, "cursor (CUR)"),
     (8, b"ACON", _KIND, "cursor (ANI)"),
     (0, b"icns", _KIND, "Apple icon (ICNS)"),
@@ -221,8 +224,9 @@ _STARTS: tuple[tuple[int, bytes, Other, str], ...] = (
     (0, b"\xff\xf1", _AUDIO_FILE, "AAC"),
     (0, b"fLaC", _AUDIO_FILE, "FLAC"),
     (0, b"OggS", _AUDIO_FILE, "Ogg"),
-    (-18, b"TRUEVISION-XFILE", _KIND, "TGA"),
 )
+
+_ACCEPTED_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\0\0\1\0", *TIFF_STARTS)
 
 # What may stand before the first element of an XML or HTML file.
 _BEFORE = re.compile(r"(?:\s|<!--.*?-->|<\?.*?\?>|<!doctype\s[^>\[]*(?:\[[^\]]*\]\s*)?>)*", re.S)
@@ -237,6 +241,7 @@ def unknown_format(data: bytes) -> PictureError:
         mistaken(data, ACCEPTED)
         or _by_looks(data)
         or unread_kind(data)
+        or _cut_off(data)
         or text_file(data, ACCEPTED)
         or PictureError(
             f"This file is not a picture that can be read. Accepted are {ACCEPTED}.",
@@ -244,6 +249,11 @@ def unknown_format(data: bytes) -> PictureError:
             accepted=ACCEPTED,
         )
     )
+
+
+def _cut_off(data: bytes) -> PictureError | None:
+    accepted = data.startswith(_ACCEPTED_STARTS) or data[8:12] in (b"WEBP", b"avif")
+    return damaged() if accepted else None
 
 
 def _by_looks(data: bytes) -> PictureError | None:

@@ -120,43 +120,56 @@ def _looked_at(numbers: Numbers) -> _Found:
     found = _Found()
     for _, strip in numbers.strips():
         values, there = _values(numbers, strip)
-        found.empty += int(there.size - np.count_nonzero(there))
-        for usual in _USUAL if _may_lack(strip, numbers) else ():
-            here = there & (values == usual).all(axis=-1)
-            if count := int(np.count_nonzero(here)):
-                found.usual[usual] = found.usual.get(usual, 0) + count
-                there &= ~here
-        if there.any():
-            found.extend(
-                float(values.min(where=there[..., None], initial=np.inf)),
-                float(values.max(where=there[..., None], initial=-np.inf)),
-            )
+        if not there.all():
+            found.empty += int(there.size - np.count_nonzero(there))
+        if _may_lack(numbers, strip) and values.min() <= max(_USUAL):
+            _note_usual(found, values, there)
+        if there.all():
+            found.extend(float(values.min()), float(values.max()))
+        elif there.any():
+            some = values[there]
+            found.extend(float(some.min()), float(some.max()))
     return found
 
 
-def _may_lack(strip: NDArray[np.generic], numbers: Numbers) -> bool:
+def _note_usual(found: _Found, values: NDArray[np.generic], there: NDArray[np.bool_]) -> None:
+    """Count the usual numbers of a strip, and take them out of what is data for now."""
+    for usual in _USUAL:
+        here = there & (values == usual).all(axis=-1)
+        if count := int(np.count_nonzero(here)):
+            found.usual[usual] = found.usual.get(usual, 0) + count
+            there &= ~here
+
+
+def _may_lack(numbers: Numbers, strip: NDArray[np.generic]) -> bool:
     """Say whether signed numbers may hold one of `_USUAL` that no tag names."""
     return strip.dtype.kind in "if" and strip.dtype.itemsize > 1 and numbers.no_data is None
 
 
 def _values(
     numbers: Numbers, strip: NDArray[np.generic]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return what is shown of a strip, [rows, width, 1 or 3], and where there is data."""
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Return what is shown of a strip, [rows, width, 1 or 3], and where there is data.
+
+    Where there is none the numbers may be anything, but not infinite.
+    """
     values = strip[..., : numbers.shown]
-    empty = np.zeros(values.shape[:2], dtype=np.bool_)
+    there = np.ones(values.shape[:2], dtype=np.bool_)
     if numbers.no_data is not None:
         # As the file stores it: 1e20 is another number in float32.
         with np.errstate(over="ignore", invalid="ignore"):
             as_stored = np.asarray(numbers.no_data).astype(values.dtype)
         if values.dtype.kind == "f" or float(as_stored) == numbers.no_data:
-            empty |= (values == as_stored).all(axis=-1)
-    wide = values.astype(np.float64)
+            there &= ~(values == as_stored).all(axis=-1)
     if values.dtype.kind == "f":
-        known = np.isfinite(wide) & (np.abs(wide) < _HUGE)
-        empty |= ~known.all(axis=-1)
-        wide[~known] = 0.0
-    return wide, ~empty
+        if values.dtype.itemsize == 2:
+            values = values.astype(np.float32)
+        # Where any is NaN, so is the least.
+        if not (values.min() > -_HUGE and values.max() < _HUGE):
+            known = np.abs(values) < _HUGE
+            there &= known.all(axis=-1)
+            values = np.where(known, values, values.dtype.type(0))
+    return values, there
 
 
 def _gaps(numbers: Numbers, found: _Found) -> set[float]:
@@ -200,9 +213,12 @@ def _drawn(
     numbers: Numbers, strip: NDArray[np.generic], gaps: set[float], within: _Range
 ) -> Image.Image:
     """Return a strip as a picture, L or RGB."""
-    values, there = _values(numbers, strip)
+    stored, there = _values(numbers, strip)
     for gap in gaps:
-        there &= ~(values == gap).all(axis=-1)
+        there &= ~(stored == gap).all(axis=-1)
+    # A float32 tells 24 bits apart.
+    few = stored.dtype.itemsize <= (4 if stored.dtype.kind == "f" else 2)
+    values = stored.astype(np.float32 if few else np.float64)
     values -= within.low
     values *= 255.0 / (within.high - within.low)
     np.clip(values, 0.0, 255.0, out=values)
@@ -210,7 +226,8 @@ def _drawn(
         np.subtract(255.0, values, out=values)
     if numbers.alpha != "none":
         _put_on_white(values, _opacity(numbers, strip), numbers.alpha)
-    values[~there] = 255.0
+    if not there.all():
+        values[~there] = 255.0
     drawn = np.rint(values, out=values).astype(np.uint8)
     return Image.fromarray(drawn if numbers.shown == 3 else drawn[..., 0])
 
@@ -223,7 +240,9 @@ def _opacity(numbers: Numbers, strip: NDArray[np.generic]) -> NDArray[np.float64
     return np.clip(strip[..., last:].astype(np.float64) / most, 0.0, 1.0)
 
 
-def _put_on_white(values: NDArray[np.float64], opacity: NDArray[np.float64], alpha: Alpha) -> None:
+def _put_on_white(
+    values: NDArray[np.floating], opacity: NDArray[np.floating], alpha: Alpha
+) -> None:
     if alpha == "straight":
         values *= opacity
     values += 255.0 * (1.0 - opacity)

@@ -117,7 +117,7 @@ def further(picture: Image.Image) -> tuple[Note, ...]:
         elif isinstance(picture, TiffImageFile):
             pages = picture.tell() == 0 and further_pages_of(picture)
         else:
-            pages = False
+            pages = picture.format == "HEIF" and getattr(picture, "is_animated", False)
         moving = picture.format in _MOVING and getattr(picture, "is_animated", False)
         moving = moving and picture.tell() == 0
     except Exception:  # whatever is wrong with the file is said when its pixels are read

@@ -22,7 +22,7 @@ from mmdemo.errors import PictureError
 from mmdemo.images.greys import Alpha, Numbers, shades
 from mmdemo.types import Note
 
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112
 _NO_DATA = 42113  # GDAL_NODATA: the number as text
 _REDUCED = 0b101  # of NewSubfileType: a smaller version of another page, or a mask
@@ -120,7 +120,8 @@ def tiff_of(data: bytes) -> WideTiff | None:
         return None
     if layout.compression not in TiffImagePlugin.COMPRESSION_INFO:
         raise _unread(layout)
-    return WideTiff(io.BytesIO(data)) if layout.readable and not layout.plain else None
+    ours = not layout.plain or data.startswith(b"MM\0+")  # which Pillow takes for another kind
+    return WideTiff(io.BytesIO(data)) if layout.readable and ours else None
 
 
 def unread_kind(data: bytes) -> PictureError | None:
@@ -201,7 +202,7 @@ def _further_pages(stream: IO[bytes], page: ImageFileDirectory_v2) -> bool:
     before = stream.tell()
     try:
         stream.seek(0)
-        tags = ImageFileDirectory_v2(_header(stream.read(16)))
+        tags, _ = _opened_tags(stream.read(16))
         place = page.next
         for _ in range(_MOST_PAGES):
             if not place:
@@ -276,32 +277,52 @@ class WideTiff(ImageFile.ImageFile):
 
 
 def _partly(shown: int, channels: int) -> Note:
-    return Note(
-        "channels",
-        {"shown": shown, "channels": channels},
-        f"Of {channels} channels {shown} are shown, the first; three as red, green and blue.",
-    )
+    if shown == 1:
+        english = f"Of {channels} channels only the first is shown."
+        return Note("channel", {"channels": channels}, english)
+    english = f"Of {channels} channels only the first three are shown, as red, green and blue."
+    return Note("channels", {"channels": channels}, english)
 
 
 # Tags.
 
 
-def _header(data: bytes) -> bytes:
-    return data[:16] if data[2:3] == b"+" or data[3:4] == b"+" else data[:8]
+def _opened_tags(head: bytes) -> tuple[ImageFileDirectory_v2, int]:
+    """Return tags that are not read yet, by the first 16 bytes of a file, and where they are."""
+    order = ">" if head[:2] == b"MM" else "<"
+    big = b"+" in head[2:4]
+    tags = ImageFileDirectory_v2((b"MM\0*" if order == ">" else b"II*\0") + bytes(4))
+    tags._bigtiff = big  # Pillow looks for it where files of the other byte order have it
+    return tags, struct.unpack(
+        f"{order}Q" if big else f"{order}I", head[8:16] if big else head[4:8]
+    )[0]
 
 
 def _first_page(data: bytes) -> ImageFileDirectory_v2 | None:
+    """Return the tags of a file's first page; None where they are no whole TIFF's."""
     if data[:4] not in TIFF_STARTS:
         return None
     try:
-        tags = ImageFileDirectory_v2(_header(data))
+        tags, place = _opened_tags(data[:16])
         stream = io.BytesIO(data)
-        stream.seek(tags.next)
+        stream.seek(place)
         tags.load(stream)
-        len(tags)
+        return tags if _told(data, place) <= set(tags) else None
     except _BROKEN:
         return None
-    return tags
+
+
+def _told(data: bytes, place: int) -> set[int]:
+    """Return which tags of the layout a page has: Pillow leaves out those that are cut off."""
+    order, big = ">" if data[:2] == b"MM" else "<", b"+" in data[2:4]
+    size, room = (20, 8) if big else (12, 2)
+    (count,) = struct.unpack(f"{order}{'Q' if big else 'H'}", data[place : place + room])
+    table = data[place + room : place + room + min(count, 1 << 16) * size]
+    found = {struct.unpack(f"{order}H", table[at : at + 2])[0] for at in range(0, len(table), size)}
+    return found & _OF_LAYOUT
+
+
+_OF_LAYOUT = {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339}
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int) -> tuple[int, ...]:
@@ -422,7 +443,10 @@ def _unpacked(
         places, counts = places[own], counts[own]
     wide, pixel = _tile_width(layout, tags), layout.bytes * together
     height = layout.size[1]
-    page = {256: (-(-layout.size[0] // wide) * wide * pixel,), 257: (height,), 258: (8,)}
+    across = -(-layout.size[0] // wide) * wide * pixel
+    if across * max((height, *_numbers(tags, 323)[:1])) > 2 * _MOST_BYTES:
+        raise ValueError("tiles that are larger than any picture")
+    page = {256: (across,), 257: (height,), 258: (8,)}
     page |= {259: (layout.compression,), 262: (1,), 277: (1,), 339: (1,)}
     if tiled:
         page |= {322: (wide * pixel,), 323: _numbers(tags, 323), 324: places, 325: counts}

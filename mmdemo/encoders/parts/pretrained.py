@@ -7,6 +7,7 @@ Here every weight comes from the file, memory-mapped, and nothing comes from a n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
