@@ -282,4 +282,4 @@ def _written(value: float) -> str:
     >>> _written(-1024.0), _written(0.00025)
     ('-1,024', '0.00025')
     """
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e10 else f"{value:.4g}"

@@ -331,15 +331,20 @@ def _title(name: str) -> str:
 
 
 def _sentences(outcomes: Sequence[Outcome], language: Language) -> list[str]:
-    """Return what a reader should know; of which model, where there are several."""
+    """Return what a reader should know; of which model, where there are several.
+
+    What is to be known of a picture is the same for all models.
+    """
     found: list[str] = []
+    of_pictures: list[str] = []
     for name, encoder, result, _ in outcomes:
         if encoder is not None and result is not None:
-            own = [note_sentence(note, language) for note in result.notes]
+            of_pictures += [note_sentence(note, language) for note in result.notes if note.places]
+            own = [note_sentence(note, language) for note in result.notes if not note.places]
             own += filter(None, [views.awaited(encoder, language)])
             whose = f"{_title(name)}: " if len(outcomes) > 1 else ""
             found += [f"{whose}{sentence}" for sentence in own]
-    return found
+    return [*found, *dict.fromkeys(of_pictures)]
 
 
 def _repeated(typed: str, checked: Sequence[str]) -> bool:
