@@ -117,12 +117,42 @@ def test_russian_of_other_encodings_is_refused(text: str, encoding: str) -> None
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xff\xff", b"\0", b"a\0b", bytes(range(256))]
+    "data",
+    [
+        b"\0\0\0\rIHDR",
+        b"\xff\xff\xff",
+        b"\0",
+        b"a\0b",
+        bytes(range(256)),
+        "吾輩は猫である。".encode("iso2022_jp"),
+        "Über große Straßen läuft ein täglich größeres Gerät.".encode("mac_roman"),
+        "Über große Straßen läuft ein täglich größeres Gerät.".encode("cp850"),
+    ],
 )
 def test_what_is_no_text_is_refused_with_what_is_accepted(data: bytes) -> None:
-    with pytest.raises(TextError, match="UTF-8, UTF-16, Windows-1252, GB18030, Big5") as caught:
+    with pytest.raises(TextError, match="UTF-8, UTF-16, UTF-32, Windows-1252, GB18030, Big5") as caught:
         read_document(data, "x.txt")
     assert set(str(caught.value.values["known"]).split(", ")) == set(NAMES.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"%PDF-1.7\n1 0 obj", "PDF"),
+        (b"\xef\xbb\xbf%PDF-1.7", "PDF"),
+        (b"PK\x03\x04\x14\0", "office document"),
+        (b"{\\rtf1 hello}", "RTF"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "PNG picture"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(data: bytes, kind: str) -> None:
+    with pytest.raises(TextError, match=f"'x.txt' is .*{kind}.*Save what it says") as caught:
+        read_document(data, "x.txt")
+    assert caught.value.code == "document_kind"
+
+
+def test_utf_32_is_known_by_its_mark() -> None:
+    assert decoded("蓝鲸 große".encode("utf-32")) == ("蓝鲸 große", "UTF-32")
 
 
 # What becomes of it.

@@ -112,7 +112,8 @@ def test_a_file_that_is_no_text_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases = {
-        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is not a text file in one of: UTF-8, UTF-16",
+        b"\x89PNG\r\n\x1a\n\0\0": "'x.txt' is a PNG picture, not a plain text",
+        b"\0\0": "'x.txt' is not a text file in one of: UTF-8, UTF-16",
         b"\xff\xff\xff": "is not a text file",
         b"\xff\xfe\x00\xd8": "is not a text file",  # half a character of UTF-16
         b" \n": "has no text in it",

@@ -12,14 +12,24 @@ Chinese ones; of longer ones all. Japanese and Russian ones of other encodings a
 
 from __future__ import annotations
 
+import re
+
 from charset_normalizer import from_bytes
 
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+# The first that fits: that of UTF-32 begins as UTF-16's.
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
 NAMES = {
     "utf-8-sig": "UTF-8",
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
+    "utf-32": "UTF-32",
     "utf_16_le": "UTF-16",
     "utf_16_be": "UTF-16",
     "cp1252": "Windows-1252",
@@ -27,6 +37,13 @@ NAMES = {
     "big5": "Big5",
 }
 """What is read, by Python's names: GB18030 holds GBK and GB2312."""
+
+_NO_TEXT = frozenset("\0\x1b")
+
+# Between two letters, what a letter of another encoding becomes: "gro§e", "l„uft", "c½ur".
+_MISREAD = re.compile(r"(?<=[^\W\d_])[†‡ˆ‰„‚ƒ§¶¤¥£¢©®¬±×÷¹²³¼½¾¿¡¨´¸]+(?=[^\W\d_])")
+_CAPITAL = re.compile(r"(?<=[a-zß-ÿ])[À-ÖØ-ÞŠŒŽŸ](?=[a-zß-ÿ])")
+_MISREAD_MOST = 0.2  # of the characters that are not ASCII
 
 # Without a mark, known by its zero bytes: each line break has one.
 _WIDE = ("utf_16_le", "utf_16_be")
@@ -54,9 +71,16 @@ def decoded(data: bytes) -> tuple[str, str] | None:
             text = data.decode(encoding) if encoding in NAMES else "\0"
         except UnicodeDecodeError:
             continue
-        if "\0" not in text:
+        # An escape switches between alphabets, in Japanese mail for one.
+        if not _NO_TEXT & set(text) and (encoding != "cp1252" or _is_likely(text)):
             return text, NAMES[str(encoding)]
     return None
+
+
+def _is_likely(text: str) -> bool:
+    """Return whether a text is one of Windows-1252, and not a Macintosh's or of DOS."""
+    odd = len(_MISREAD.findall(text)) + len(_CAPITAL.findall(text))
+    return odd <= _MISREAD_MOST * sum(not sign.isascii() for sign in text)
 
 
 def _guess(data: bytes) -> str | None:

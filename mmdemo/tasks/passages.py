@@ -22,7 +22,7 @@ _LONGEST = 1200
 """Characters from which on a paragraph is cut, at the end of a sentence."""
 
 _SHORTEST = 60
-"""Characters up to which a paragraph, such as a title, goes with the one that follows it."""
+"""Characters up to which a paragraph that is no sentence is a title of the one that follows."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 _LINE = re.compile("\r\n?|[\v\x85\u2028]")
@@ -79,11 +79,10 @@ def split_document(text: str) -> list[str]:
         return _at_most([piece for line in _lines(text) for piece in _pieces(line)])
     paragraphs = [piece for block in blocks for piece in _pieces(block)]
     passages: list[str] = []
-    waiting = ""  # titles and other short ones
-    for paragraph in paragraphs:
+    waiting = ""  # titles
+    for paragraph, following in zip(paragraphs, [*paragraphs[1:], ""], strict=True):
         joined = f"{waiting}\n{paragraph}" if waiting else paragraph
-        short = len(paragraph) <= _SHORTEST or _HEADING.match(paragraph)
-        if short and len(joined) <= _LONGEST:
+        if _is_title(paragraph, following) and len(joined) <= _LONGEST:
             waiting = joined
         else:
             passages.append(joined)
@@ -91,6 +90,24 @@ def split_document(text: str) -> list[str]:
     if waiting:
         passages.append(waiting)
     return _at_most(passages)
+
+
+def _is_title(paragraph: str, following: str) -> bool:
+    """Return whether a paragraph is the title of the one that follows.
+
+    It is marked as one, or short and no sentence, before one that is a text. So a list of short
+    ones stays a list, as it does where it is typed.
+    """
+    return _HEADING.match(paragraph) is not None or (_is_short(paragraph) and _is_text(following))
+
+
+def _is_text(paragraph: str) -> bool:
+    return bool(paragraph) and not _is_short(paragraph) and not _HEADING.match(paragraph)
+
+
+def _is_short(paragraph: str) -> bool:
+    ending = paragraph.rstrip("\"'”’»」』）)*_")[-1:]
+    return len(paragraph) <= _SHORTEST and ending not in ".!?…。！？"
 
 
 def open_document(path: Path) -> Document:
@@ -123,6 +140,13 @@ def read_document(data: bytes, name: str) -> Document:
         TextError: it is too large, empty, or no text in any of those.
     """
     _check_size(data, name)
+    if kind := _kind(data):
+        raise TextError(
+            f"'{name}' is {kind}, not a plain text. Save what it says as UTF-8 text (.txt or .md).",
+            "document_kind",
+            name=name,
+            kind=kind,
+        )
     found = decoded(data)
     if found is None:
         known = ", ".join(dict.fromkeys(NAMES.values()))
@@ -137,6 +161,27 @@ def read_document(data: bytes, name: str) -> Document:
     if not has_visible(text):
         raise TextError(f"'{name}' has no text in it.", "document_empty", name=name)
     return Document(checked_document(text), encoding, name)
+
+
+_KINDS = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive or an office document (DOCX, ODT, EPUB)"),
+    (b"\xd0\xcf\x11\xe0", "an old office document (DOC, XLS)"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x1f\x8b", "a GZIP archive"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF87a", "a GIF picture"),
+    (b"GIF89a", "a GIF picture"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3", "a database"),
+)
+
+
+def _kind(data: bytes) -> str:
+    """Return what a file is whose first bytes say that it is no plain text; empty for a text."""
+    start = data[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
+    return next((kind for mark, kind in _KINDS if start.startswith(mark)), "")
 
 
 def checked_document(text: str) -> str:
