@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from mmdemo.images import ImageSource, notes_of
+from mmdemo.signs import has_visible
 from mmdemo.types import Note, TokenUsage
 
 if TYPE_CHECKING:
@@ -55,7 +56,17 @@ def unknown_among(model: str, texts: Sequence[str], usage: Sequence[TokenUsage])
         usage: theirs.
     """
     notes = []
-    pairs = list(zip(texts, usage, strict=True))
+    empty = sum(not has_visible(text) for text in texts)
+    if empty:
+        notes.append(
+            Note(
+                "empty_among",
+                {"count": empty, "total": len(texts)},
+                f"{empty} of {len(texts)} are empty: nothing in them can be seen, so numbers with "
+                "them mean nothing.",
+            )
+        )
+    pairs = [(text, one) for text, one in zip(texts, usage, strict=True) if has_visible(text)]
     dark = [text for text, one in pairs if not one.known]
     if dark:
         words = _told(dark)
@@ -67,7 +78,7 @@ def unknown_among(model: str, texts: Sequence[str], usage: Sequence[TokenUsage])
                 "them mean nothing.",
             )
         )
-    partly = [one.unknown_words for one in usage if one.known and one.unknown]
+    partly = [one.unknown_words for _, one in pairs if one.known and one.unknown]
     if partly:
         words = _told(list(dict.fromkeys(word for row in partly for word in row)))
         notes.append(

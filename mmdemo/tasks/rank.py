@@ -39,6 +39,8 @@ NEEDS: Needs = frozenset({"text", "multi_vector"})
 
 Scores: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[Representation, float]
+_LARGEST_WEIGHT = 1e6  # a sum of larger ones might be infinite
+
 EVEN: dict[Representation, float] = dict.fromkeys(REPRESENTATIONS, 1.0)
 """Each way of scoring counts alike: FlagEmbedding's default."""
 
@@ -203,15 +205,15 @@ class RankRequest:
             query: as of the attribute.
             passages: n texts, taken as they are; or one that was typed, which says itself where a
                 passage ends (see `typed_passages`).
-            weights: by way of scoring; less than 0 counts as 0.
+            weights: by way of scoring; less than 0 counts as 0, and so does one that is missing.
             model: as of the attribute.
 
         Raises:
-            TextError: a typed text is too long.
+            TextError: a typed text is too long, passages are no list, or a weight is no number.
         """
         if isinstance(passages, str):
             passages = typed_passages(checked_document(passages))
-        kept = tuple(max(float(weights[name]), 0.0) for name in REPRESENTATIONS)
+        kept = tuple(_checked_weight(name, weights) for name in REPRESENTATIONS)
         return cls(query, tuple(listed(passages)), kept, model)
 
     @property
@@ -272,6 +274,21 @@ def rank_passages(
             "passages_one_text",
         )
     return RankRequest.of(query, passages).run(encoder, Follower(told))
+
+
+def _checked_weight(name: Representation, weights: Weights) -> float:
+    """Return the weight of a way of scoring, if it is one that a sum can be made with."""
+    given = weights.get(name, 0.0)
+    if isinstance(given, bool | str) or not abs(given) <= _LARGEST_WEIGHT:  # so said, NaN is caught
+        raise TextError(
+            f"The weight of '{name}' is {str(given)[:20]}; it is a number of at most "
+            f"{_LARGEST_WEIGHT:,.0f}, 0 for a way that does not count.",
+            "weight_number",
+            name=name,
+            given=str(given)[:20],
+            limit=f"{_LARGEST_WEIGHT:,.0f}",
+        )
+    return max(float(given), 0.0)
 
 
 def _ranked(encoder: Encoder, request: RankRequest, follow: Follow) -> Ranking:

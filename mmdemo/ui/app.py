@@ -29,6 +29,7 @@ from mmdemo.settings import (
 from mmdemo.ui.page import build
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.serving import health, tools
+from mmdemo.ui.serving.bodies import Bodies
 from mmdemo.ui.serving.callers import Callers, Streams
 from mmdemo.ui.serving.events import THREADS
 from mmdemo.ui.serving.line import Line, line_of
@@ -82,7 +83,10 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             footer_links=["api"],
             allowed_paths=[str(FOLDER)],
             run_history=False,
-            app_kwargs={"lifespan": _lifespan, "middleware": [Middleware(Streams, page=page)]},
+            app_kwargs={
+                "lifespan": _lifespan,
+                "middleware": [Middleware(Bodies), Middleware(Streams, page=page)],
+            },
             auth=passwords() or None,
             max_threads=THREADS,
             prevent_thread_lock=not wait,

@@ -44,7 +44,8 @@ def query(tab: str, parameters: Parameters, own: Sequence[str] = ()) -> str:
     kept, missing = dict(parameters), list(own)
     while True:
         named = {OWN: ",".join(missing)} if missing else {}
-        found = urlencode({"tab": tab} | kept | named)
+        # Half a sign has no bytes: it stands as a question mark, and is refused where it is read.
+        found = urlencode({"tab": tab} | kept | named, errors="replace")
         if len(found) <= LONGEST or not kept:
             return found
         longest = max(kept, key=lambda name: len(kept[name]))

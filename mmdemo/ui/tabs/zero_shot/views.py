@@ -18,6 +18,7 @@ from mmdemo.plots.strips import prompt_strips
 from mmdemo.similarity import order
 from mmdemo.tasks.classify import Classification, PromptEffect, best_by_chance
 from mmdemo.tasks.prompts import TEMPLATE_SETS
+from mmdemo.ui.parts.cells import cell_text
 from mmdemo.ui.parts.markup import (
     caption,
     joined,
@@ -307,18 +308,15 @@ def csv_text(results: Sequence[Classification], pictures: Pictures, language: La
     for result in results:
         for row in result.rows():
             file = pictures.names[row["picture"] - 1]
-            told = {"model": result.model, "file": _cell_text(file)} | row
-            writer.writerow(told | {"label": _cell_text(row["label"])})
+            told = {"model": cell_text(result.model), "file": cell_text(file)} | row
+            writer.writerow(told | {"label": cell_text(row["label"])})
         for image, chance in enumerate([] if result.rejection is None else result.rejection):
             none = {"label": say(language, "zs_none"), "cosine": result.rejection_cosine}
-            place = {"picture": image + 1, "file": _cell_text(pictures.names[image])}
-            writer.writerow({"model": result.model, "probability": float(chance)} | place | none)
+            place = {"picture": image + 1, "file": cell_text(pictures.names[image])}
+            writer.writerow(
+                {"model": cell_text(result.model), "probability": float(chance)} | place | none
+            )
     return "\ufeff" + target.getvalue()
-
-
-def _cell_text(text: str) -> str:
-    """Return a text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def python_text(
