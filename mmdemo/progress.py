@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -107,12 +108,15 @@ def print_share(share: float) -> None:
 
 
 def _print_line(line: str, *, last: bool) -> None:
-    if sys.stderr.isatty():
-        # Clear the rest, then go back: what is written next takes the line's place.
-        sys.stderr.write(f"{line}\x1b[K\r")
-    if last:
-        sys.stderr.write("\n" if sys.stderr.isatty() else f"{line}\n")
-    sys.stderr.flush()
+    # What is waited for is not to fail because nobody can be told of it.
+    with suppress(OSError, ValueError):
+        terminal = sys.stderr.isatty()
+        if terminal:
+            # Clear the rest, then go back: what is written next takes the line's place.
+            sys.stderr.write(f"{line}\x1b[K\r")
+        if last:
+            sys.stderr.write("\n" if terminal else f"{line}\n")
+        sys.stderr.flush()
 
 
 def size_text(size: float) -> str:

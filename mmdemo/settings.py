@@ -30,6 +30,8 @@ _PRIVATE: tuple[Network, ...] = tuple(
     )
 )
 
+_DIGITS = 18  # a longer number is no limit; of thousands of digits Python makes none
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -96,8 +98,12 @@ def limits() -> Limits:
     Raises:
         SettingError: a variable is not a whole number of at least 1.
     """
-    known = asdict(Limits())
-    return Limits(**{name: _positive(limit_variable(name), known[name]) for name in known})
+    return Limits(**{name: limit(name) for name in asdict(Limits())})
+
+
+def limit(name: str) -> int:
+    """Read one of the limits; errors as of `limits`."""
+    return _positive(limit_variable(name), getattr(Limits(), name))
 
 
 def limit_variable(name: str) -> str:
@@ -211,6 +217,23 @@ def memory_mb() -> int:
     return _positive("MMDEMO_MEMORY", 0)
 
 
+def server_port() -> int | None:
+    """Return `GRADIO_SERVER_PORT`, where the page is served; None where any free port will do.
+
+    Raises:
+        SettingError: it is no port.
+    """
+    given = os.environ.get("GRADIO_SERVER_PORT", "").strip()
+    if given and not (given.isdecimal() and 1 <= int(given[:9]) <= 65_535):
+        raise SettingError(
+            f"GRADIO_SERVER_PORT is '{given[:40]}'; it takes a port, a whole number from 1 to "
+            "65535, such as 7860. Without it, the first free one from 7860 on is taken.",
+            "setting_port",
+            value=given[:40],
+        )
+    return int(given) if given else None
+
+
 def chosen_device() -> str:
     """Return `MMDEMO_DEVICE`, as torch names devices; empty where it is not set.
 
@@ -309,12 +332,12 @@ def _positive(variable: str, fallback: int) -> int:
     value = os.environ.get(variable, "").strip()
     if not value:
         return fallback
-    if not value.isdecimal() or int(value) < 1:
+    if not value.isdecimal() or len(value) > _DIGITS or int(value) < 1:
         raise SettingError(
-            f"{variable} is '{value}'; it takes a whole number of at least 1, such as "
+            f"{variable} is '{value[:40]}'; it takes a whole number of at least 1, such as "
             f"{fallback or 2000}.",
             "setting_number",
             variable=variable,
-            value=value,
+            value=value[:40],
         )
     return int(value)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from mmdemo.versions import LEAST, check_version
 from tests.conftest import ROOT
 
 LAYERS = (
     # Plain things. What says nothing but what a folder is for imports nothing.
     ("encoders", "errors", "files", "models", "progress", "signs", "timings"),
-    ("types",),
+    ("types", "versions"),
     ("assets", "settings", "similarity"),
-    ("images.*",),
+    ("environment", "images.*"),
     # The one way for what takes long.
     ("work",),
     # Families of models, which do not know each other.
@@ -158,12 +159,12 @@ def test_importing_mmdemo_does_no_work() -> None:
 
 def test_what_is_known_to_be_unsafe_is_not_installed() -> None:
     """The floors are what is tested, and security notices: below them code runs from a config."""
-    least = {"gradio": (6, 31), "pillow": (12, 3), "transformers": (5, 3)}
     told = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    for package, floor in least.items():
+    for package, floor in LEAST.items():
         found = re.search(rf"^{package}>=(\d+)\.(\d+)", told, re.MULTILINE)
         assert found
-        assert (int(found[1]), int(found[2])) >= floor
+        assert (int(found[1]), int(found[2])) == floor
+        check_version(package)
 
 
 def test_each_defence_has_the_test_that_it_names() -> None:

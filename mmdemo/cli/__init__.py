@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdemo.cli import commands
+from mmdemo.cli import commands, printing
 from mmdemo.errors import MMDemoError
 from mmdemo.settings import send_no_telemetry
 from mmdemo.tasks.prompts import TEMPLATE_SETS
@@ -16,23 +15,52 @@ from mmdemo.tasks.prompts import TEMPLATE_SETS
 _MODEL_HELP = "a name from 'models', a hub id (owner/name), a local directory or a checkpoint"
 
 
+_EXIT_STATUS = (
+    "Exit status: 0 done; 1 it could not be done, and standard error says why; 2 the arguments are "
+    "not as above; 130 stopped by Ctrl+C; 141 nobody read what was written."
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 1 after an error that was explained on stderr."""
-    given = _parser().parse_args(arguments)
-    send_no_telemetry()
+    """Run one command.
+
+    Returns:
+        The exit status: 0, or 1 after an error that was explained on stderr; 130 after Ctrl+C, 141
+        where nobody read what was written, which shells expect (128 and the signal's number).
+
+    Raises:
+        SystemExit: 2, the arguments make no sense, as was explained on stderr; 0 after `--help`.
+    """
+    printing.prepare()
     try:
-        given.run(given)
+        return _run(arguments)
+    except printing.PipeClosedError:
+        printing.discard()
+        return 141
     except MMDemoError as error:
-        sys.stderr.write(f"mmdemo: {error}\n")
+        printing.told(f"mmdemo: {error}")
+        if error.code == "output_unwritable":
+            printing.discard()
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nmmdemo: stopped\n")
-        return 130  # what shells expect: 128 + SIGINT
-    return 0
+        printing.told("\nmmdemo: stopped")
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        given = _parser().parse_args(arguments)
+        send_no_telemetry()
+        given.run(given)
+        return 0
+    finally:
+        printing.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mmdemo", description="Multimodal embeddings.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mmdemo", description="Multimodal embeddings.", epilog=_EXIT_STATUS
+    )
     added = parser.add_subparsers(required=True, metavar="COMMAND")
 
     models = _command(added, commands.models, "list the models and what each can do")
@@ -51,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = _command(added, commands.serve, "start the page; same as 'python app.py'")
     serve.add_argument("--model", default=None, help=f"open with it: {_MODEL_HELP}")
+    serve.add_argument("--port", default=None, help="serve it there; by default at the first free")
     serve.add_argument(
         "--mcp", action="store_true", help="let its endpoints be tools of an MCP server too"
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
-from typing import Any
 
 from mmdemo.background import sets
 from mmdemo.background.measure import ensure
 from mmdemo.cli import tables
-from mmdemo.cli.vectors import check_place, write
+from mmdemo.cli.printing import told, write, write_json
+from mmdemo.cli.vectors import check_place, write_vectors
+from mmdemo.environment import check_settings
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.models.files import download_plan, on_this_machine
 from mmdemo.models.find import find_model, model_rows, offered, unavailable
@@ -32,10 +31,10 @@ _LONGEST_NAME = 200  # of a picture, which may be a data URI
 def models(given: argparse.Namespace) -> None:
     """List the models."""
     if given.json:
-        _print_json(model_rows())
+        write_json(model_rows())
         return
     missing = [f"{name:24} {error}" for name, error in unavailable().items()]
-    _print("\n".join([*map(tables.model_line, offered()), *missing]))
+    write("\n".join([*map(tables.model_line, offered()), *missing]))
 
 
 def download(given: argparse.Namespace) -> None:
@@ -43,21 +42,20 @@ def download(given: argparse.Namespace) -> None:
     spec = find_model(given.name)
     if not spec.hub:
         load_encoder(spec)  # complains where a file is missing or cut off
-        _print(f"{spec.name} is on this machine and complete; nothing to download.")
+        write(f"{spec.name} is on this machine and complete; nothing to download.")
         return
     wanted = None if on_this_machine(spec) else download_plan(spec)
     if wanted is None or not wanted.files:
-        _print(f"{spec.name} is on this machine already; nothing to download.")
+        write(f"{spec.name} is on this machine already; nothing to download.")
         return
     here = f", of which {size_text(wanted.here)} are here already" if wanted.here else ""
     licence = f" ({spec.licence})" if spec.licence else ""
-    _print(
+    write(
         f"{spec.name}{licence} takes {size_text(wanted.total)} on disk{here}. Ctrl+C stops "
         "the download; the same command goes on with it."
     )
-    sys.stdout.flush()
     fetch(wanted, print_progress)
-    _print(f"{spec.name} is on this machine now.")
+    write(f"{spec.name} is on this machine now.")
 
 
 def background(given: argparse.Namespace) -> None:
@@ -65,7 +63,7 @@ def background(given: argparse.Namespace) -> None:
     encoder = load_encoder(given.name)
     known = sets.background(encoder)
     if known is None:
-        known = ensure(encoder, lambda told: print_share(told.share))
+        known = ensure(encoder, lambda progress: print_share(progress.share))
         path = sets.cache_path(encoder)
         if path is None or not path.is_file():
             raise SettingError(
@@ -75,7 +73,7 @@ def background(given: argparse.Namespace) -> None:
                 name=encoder.name,
             )
     pairs = ", ".join(f"{count:,} {kind}" for kind, count in known.pairs.items())
-    _print(f"{encoder.name} has its background set: {pairs}.")
+    write(f"{encoder.name} has its background set: {pairs}.")
 
 
 def compare(given: argparse.Namespace) -> None:
@@ -83,9 +81,9 @@ def compare(given: argparse.Namespace) -> None:
     request = CompareRequest(given.image1, given.image2, (given.text,), given.model)
     [result] = request.run(load_encoder(request.model))
     if given.json:
-        _print_json(result.to_dict())
+        write_json(result.to_dict())
     else:
-        _print(tables.comparison(result))
+        write(tables.comparison(result))
 
 
 def classify(given: argparse.Namespace) -> None:
@@ -105,9 +103,9 @@ def classify(given: argparse.Namespace) -> None:
 
     result = request.run(load_encoder(request.model), Follower(report))
     if given.json:
-        _print_json(result.to_dict())
+        write_json(result.to_dict())
     else:
-        _print(tables.classification(result, [name[:_LONGEST_NAME] for name in given.images]))
+        write(tables.classification(result, [name[:_LONGEST_NAME] for name in given.images]))
 
 
 def rank(given: argparse.Namespace) -> None:
@@ -117,10 +115,10 @@ def rank(given: argparse.Namespace) -> None:
     ranking = request.run(load_encoder(request.model), Follower(_share))
     notes = _how_read(document)
     if given.json:
-        told = ranking.to_dict(request.by_name)
-        _print_json(told | {"notes": [*notes, *told["notes"]]})
+        known = ranking.to_dict(request.by_name)
+        write_json(known | {"notes": [*notes, *known["notes"]]})
     else:
-        _print("\n".join([tables.ranking(ranking), *(f"Note: {note}" for note in notes)]))
+        write("\n".join([tables.ranking(ranking), *(f"Note: {note}" for note in notes)]))
 
 
 def embed(given: argparse.Namespace) -> None:
@@ -132,14 +130,14 @@ def embed(given: argparse.Namespace) -> None:
     request = EmbedRequest.of(given.images, texts, fused=given.fused, model=given.model)
     result = request.run(load_encoder(request.model), Follower(_share))
     if given.out:
-        write(result, request, given.out, force=given.force)
+        write_vectors(result, request, given.out, force=given.force)
         count, dim = result.vectors.shape
-        told = f"{given.out} holds {count:,} vectors of {dim:,} numbers, by {result.model}."
+        first = f"{given.out} holds {count:,} vectors of {dim:,} numbers, by {result.model}."
         notes = [*_how_read(document), *(note.message for note in result.notes)]
-        lines = [told, *(f"Note: {note}" for note in notes)]
-        (sys.stderr if given.json else sys.stdout).write("\n".join(lines) + "\n")
+        lines = [first, *(f"Note: {note}" for note in notes)]
+        (told if given.json else write)("\n".join(lines))
     if given.json:
-        _print_json(result.to_dict())
+        write_json(result.to_dict())
 
 
 def serve(given: argparse.Namespace) -> None:
@@ -148,6 +146,9 @@ def serve(given: argparse.Namespace) -> None:
         os.environ["MMDEMO_MODEL"] = given.model
     if given.mcp:
         os.environ["MMDEMO_MCP"] = "1"
+    if given.port:
+        os.environ["GRADIO_SERVER_PORT"] = given.port
+    check_settings()  # before gradio looks at its own, in words of its own
     # Here and not at the top: the other commands need no gradio.
     try:
         from mmdemo.ui.app import launch
@@ -173,11 +174,3 @@ def _how_read(document: Document | None) -> list[str]:
 
 def _share(done: float, total: float, _stage: str) -> None:
     print_share(done / total)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _print_json(value: Any) -> None:
-    _print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -55,7 +55,7 @@ def check_place(path: Path | None, *, force: bool, printed: bool) -> None:
         )
 
 
-def write(vectors: Vectors, request: EmbedRequest, path: Path, *, force: bool) -> None:
+def write_vectors(vectors: Vectors, request: EmbedRequest, path: Path, *, force: bool) -> None:
     """Write vectors; whoever opens the file meanwhile sees the old one or none.
 
     In a `.npy` float32 [n, dim]. In a `.npz` the same as `vectors`, `items` as text [n, 2], the
@@ -86,9 +86,10 @@ def write(vectors: Vectors, request: EmbedRequest, path: Path, *, force: bool) -
                     fingerprint=np.array(vectors.fingerprint),
                 )
     except OSError as error:
+        reason = error.strerror or "there is no room"  # numpy counts bytes, and gives no reason
         raise SettingError(
-            f"'{path}' cannot be written: {error.strerror}. Take another place.",
+            f"'{path}' cannot be written: {reason}. Take another place.",
             "vectors_unwritable",
             name=path,
-            reason=error.strerror,
+            reason=reason,
         ) from error

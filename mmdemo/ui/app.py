@@ -13,19 +13,13 @@ import gradio as gr
 from gradio.routes import App
 from starlette.middleware import Middleware
 
-from mmdemo.errors import MMDemoError
+from mmdemo.environment import check_settings
+from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.examples import FOLDER
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered
 from mmdemo.models.pool import load_encoder
-from mmdemo.settings import (
-    hub_ids_accepted,
-    limits,
-    log_level,
-    passwords,
-    paths_accepted,
-    proxies,
-)
+from mmdemo.settings import limits, log_level, passwords, server_port
 from mmdemo.ui.page import build
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.serving import health, tools
@@ -50,9 +44,9 @@ def launch() -> None:
         SettingError: a variable of the environment has a value that makes no sense.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    check_settings()
     logging.getLogger("mmdemo").setLevel(log_level())
-    for setting in (paths_accepted, hub_ids_accepted, limits, proxies, passwords, tools.wanted):
-        setting()  # so that a slip of the pen is told now, and not at somebody's first click
+    tools.wanted()
     page = build()
     # The first use of the default model, so that nobody waits for it on stage.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
@@ -66,11 +60,15 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
         page: from `build`.
         wait: until it is interrupted. Without it, threads of this process serve the page until
             `page.close()`; so the tests get what users get.
+
+    Raises:
+        SettingError: it cannot be served at the port, or the address, that was asked for.
     """
     page.queue(api_open=False)  # `/run` would be a way around the line
     page._queue = Line(page, Callers())
-    with _forwarded_headers_ignored():
+    with _forwarded_headers_ignored(), _port_explained():
         _, address, _ = page.launch(
+            server_port=server_port(),  # the one that was asked for, or none
             theme=theme(),
             css=figure_heights(),
             css_paths=STYLE_SHEETS,
@@ -105,6 +103,36 @@ async def _lifespan(app: App) -> AsyncIterator[None]:
     health.add(app)
     tools.answer_in_json(page)
     yield
+
+
+@contextmanager
+def _port_explained() -> Iterator[None]:
+    """Say so where there is no port to serve at.
+
+    One that was asked for and is taken is not replaced by another: whoever set it expects the page
+    there, and so does whatever stands before it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if "empty port" not in str(error):
+            raise
+        name = os.environ.get("GRADIO_SERVER_NAME", "").strip() or "127.0.0.1"
+        if (port := server_port()) is None:
+            raise SettingError(
+                f"The page cannot be served at {name}: no port is free there, or it is no address "
+                "of this machine. Set GRADIO_SERVER_NAME or GRADIO_SERVER_PORT.",
+                "no_port",
+                host=name,
+            ) from error
+        raise SettingError(
+            f"The page cannot be served at port {port} of {name}: another program has it, or you "
+            "may not use it. End that program, or choose another port (GRADIO_SERVER_PORT, or "
+            "'serve --port'); without any, the first free one is taken.",
+            "port_taken",
+            port=port,
+            host=name,
+        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 from mmdemo.encoders.parts.file_names import READER_FILES
 from mmdemo.encoders.parts.saved_files import reader_files
 from mmdemo.errors import ModelError
+from mmdemo.versions import check_version
 
 _SENTENCEPIECE = tuple(name for name in READER_FILES if name.endswith(".model"))
 _ACCEPTED = ("tokenizer.json", "vocab.txt", "vocab.json", *_SENTENCEPIECE)
@@ -28,7 +29,9 @@ def load_tokenizer(folder: Path, config: Any) -> Any:
     Raises:
         ModelError: the files are missing, damaged, of another model, or need packages that are not
             installed.
+        SettingError: transformers is older than what is safe.
     """
+    check_version("transformers")
     try:
         with reader_files(folder) as place:
             tokenizer: Any = AutoTokenizer.from_pretrained(
