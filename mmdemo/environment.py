@@ -17,6 +17,7 @@ from mmdemo.errors import SettingError
 from mmdemo.settings import (
     Limits,
     chosen_device,
+    decoded_apart,
     hub_ids_accepted,
     limit,
     limit_variable,
@@ -38,6 +39,7 @@ VARIABLES = frozenset(
     {
         *(limit_variable(one.name) for one in fields(Limits)),
         "MMDEMO_CACHE",
+        "MMDEMO_DECODER",
         "MMDEMO_DEVICE",
         "MMDEMO_HUB_IDS",
         "MMDEMO_LOG",
@@ -58,6 +60,7 @@ _READERS: tuple[Callable[[], object], ...] = (
     tools_served,
     memory_mb,
     chosen_device,
+    decoded_apart,
     proxies,
     passwords,
     log_level,

@@ -50,6 +50,23 @@ class MMDemoError(Exception):
         self.values = values
         self.places: tuple[Place, ...] = ()
 
+    @classmethod
+    def told(
+        cls, message: str, code: str, values: Mapping[str, object], places: Iterable[Place]
+    ) -> MMDemoError:
+        """Return an error that was raised elsewhere, in another process.
+
+        Args:
+            message: of that error.
+            code: of that error.
+            values: of that error.
+            places: of that error.
+        """
+        error = cls(message)
+        error.args, error.code = (message, code), code
+        error.values, error.places = dict(values), tuple(places)
+        return error
+
     def __str__(self) -> str:
         """Return places and sentence in English."""
         return ": ".join([*(place.message for place in self.places), self.message])

@@ -142,10 +142,35 @@ def paths_accepted() -> bool:
     chosen = _switch("MMDEMO_PATHS", "directories of this machine")
     if chosen is not None:
         return chosen
-    public = ("SPACE_ID", "GRADIO_SHARE", "GRADIO_ROOT_PATH")
-    return not any(os.environ.get(name) for name in public) and _is_loopback(
+    return not _is_public()
+
+
+def _is_public() -> bool:
+    """Say whether the page is served to others than this machine, as far as is known here."""
+    ways = ("SPACE_ID", "GRADIO_SHARE", "GRADIO_ROOT_PATH")
+    return any(os.environ.get(name) for name in ways) or not _is_loopback(
         os.environ.get("GRADIO_SERVER_NAME", "")
     )
+
+
+def decoded_apart() -> bool:
+    """Say whether the page has pictures decoded in processes of their own.
+
+    `MMDEMO_DECODER` decides, `process` or `thread`. Without it, where strangers may send pictures:
+    the page is served to others than this machine, or its visitors may not name directories.
+
+    Raises:
+        SettingError: it is neither, or `MMDEMO_PATHS` is neither of its own.
+    """
+    chosen = os.environ.get("MMDEMO_DECODER", "").strip().lower()
+    if chosen not in ("", "process", "thread"):
+        raise SettingError(
+            f"MMDEMO_DECODER is '{chosen[:40]}'; it takes process, so that a picture made to do "
+            "harm cannot harm the page, or thread, which takes less memory.",
+            "setting_decoder",
+            value=chosen[:40],
+        )
+    return chosen == "process" if chosen else _is_public() or not paths_accepted()
 
 
 def hub_ids_accepted() -> bool:

@@ -130,7 +130,9 @@ def test_russian_of_other_encodings_is_refused(text: str, encoding: str) -> None
     ],
 )
 def test_what_is_no_text_is_refused_with_what_is_accepted(data: bytes) -> None:
-    with pytest.raises(TextError, match="UTF-8, UTF-16, UTF-32, Windows-1252, GB18030, Big5") as caught:
+    with pytest.raises(
+        TextError, match="UTF-8, UTF-16, UTF-32, Windows-1252, GB18030, Big5"
+    ) as caught:
         read_document(data, "x.txt")
     assert set(str(caught.value.values["known"]).split(", ")) == set(NAMES.values())
 

@@ -6,6 +6,7 @@ numbers and CMYK turned into RGB, and the first frame of an animation. What a re
 should know of it is in its notes. Whatever cannot be read raises a `PictureError` that says why.
 """
 
+from mmdemo.images.apart import decode_apart
 from mmdemo.images.data_uris import data_uri_bytes, is_data_uri
 from mmdemo.images.files import (
     ImageSource,
@@ -31,6 +32,7 @@ __all__ = [
     "as_sources",
     "centre_strip",
     "data_uri_bytes",
+    "decode_apart",
     "digest_of",
     "is_data_uri",
     "notes_of",

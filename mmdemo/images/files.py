@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +13,8 @@ from typing import TypeAlias
 from PIL import Image
 
 from mmdemo.errors import MMDemoError, PictureError
-from mmdemo.images.opening import SIDE, as_seen, as_stored, opened
+from mmdemo.images.apart import opened
+from mmdemo.images.opening import SIDE, as_seen, as_stored
 from mmdemo.images.reading import Place, place_of, read_source
 from mmdemo.images.seen import load, meaning, seen
 from mmdemo.settings import Limits, limits
@@ -29,6 +31,7 @@ _AS_SEEN = f"seen {SIDE}".encode()
 _AS_STORED = b"stored"
 _PIXELS = b"pixels"
 _MOST_KNOWN = 4096
+_AT_ONCE = 2  # each may take as much memory as the largest that is allowed
 
 _Told: TypeAlias = tuple[bytes, tuple[Note, ...]]
 """What is known of a file: its digest, and what is to be said of its picture."""
@@ -196,7 +199,7 @@ def as_source(source: ImageSource) -> Image.Image | Picture:
 
 
 def as_sources(*sources: ImageSource) -> list[Image.Image | Picture]:
-    """Return several pictures likewise; files that are new are looked at all at the same time.
+    """Return several pictures likewise; files that are new are looked at two at the same time.
 
     A decoder lets other threads run, so two large photos take the time of one.
 
@@ -208,13 +211,9 @@ def as_sources(*sources: ImageSource) -> list[Image.Image | Picture]:
         if isinstance(one, Image.Image):
             load(one)
     files = [one for one in found if isinstance(one, Picture)]
-    threads = [threading.Thread(target=_try, args=(file,)) for file in files[1:]]
-    for thread in threads:
-        thread.start()
-    for file in files[:1]:
-        _try(file)
-    for thread in threads:
-        thread.join()
+    if len(files) > 1:
+        with ThreadPoolExecutor(_AT_ONCE, "picture") as pool:
+            list(pool.map(_try, files))
     for file in files:
         _ = file.digest  # what could not be read says so here
     return found

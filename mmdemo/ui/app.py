@@ -16,10 +16,11 @@ from starlette.middleware import Middleware
 from mmdemo.environment import check_settings
 from mmdemo.errors import MMDemoError, SettingError
 from mmdemo.examples import FOLDER
+from mmdemo.images import decode_apart
 from mmdemo.models.files import on_this_machine
 from mmdemo.models.find import find_offered
 from mmdemo.models.pool import load_encoder
-from mmdemo.settings import limits, log_level, passwords, server_port
+from mmdemo.settings import decoded_apart, limits, log_level, passwords, server_port
 from mmdemo.ui.page import build
 from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.serving import health, tools
@@ -66,6 +67,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
     """
     page.queue(api_open=False)  # `/run` would be a way around the line
     page._queue = Line(page, Callers())
+    decode_apart(decoded_apart())
     with _forwarded_headers_ignored(), _port_explained():
         _, address, _ = page.launch(
             server_port=server_port(),  # the one that was asked for, or none
