@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ GAP = slice(0, 10)  # rows of no data: a quarter
         (65535, "u2", {"t42113": b"65535"}),
     ],
 )
-def test_no_data_is_left_out_and_white(gap: float, kind: str, tags: dict[str, bytes]) -> None:
+def test_no_data_is_left_out_and_white(gap: float, kind: str, tags: dict[str, Any]) -> None:
     heights = between(100, 3000, kind)
     heights[GAP] = gap
     shades, notes = seen(tif(heights, **tags))

@@ -8,6 +8,7 @@ sandbox all the same: what runs in it runs as the same user.
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import warnings
@@ -19,7 +20,8 @@ from PIL import AvifImagePlugin, Image
 
 from mmdemo.errors import MMDemoError
 from mmdemo.images.apart import wire
-from mmdemo.images.opening import FORMATS, as_seen, as_stored, opened
+from mmdemo.images.formats import FORMATS
+from mmdemo.images.opening import as_seen, as_stored, opened
 from mmdemo.settings import Limits
 
 try:
@@ -70,6 +72,8 @@ def _redirect(number: int, how: int) -> None:
 def _warm_up() -> None:
     """Import all that decoding needs: afterwards no file can be opened."""
     AvifImagePlugin.DEFAULT_MAX_THREADS = 2
+    with suppress(ImportError):  # it need not be there
+        importlib.import_module("pillow_heif")
     Image.init()
     for name in FORMATS:
         file = io.BytesIO()
