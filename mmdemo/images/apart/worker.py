@@ -80,6 +80,10 @@ def _warm_up() -> None:
         Image.new("RGB", (16, 16)).save(file, name)
         for read in READS.values():
             opened(file.getvalue(), Limits(), read)
+    # What names files that are no pictures reads them as texts, in codecs that are files too.
+    for other in (b"<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"\x1f\x8b<"):
+        with suppress(MMDemoError):
+            opened(other, Limits(), as_seen)
 
 
 def _limit_for_good() -> None:
