@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mmdemo.images import Picture, digest_of, notes_of, open_image, to_rgb
-from tests.tiff_files import Stored, tiff
+from tests.tiff_files import STRIPS, Stored, tiff
 
 Encode = Callable[..., bytes]
 
@@ -29,7 +29,7 @@ def png(numbers: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def tif(numbers: np.ndarray, stored: Stored = Stored(), **tags: bytes) -> bytes:  # noqa: B008
+def tif(numbers: np.ndarray, stored: Stored = STRIPS, **tags: bytes) -> bytes:
     return tiff(numbers[..., None], stored, **tags)
 
 
@@ -143,7 +143,7 @@ GAP = slice(0, 10)  # rows of no data: a quarter
 def test_no_data_is_left_out_and_white(gap: float, kind: str, tags: dict[str, Any]) -> None:
     heights = between(100, 3000, kind)
     heights[GAP] = gap
-    shades, notes = seen(tif(heights, **tags))
+    shades, notes = seen(tif(heights, STRIPS, **tags))
     assert (shades[GAP] == 255).all()
     least = RAMP[10, 0]
     assert np.abs(shades[10:] - (RAMP[10:] - least) / (1 - least) * 255).max() <= 1

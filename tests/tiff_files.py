@@ -40,7 +40,10 @@ class Stored(NamedTuple):
     subfile: Sequence[int] = (0,)
 
 
-def tiff(numbers: np.ndarray, stored: Stored = Stored(), **tags: bytes) -> bytes:  # noqa: B008
+STRIPS = Stored()
+
+
+def tiff(numbers: np.ndarray, stored: Stored = STRIPS, **tags: bytes) -> bytes:
     """Return a file of numbers, [height, width, channels].
 
     Args:

@@ -68,15 +68,18 @@ def _profile(picture: Image.Image) -> bytes | None:
         return None
     gamma = picture.info.get("gamma")
     corners = picture.info.get("chromaticity") if picture.mode == "RGB" else None
-    if not isinstance(gamma, float) or gamma <= 0:
+    try:
+        return _by_numbers(gamma, corners or _PRIMARIES, picture.mode)
+    except (ValueError, TypeError, ZeroDivisionError, np.linalg.LinAlgError, struct.error):
         return None
-    corners = corners or _PRIMARIES
+
+
+def _by_numbers(gamma: Any, corners: Sequence[float], mode: str) -> bytes | None:
+    if gamma is None or gamma <= 0 or mode not in ("RGB", "L"):
+        return None
     if abs(gamma - _GAMMA) < _NEAR and _near(corners, _PRIMARIES):
         return None
-    try:
-        return described(1 / gamma, corners if picture.mode == "RGB" else None)
-    except (ValueError, ZeroDivisionError, np.linalg.LinAlgError, struct.error):
-        return None
+    return described(1 / gamma, corners if mode == "RGB" else None)
 
 
 def _near(some: Sequence[float], others: Sequence[float]) -> bool:

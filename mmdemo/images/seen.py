@@ -179,7 +179,7 @@ def _on_white(picture: Image.Image) -> Seen:
 def _strip_on_white(picture: Image.Image) -> Image.Image:
     if picture.mode == "La":  # of the two-banded modes alone
         picture = picture.convert("LA")
-    if picture.mode == "CMYK":
+    if picture.mode not in _LAYERS:
         picture = picture.convert("RGB")
     layer = picture.convert("RGBA")
     if any(key in picture.info for key in TOLD_BY):
@@ -193,6 +193,9 @@ def _strip_on_white(picture: Image.Image) -> Image.Image:
     white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, layer).convert("RGB")
 
+
+_LAYERS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa")
+"""Modes that something may be transparent in, by their own or by what a file says beside."""
 
 _NOTHING = Note(
     "nothing_on_white", {}, "What is not transparent is white: on white there is nothing to see."
