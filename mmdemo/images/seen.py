@@ -96,7 +96,9 @@ def load(picture: Image.Image) -> None:
     except (PictureError, MemoryError):
         raise
     except Exception as error:  # as of a file: decoders raise almost anything
-        if isinstance(error, ValueError | AttributeError) and _closed(picture, error):
+        if isinstance(error, ValueError | AttributeError | AssertionError) and _closed(
+            picture, error
+        ):
             raise PictureError(
                 "This picture was closed before its pixels were read. Call its load() while it is "
                 "open, or give its path.",
