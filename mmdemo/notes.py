@@ -229,7 +229,8 @@ _LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 
 def _foreign_share(text: str, languages: tuple[str, ...]) -> float:
     """Return the share of letters of a script that none of the languages is written in."""
-    letters = [letter for letter in text if letter.isalpha()]
+    # Full-width letters are Latin ones, whatever their names say.
+    letters = [sign for sign in unicodedata.normalize("NFKC", text) if sign.isalpha()]
     if "multilingual" in languages or not letters:
         return 0.0
     scripts = ("LATIN", "CJK UNIFIED") if "zh" in languages else ("LATIN",)

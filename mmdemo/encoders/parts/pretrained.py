@@ -105,9 +105,9 @@ class TextReader:
         """
         self._tokenizer: Any = load_tokenizer(folder, config)
         self._specials = self._raw_ids([""])[0]
-        # CLIP's bytes make up any text; what it calls unknown is the token at the end.
-        unknown = self._tokenizer.unk_token_id
-        self._unknown: int | None = None if unknown in self._specials else unknown
+        # CLIP calls unknown what stands at the end of every text; that of the frame is not
+        # counted, and its bytes make up any other.
+        self._unknown: int | None = self._tokenizer.unk_token_id
         self.longest = int(min(config.max_position_embeddings, self._tokenizer.model_max_length))
         self._fixed_length = fixed_length
         self._lower_case = lower_case and bool(self._tokenizer.init_kwargs.get("do_lower_case"))
