@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gradio_client import Client, handle_file
 from tokenizers import Tokenizer
 
 from mmdemo import classify, compare, load_encoder, rank_passages
@@ -347,3 +351,54 @@ def test_half_a_sign_is_refused_at_every_door(
         assert done.status == 1
         assert "half of a sign" in done.err
         assert "Traceback" not in done.err
+
+
+# The endpoints.
+
+
+def test_endpoints_say_what_is_unknown_and_take_lists(app_url: str) -> None:
+    client = Client(app_url, verbose=False)
+    picture = [handle_file(BEE)]
+    told = client.predict(picture, '["🐝", "Bee", "bee"]', "plain", api_name="/classify")
+    assert told["labels"] == ["🐝", "Bee", "bee"]
+    dark, alike = told["notes"]
+    assert "mini knows nothing of 1 of 3 (🐝)" in dark
+    assert "Bee = bee" in alike
+    told = client.predict(picture, ["a bee", "a dog"], ["openai-7", "a {}"], api_name="/classify")
+    assert len(told["templates"]) == 8
+    told = client.predict("bee 🐝", ["a 🐶", "a dog"], api_name="/rank")
+    assert ["🐝" in note or "🐶" in note for note in told["notes"]] == [True, True]
+    told = client.predict(texts=["🐝"], api_name="/embed")
+    assert "mini knows nothing of this text (🐝)" in told["notes"][0]
+    told = client.predict(handle_file(BEE), handle_file(BRIDGE), "a 🐝", api_name="/compare")
+    assert "does not know these words of the text: 🐝" in told["notes"][0]
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ud83d bee", "\x00"])
+def test_endpoints_refuse_what_is_no_text(text: str, app_url: str) -> None:
+    answers = {
+        "compare": [_uri(BEE), _uri(BRIDGE), text],
+        "classify": [[_uri(BEE)], [text]],
+        "rank": [text, ["a bee"]],
+        "embed": [[], [text]],
+    }
+    for name, data in answers.items():
+        told = _answer(app_url, name, data)
+        assert re.search("half of a sign|is empty|no labels", told), (name, told)
+
+
+def _uri(path: Path) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _answer(address: str, name: str, data: list[Any]) -> str:
+    """Return all that an endpoint says; gradio's client cannot send half a sign."""
+    call = urllib.request.Request(
+        f"{address}/gradio_api/call/{name}",
+        json.dumps({"data": data}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(call) as begun:
+        event = json.load(begun)["event_id"]
+    with urllib.request.urlopen(f"{address}/gradio_api/call/{name}/{event}") as answer:
+        return answer.read().decode()
