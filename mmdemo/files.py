@@ -33,6 +33,11 @@ class LargeFileError(OSError):
     """A file is larger than what it is for can be."""
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is anything of this name: a link that leads nowhere too."""
+    return path.is_symlink() or path.exists()
+
+
 def regular_size(path: Path) -> int:
     """Return the bytes of a file, after making sure that it is one, or a link to one.
 

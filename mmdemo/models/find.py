@@ -117,7 +117,7 @@ def _local_model(path: Path) -> ModelSpec:
         # Not where its model is: one of sentence-transformers calls that `0_CLIPModel`.
         folder = (path if path.is_dir() else path.parent).expanduser().absolute()
         weights = found.local[1:] or found.local
-        size = sum(file.stat().st_size for file in all_files(weights))
+        size = sum(file.stat().st_size for file in all_files(weights) if file.is_file())
     except (OSError, RuntimeError) as error:  # no permission; too long; no such user in ~name
         raise ModelError(
             f"'{path.name[:80]}' cannot be read. Check the path and its permissions.",

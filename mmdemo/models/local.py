@@ -15,6 +15,7 @@ from mmdemo.encoders.parts.formats import of_files
 from mmdemo.encoders.parts.saved_files import read_json
 from mmdemo.encoders.spec import ModelSpec
 from mmdemo.errors import ModelError
+from mmdemo.files import is_there
 from mmdemo.models.catalogue import RECOGNISERS
 from mmdemo.models.layouts import check_adapter, check_quantised, model_folder
 
@@ -77,7 +78,7 @@ def recognise(path: Path) -> ModelSpec:
 def _config(folder: Path) -> dict[str, Any]:
     """Read a folder's configuration; without one, say what the folder looks like."""
     path = folder / _CONFIG
-    if path.is_symlink() or path.exists():
+    if is_there(path):
         return read_json(folder, _CONFIG)
     if found := of_files(one.name for one in folder.iterdir()):
         raise ModelError(

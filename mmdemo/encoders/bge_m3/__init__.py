@@ -9,6 +9,7 @@ from typing import Any
 from mmdemo.encoders.parts.bounds import size_of
 from mmdemo.encoders.parts.file_names import TEXT_ENCODER, WEIGHTS
 from mmdemo.encoders.spec import HubFiles, ModelSpec
+from mmdemo.files import is_there
 
 ARCHITECTURE = "bge_m3.model:BGEM3"
 
@@ -38,7 +39,7 @@ def recognise(folder: Path, config: Mapping[str, Any], checkpoint: Path | None) 
     Raises:
         ModelError: the configuration has no sizes.
     """
-    present = all((folder / name).is_file() for name in HEADS)
+    present = all(is_there(folder / name) for name in HEADS)
     # A checkpoint of Visualized-BGE beside it, or one that was named, is another model.
     other = [*folder.glob("Visualized_*")] if checkpoint is None else [checkpoint]
     if config.get("model_type") != "xlm-roberta" or not present:

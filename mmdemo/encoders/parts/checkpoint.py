@@ -18,6 +18,7 @@ from mmdemo.encoders.parts import formats
 from mmdemo.encoders.parts.file_names import INDEX, WEIGHTS, is_part
 from mmdemo.encoders.parts.saved_files import INDEX_BYTES, check_file, read_json
 from mmdemo.errors import MMDemoError, ModelError
+from mmdemo.files import is_there
 
 _NAMED = 5
 
@@ -55,7 +56,7 @@ def read_weights(folder: Path, checkpoint: Path | None = None) -> Weights:
         ModelError: there are none, a part is missing, or one cannot be read.
     """
     there = (folder / name for name in WEIGHTS)
-    path = checkpoint or next((p for p in there if p.is_symlink() or p.exists()), None)
+    path = checkpoint or next(filter(is_there, there), None)
     if path is None:
         raise _no_weights(folder)
     if not path.name.endswith(INDEX):

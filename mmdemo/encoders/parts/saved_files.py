@@ -19,7 +19,7 @@ from typing import Any
 
 from mmdemo.encoders.parts.file_names import READER_FILES
 from mmdemo.errors import ModelError
-from mmdemo.files import LargeFileError, NoFileError, read_at_most, regular_size
+from mmdemo.files import LargeFileError, NoFileError, is_there, read_at_most, regular_size
 from mmdemo.progress import size_text
 
 CONFIG_BYTES = 1_000_000
@@ -147,7 +147,7 @@ def read_json(folder: Path, name: str, most: int = CONFIG_BYTES) -> dict[str, An
 def read_any_json(folder: Path, name: str, most: int = CONFIG_BYTES) -> Any:
     """Read a JSON value of any kind; arguments and errors as of `read_json`."""
     path = folder / name
-    if not (path.is_symlink() or path.exists()):
+    if not is_there(path):
         raise ModelError(
             f"'{folder.name}' has no readable {name}: it is not there. Fetch it from where it was "
             "published.",
@@ -213,7 +213,7 @@ def reader_files(folder: Path) -> Iterator[Path]:
     with TemporaryDirectory() as place:
         for name in ("config.json", *READER_FILES):
             path = folder / name
-            if path.is_symlink() or path.exists():
+            if is_there(path):
                 _copy(folder, name, Path(place) / name)
         yield Path(place)
 

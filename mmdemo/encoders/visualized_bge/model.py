@@ -50,6 +50,7 @@ from mmdemo.encoders.parts.saved_files import read_json
 from mmdemo.encoders.parts.text_tower import TOKENS_AT_ONCE, FastPass, Tokenizer
 from mmdemo.encoders.visualized_bge import LANGUAGES, VISION_CONFIG, only_checkpoint
 from mmdemo.errors import ModelError
+from mmdemo.files import is_there
 from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
 
@@ -296,7 +297,7 @@ def _load(folder: Path, checkpoint: Path) -> _Network:
     """Build the network without memory and fill it from the checkpoint."""
     config = read_json(folder, "config.json")
     vision: dict[str, Any] = {"timm_model": _family(config).vision}
-    if (folder / VISION_CONFIG).exists():
+    if is_there(folder / VISION_CONFIG):
         vision = read_json(folder, VISION_CONFIG)
     with torch.device("meta"):
         network = _Network(config, vision)
