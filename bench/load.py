@@ -2,6 +2,7 @@
 
     python -m bench.load visitors [--visitors 16] [--pause 0] [--seconds 60]
     python -m bench.load beside [--slow FOLDER]
+    python -m bench.load hostile [--decoder process]
     python -m bench.load memory [--requests 2000] [--mb 1000]
     python -m bench.load many-models [--mb 150]
     python -m bench.load calls
@@ -17,7 +18,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import beside, memory, visitors
+from bench import beside, hostile, memory, visitors
 from bench.checkout import parser
 from bench.tables import load
 
@@ -40,6 +41,8 @@ def main() -> None:
     one = add("beside", beside.measure)
     one.add_argument("--slow", type=Path, help="the slow model's weights, or where they are kept")
     one.add_argument("--only", choices=("classify", "rank"))
+    one = add("hostile", hostile.measure)
+    one.add_argument("--decoder", choices=("process", "thread"), default="process")
     one = add("memory", memory.measure_mixture)
     one.add_argument("--requests", type=int, default=2000)
     one.add_argument("--mb", type=int, default=1000, help="MMDEMO_MEMORY")

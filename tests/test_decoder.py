@@ -17,12 +17,22 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from mmdemo.errors import MMDemoError, PictureError, SettingError
-from mmdemo.images import FORMATS, Picture, apart, as_sources, decode_apart, open_image
+from mmdemo.errors import MMDemoError, PictureError, SettingError, StoppedError
+from mmdemo.images import (
+    FORMATS,
+    Asking,
+    Picture,
+    apart,
+    as_sources,
+    asking,
+    decode_apart,
+    open_image,
+)
 from mmdemo.images import files as picture_files
 from mmdemo.images.apart import pool as processes
 from mmdemo.images.apart import wire
 from mmdemo.images.apart.pool import Decoders
+from mmdemo.images.apart.turns import Turns
 from mmdemo.images.opening import Read, as_seen, as_stored
 from mmdemo.images.opening import opened as opened_here
 from mmdemo.images.seen import Seen
@@ -98,8 +108,10 @@ def test_pictures_are_the_same(read: Read, decoders: Decoders) -> None:
         assert (other.mode, other.size) == (one.mode, one.size), name
         assert other.tobytes() == one.tobytes(), name
         assert other.info.keys() == one.info.keys(), name
-        for key in ("exif", "icc_profile", "transparency"):
+        for key in ("exif", "transparency"):
             assert other.info.get(key) == one.info.get(key), name
+        # A profile that is made while a picture is read holds the time of day.
+        assert other.info.get("icc_profile", b"")[36:] == one.info.get("icc_profile", b"")[36:]
         if one.mode == "P":
             assert other.has_transparency_data == one.has_transparency_data, name
             assert other.convert("RGBA").tobytes() == one.convert("RGBA").tobytes(), name
@@ -257,23 +269,86 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
         wait_until(lambda place=place: not place.exists() or not place.read_bytes())
 
 
-def test_the_first_to_wait_is_the_first_to_decode() -> None:
-    turns, order = processes._Turns(1), []
-    threads: list[threading.Thread] = []
+class Crowd:
+    """Threads that wait for turns, each for a caller."""
 
-    def take(number: int) -> None:
-        with turns.one():
-            order.append(number)
+    def __init__(self, turns: Turns) -> None:
+        self.turns, self.order = turns, []
+        self._threads: list[threading.Thread] = []
 
-    with turns.one():
-        for number in range(5):
-            threads.append(threading.Thread(target=take, args=(number,)))
-            threads[-1].start()
-            wait_until(lambda number=number: len(turns._waiting) == number + 1)
-    for thread in threads:
-        thread.join()
-    assert order == list(range(5))
-    assert turns._free == 1
+    def wait(self, caller: str | None, unwanted: Callable[[], bool] = lambda: False) -> None:
+        """Have somebody wait, and return when they do."""
+        before = len(self.turns._waiting)
+        self._threads.append(threading.Thread(target=self._take, args=(caller, unwanted)))
+        self._threads[-1].start()
+        wait_until(lambda: len(self.turns._waiting) == before + 1)
+
+    def end(self) -> list[str | None]:
+        """Return in which order they came in, and were stopped."""
+        for thread in self._threads:
+            thread.join()
+        assert not self.turns._waiting
+        assert not self.turns._inside
+        return self.order
+
+    def _take(self, caller: str | None, unwanted: Callable[[], bool]) -> None:
+        asking.set(Asking(caller, unwanted))
+        try:
+            with self.turns.one():
+                self.order.append(caller)
+        except StoppedError:
+            self.order.append(f"{caller} stopped")
+
+
+def test_who_was_served_longest_ago_goes_first() -> None:
+    crowd = Crowd(Turns(1))
+    with crowd.turns.one():
+        for caller in ("a", "a", "a", "b", "b", "c"):
+            crowd.wait(caller)
+    assert crowd.end() == ["a", "b", "c", "a", "b", "a"]
+
+
+def test_those_who_are_nobody_else_take_turns_as_they_come() -> None:
+    crowd = Crowd(Turns(1))
+    with crowd.turns.one():
+        for _ in range(3):
+            crowd.wait(None)
+    assert crowd.end() == [None] * 3
+
+
+def test_a_caller_has_one_turn_and_leaves_the_other_to_others() -> None:
+    crowd = Crowd(Turns(2))
+    before = asking.set(Asking("a"))
+    with crowd.turns.one():
+        crowd.wait("a")
+        threading.Thread(target=crowd._take, args=("b", lambda: False)).start()
+        wait_until(lambda: crowd.order == ["b"])
+        assert len(crowd.turns._waiting) == 1
+    assert crowd.end() == ["b", "a"]
+    asking.reset(before)
+
+
+def test_a_picture_that_nobody_wants_any_more_waits_no_longer() -> None:
+    crowd, gone = Crowd(Turns(1)), threading.Event()
+    with crowd.turns.one():
+        crowd.wait("a", gone.is_set)
+        gone.set()
+        wait_until(lambda: crowd.order == ["a stopped"])
+    assert crowd.end() == ["a stopped"]
+
+
+def test_several_pictures_are_asked_for_by_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    callers: list[object] = []
+
+    def noted(*given: Any) -> Seen:
+        callers.append(asking.get().caller)
+        return opened_here(*given)
+
+    monkeypatch.setattr(picture_files, "opened", noted)
+    before = asking.set(Asking("a"))
+    as_sources(*(saved("PNG", Image.new("RGB", (51 + side, 8))) for side in range(3)))
+    asking.reset(before)
+    assert callers == ["a"] * 3
 
 
 def test_two_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ should know of it is in its notes. Whatever cannot be read raises a `PictureErro
 """
 
 from mmdemo.images.apart import decode_apart
+from mmdemo.images.apart.turns import Asking, asking
 from mmdemo.images.data_uris import data_uri_bytes, is_data_uri
 from mmdemo.images.files import (
     ImageSource,
@@ -25,11 +26,13 @@ from mmdemo.images.shown import shown_by_browsers, thumbnail_uri
 __all__ = [
     "ACCEPTED",
     "FORMATS",
+    "Asking",
     "ImageSource",
     "Picture",
     "as_image",
     "as_source",
     "as_sources",
+    "asking",
     "centre_strip",
     "data_uri_bytes",
     "decode_apart",

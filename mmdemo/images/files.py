@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -213,7 +214,8 @@ def as_sources(*sources: ImageSource) -> list[Image.Image | Picture]:
     files = [one for one in found if isinstance(one, Picture)]
     if len(files) > 1:
         with ThreadPoolExecutor(_AT_ONCE, "picture") as pool:
-            list(pool.map(_try, files))
+            for file in files:  # whoever asks here, asks there
+                pool.submit(copy_context().run, _try, file)
     for file in files:
         _ = file.digest  # what could not be read says so here
     return found

@@ -34,6 +34,7 @@ def opened(data: bytes, bounds: Limits, read: Read) -> Seen:
     Raises:
         PictureError: as there; or decoding it took too long or too much memory, or did not end
             well.
+        StoppedError: nobody waits for it any more.
     """
     decoders = _decoders
     return decoders.opened(data, bounds, read) if decoders else opened_here(data, bounds, read)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from mmdemo.errors import PictureError
 from mmdemo.images.apart import wire
+from mmdemo.images.apart.turns import Turns
 from mmdemo.images.opening import Read, as_stored
 from mmdemo.images.seen import Seen
 from mmdemo.settings import Limits
@@ -50,7 +50,7 @@ _SETTINGS = {
 
 
 class Decoders:
-    """Decodes pictures in processes of its own, for many threads: first come, first served."""
+    """Decodes pictures in processes of its own, for many threads; `Turns` says who is next."""
 
     def __init__(
         self, seconds: int = SECONDS, patience: float = PATIENCE, a_pixel: int = BYTES_A_PIXEL
@@ -65,7 +65,7 @@ class Decoders:
         self._seconds = seconds
         self._patience = patience
         self._a_pixel = a_pixel
-        self._turns = _Turns(AT_ONCE)
+        self._turns = Turns(AT_ONCE)
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._closed = False
@@ -82,6 +82,7 @@ class Decoders:
         Raises:
             PictureError: as `opening.opened`; or decoding it took too long or too much memory, or
                 ended the process.
+            StoppedError: nobody wants it any more (see `asking`).
         """
         with self._turns.one():
             process = self._taken()
@@ -127,39 +128,6 @@ class Decoders:
                 self._idle.append(process)
         if not kept:
             process.end()
-
-
-class _Turns:
-    """Lets so many in at a time, in the order in which they came."""
-
-    def __init__(self, many: int) -> None:
-        self._lock = threading.Lock()
-        self._free = many
-        self._waiting: deque[threading.Event] = deque()
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        mine = threading.Event()
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                mine.set()
-            else:
-                self._waiting.append(mine)
-        try:
-            mine.wait()
-            yield
-        finally:
-            self._leave(mine)
-
-    def _leave(self, mine: threading.Event) -> None:
-        with self._lock:
-            if not mine.is_set():  # interrupted while it waited
-                self._waiting.remove(mine)
-            elif self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
 
 
 class _Process:

@@ -23,6 +23,7 @@ from gradio.server_messages import EventMessage, LogMessage, ProcessCompletedMes
 from gradio.utils import LRUCache, error_payload
 
 from mmdemo.errors import BusyError
+from mmdemo.images import Asking, asking
 from mmdemo.settings import limits
 from mmdemo.ui.parts.localise import preferred_language
 from mmdemo.ui.parts.markup import error_message
@@ -152,6 +153,7 @@ class Line(Queue):
         """Run an event, and write a line of it."""
         event = events[0]  # no handler here takes a batch of them
         _running.set(event)  # for its task, and the threads that work for it
+        asking.set(Asking(self._caller(event), unheard()))
         with journal.recorded(fn, time.monotonic() - event.enqueue_time) as record:
             await super().process_events(events, batch, begin_time, fn)
             if not event.alive:
