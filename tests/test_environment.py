@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from mmdemo import versions
 from mmdemo.environment import VARIABLES, check_settings
 from mmdemo.errors import SettingError
 from mmdemo.settings import server_port
-from tests.apps import serving
 from tests.conftest import ROOT, Command
 
 
@@ -95,13 +93,18 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_port_that_is_taken_is_not_replaced(
-    taken_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with (
-        pytest.raises(SettingError, match=f"cannot be served at port {taken_port} of 127.0.0.1"),
-        serving(tmp_path, GRADIO_SERVER_PORT=str(taken_port)),
-    ):
+    # Here and not at the top: importing gradio takes seconds.
+    import gradio as gr
+
+    from mmdemo.ui.app import serve
+
+    monkeypatch.setenv("GRADIO_SERVER_PORT", str(taken_port))
+    with gr.Blocks() as page:
         pass
+    with pytest.raises(SettingError, match=f"cannot be served at port {taken_port} of 127.0.0.1"):
+        serve(page, wait=False)
 
 
 def test_a_port_can_be_named(command: Command) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import CLIPModel
 
 from mmdemo import compare, load_encoder
@@ -141,6 +145,55 @@ def test_weights_in_parts(hub: Hub, clip: Path, tmp_path: Path, anew: Anew) -> N
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE forbids to fetch it"):
         anew(vector, HF_HUB_OFFLINE="1")
     assert anew(vector) == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_in_parts_of_before_safetensors(hub: Hub, clip: Path, anew: Anew) -> None:
+    weights = load_file(clip / "model.safetensors")
+    del hub.files[f"{CLIP}/model.safetensors"]
+    del hub.files[f"{CLIP}/pytorch_model.bin"]
+    index = {}
+    for number in (1, 2):
+        part = {key: weights[key] for key in list(weights)[number - 1 :: 2]}
+        name = f"pytorch_model-0000{number}-of-00002.bin"
+        torch.save(part, content := io.BytesIO())
+        hub.files[f"{CLIP}/{name}"] = content.getvalue()
+        index |= dict.fromkeys(part, name)
+    assert "has no weights in a format" in anew(refusal, find_model, CLIP)  # parts alone
+    named = json.dumps({"weight_map": index}).encode()
+    hub.files[f"{CLIP}/pytorch_model.bin.index.json"] = named
+    spec = anew(find_model, CLIP)
+    parts = [name for name in spec.hub[0].names if name.startswith("pytorch_model")]
+    assert len(parts) == 3
+    sizes = sum(len(hub.files[f"{CLIP}/{name}"]) for name in spec.hub[0].names)
+    assert spec.size_mb == pytest.approx(sizes / 1e6, abs=0.1)
+    expected = load_encoder(clip).encode("a red car")
+    np.testing.assert_allclose(load_encoder(spec).encode("a red car"), expected, atol=1e-6)
+
+
+def test_what_is_no_model_by_itself_is_named(hub: Hub) -> None:
+    for name, others in {
+        "a/adapter": ["adapter_config.json", "adapter_model.safetensors"],
+        "a/steps": ["modules.json", "0_CLIPModel/config.json"],
+        "a/other": ["open_clip_config.json", "open_clip_pytorch_model.bin"],
+        "a/flax": ["flax_model.msgpack"],
+    }.items():
+        hub.files |= {f"{name}/{file}": b"{}" for file in others}
+    hub.files["a/flax/config.json"] = b'{"model_type": "clip"}'
+    hub.files["a/both/config.json"] = b'{"model_type": "clip"}'
+    hub.files["a/both/adapter_model.bin"] = hub.files["a/both/pytorch_model.bin"] = b"x"
+    hub.files["a/int8/config.json"] = (
+        b'{"model_type": "clip", "quantization_config": {"quant_method": "awq"}}'
+    )
+    says = {
+        "a/adapter": "a/adapter is an adapter of PEFT",
+        "a/both": "'both' holds a LoRA adapter",
+        "a/steps": "hf download a/steps --local-dir",
+        "a/other": "open_clip_config.json, which is open_clip",
+        "a/flax": "flax_model.msgpack, which is Flax",
+        "a/int8": "'int8' is quantised (awq)",
+    }
+    for name, sentence in says.items():
+        assert sentence in refusal(find_model, name)
 
 
 def test_what_cannot_be_shown_is_said(hub: Hub, anew: Anew) -> None:

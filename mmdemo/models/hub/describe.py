@@ -171,20 +171,29 @@ def _described(repo: str, folder: Path, sizes: Mapping[str, int], licence: str =
     names = [name for name in sizes if not own or not _is_weights(name)]
     hub = (HubFiles(repo, files_needed(names)), *(HubFiles(repo, (name,)) for name in own))
     if not any(map(_is_weights, _names(hub))):
-        raise ModelError(
-            f"{repo} has no weights in a format that is read here: model.safetensors or "
-            f"pytorch_model.bin, whole or in parts.{_other_format(sizes)} Accepted: {ACCEPTED}",
-            "hub_no_weights",
-            name=repo,
-        )
+        raise _no_weights(repo, sizes)
     size = sum(sizes[name] for name in _names(hub))
     # Its paths mean nothing: the folder may be one that goes away.
     return replace(found, local=(), hub=hub, size_mb=round(size / 1e6, 1), licence=licence)
 
 
-def _other_format(names: Iterable[str]) -> str:
-    found = of_files(names)
-    return f" It has {found.seen}, which is {found.format}." if found else ""
+def _no_weights(repo: str, names: Iterable[str]) -> ModelError:
+    """Say that a repository has no weights, and what it has in their place."""
+    formats = "model.safetensors or pytorch_model.bin, whole or in parts"
+    if found := of_files(names):
+        return ModelError(
+            f"{repo} has no weights in a format that is read here ({formats}), but {found.seen}, "
+            f"which is {found.format}. Accepted: {ACCEPTED}",
+            "hub_weights_foreign",
+            name=repo,
+            file=found.seen,
+            format=found.format,
+        )
+    return ModelError(
+        f"{repo} has no weights in a format that is read here: {formats}. Accepted: {ACCEPTED}",
+        "hub_no_weights",
+        name=repo,
+    )
 
 
 def _is_weights(name: str) -> bool:
