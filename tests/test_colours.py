@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from mmdemo import load_encoder
 from mmdemo.errors import PictureError
 from mmdemo.examples import FOLDER
 from mmdemo.images import Picture, digest_of, notes_of, open_image, to_rgb
 from mmdemo.images.profiles import described
+from tests.conftest import TINY
 
 Encode = Callable[..., bytes]
 
@@ -269,3 +271,43 @@ def test_colours_that_were_weighed_with_their_opacity_come_back() -> None:
     assert apart(to_rgb(grey.convert("La")), to_rgb(grey)) <= 1
     red = Image.new("RGBA", (4, 4), (200, 50, 0, 128))
     assert apart(to_rgb(red.convert("RGBa")), to_rgb(red)) <= 1
+
+
+@pytest.mark.parametrize("name", ["mini", str(TINY)])
+def test_models_take_pictures_of_every_mode(name: str) -> None:
+    encoder = load_encoder(name)
+    for mode in MODES:
+        vectors = encoder.encode(Image.new(mode, (30, 20)))
+        assert np.isfinite(vectors).all(), mode
+
+
+def deep(numbers: np.ndarray) -> bytes:
+    """Return a PNG file of 16 bits a channel: Pillow writes none of colours."""
+    height, width, channels = numbers.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)
+    kind = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    end = with_chunks(bytes(33), IEND=b"")[33:]
+    data = with_chunks(bytes(33), IHDR=kind)[33:]
+    return (
+        with_chunks(b"\x89PNG\r\n\x1a\n".ljust(33, b"\0"), IDAT=zlib.compress(rows)).replace(
+            bytes(25), data, 1
+        )
+        + end
+    )
+
+
+def test_colours_of_twelve_bits_in_sixteen_are_spread(photo: Image.Image) -> None:
+    colours = np.asarray(photo).astype(int)
+    lightest = colours.max()
+    data = deep(colours * 16)
+    assert apart(open_image(data), Image.fromarray((colours * 255 // lightest).astype("u1"))) <= 1
+    [note] = Picture(data).notes
+    assert note.message.startswith(f"Values 0 to {lightest * 16:,} were spread")
+    clear = np.concatenate([colours * 16, np.zeros_like(colours[..., :1])], axis=2)
+    assert open_image(deep(clear)).getextrema() == ((255, 255),) * 3
+    whole = deep(colours * 257)
+    assert apart(open_image(whole), photo) == 0
+    assert Picture(whole).notes == ()
+    for end in range(0, len(data) - 20, len(data) // 9):
+        with pytest.raises(PictureError):
+            open_image(data[:end])

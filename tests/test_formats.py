@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gzip
 import io
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,14 @@ from mmdemo.models.encoder import Encoder
 from mmdemo.settings import Limits
 from mmdemo.tasks.embed import EmbedRequest
 from mmdemo.ui.parts.markup import error_message, note_sentence
+from mmdemo.ui.tabs.similarity import handlers as similarity
+from mmdemo.ui.tabs.zero_shot import handlers as zero_shot
+from mmdemo.work import Current
+from tests.conftest import Command
+from tests.held import ask
 from tests.test_colours import PROFILES, apart, meant
+from tests.tool_client import data_uri
+from tests.waiting import last_of
 
 Encode = Callable[..., bytes]
 
@@ -358,3 +366,58 @@ def test_many_alike_are_one_sentence(tmp_path: Path, mini: Encoder) -> None:
     assert "在每张图片中" in note_sentence(note, "zh")
     two = classify(mini, scans[:2], ["a bee"]).notes
     assert [note.message.split(":")[0] for note in two] == ["Picture 1", "Picture 2"]
+
+
+# Through the doors.
+
+SPREAD = "Grey values 0 to 4,095 were spread over black to white"
+SPREAD_ZH = "第 2 张图片：灰度值 0 到 4,095 没有已知的标度"
+
+
+def test_endpoints_say_it(tmp_path: Path, app_url: str, two_pictures: tuple[Path, Path]) -> None:
+    scan, photo = data_uri(ct(tmp_path)), data_uri(two_pictures[0])
+    _, told = ask(app_url, "compare", [photo, scan, "a bee", "mini"])
+    assert told["notes"][-1].startswith(f"Picture 2: {SPREAD}")
+    _, told = ask(app_url, "classify", [[photo, scan], "a bee", "{}", False, "mini"])
+    assert told["notes"][-1].startswith(f"Picture 2: {SPREAD}")
+    _, told = ask(app_url, "embed", [[photo, scan], [], False, "mini"])
+    assert told["notes"][-1].startswith(f"Item 2: {SPREAD}")
+
+
+def test_commands_say_it(tmp_path: Path, command: Command, two_pictures: tuple[Path, Path]) -> None:
+    photo, scan = str(two_pictures[0]), str(ct(tmp_path))
+    table = command("compare", photo, scan, "a bee").out
+    assert f"Picture 2: {SPREAD}" in " ".join(table.split())
+    told = json.loads(command("compare", photo, scan, "a bee", "--json").out)
+    assert told["notes"][-1].startswith(f"Picture 2: {SPREAD}")
+    table = command("classify", photo, scan, "--labels", "bee").out
+    assert f"Picture 2: {SPREAD}" in " ".join(table.split())
+
+
+@pytest.mark.parametrize("kind", ["ct.png", "ct.tiff"])
+def test_the_page_says_it_and_goes_on_saying_it(
+    tmp_path: Path, two_pictures: tuple[Path, Path], kind: str
+) -> None:
+    """A TIFF is replaced by what browsers show: of these pixels alone nobody could tell."""
+    photo, scan = str(two_pictures[0]), ct(tmp_path, kind)
+    replaced = similarity.rendition(str(scan))
+    if kind == "ct.tiff":
+        scan = tmp_path / "rendition.png"
+        replaced.save(scan)
+    for language, said in (("en", f"Picture 2: {SPREAD}"), ("zh", SPREAD_ZH)):
+        given = similarity.Given(
+            photo, str(scan), "a bee", "", "mini", (), language, similarity.Shown()
+        )
+        assert said in str(last_of(similarity.run(given)).message)
+        labelled = zero_shot.Given(
+            [photo, str(scan)],
+            "bee",
+            "{}",
+            False,
+            0,
+            ("mini", "", ""),
+            language,
+            zero_shot.Shown(),
+            Current(),
+        )
+        assert said in str(last_of(zero_shot.run(labelled)).message)

@@ -107,6 +107,19 @@ class Picture:
             assert self._pixels is not None
             return self._pixels
 
+    def rendition(self) -> Image.Image:
+        """Return the picture for a file that stands in the place of this one.
+
+        Whatever file has these pixels from now on, and says nothing else of them, has these notes.
+
+        Raises:
+            PictureError: as `open`.
+        """
+        picture = self.open()
+        if self._notes:
+            _renditions.put(digest_of(picture), self._notes)
+        return picture
+
     def close(self) -> None:
         """Let go of the pixels; opened again, the file is read again."""
         with self._lock:
@@ -125,7 +138,7 @@ class Picture:
         if wanted or told is None:
             read = as_stored if self._reading == _AS_STORED else as_seen
             self._pixels, notes = opened(data, bounds, read)
-            told = (digest, notes)
+            told = (digest, notes or _renditions.notes_of(self._pixels))
             _known.put((self._reading, digest, bounds), told)
         if place is not None:
             _known.put((self._reading, place, bounds), told)
@@ -152,6 +165,30 @@ class _Known:
             if len(self._told) > _MOST_KNOWN:
                 self._told.popitem(last=False)
 
+
+class _Renditions:
+    """The notes of pictures that were put in the place of what browsers do not show."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: OrderedDict[bytes, tuple[Note, ...]] = OrderedDict()
+
+    def put(self, digest: bytes, notes: tuple[Note, ...]) -> None:
+        with self._lock:
+            self._notes[digest] = notes
+            if len(self._notes) > _MOST_KNOWN:
+                self._notes.popitem(last=False)
+
+    def notes_of(self, picture: Image.Image) -> tuple[Note, ...]:
+        with self._lock:
+            if not self._notes:
+                return ()
+        digest = digest_of(picture)
+        with self._lock:
+            return self._notes.get(digest, ())
+
+
+_renditions = _Renditions()
 
 _Key: TypeAlias = tuple[bytes, Place | bytes | None, Limits]
 _known = _Known()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmdemo.errors import PictureError
 from mmdemo.images.mistaken import mistaken, text_file
+from mmdemo.images.pngs import deep_png
 from mmdemo.images.tiffs import TIFF_STARTS, camera_of, tiff_of, unread_kind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
@@ -47,6 +48,9 @@ def file_of(data: bytes) -> Image.Image:
     wide = tiff_of(data)
     if wide is not None:
         return wide
+    deep = deep_png(data)
+    if deep is not None:
+        return deep
     picture = Image.open(io.BytesIO(data), formats=FORMATS)
     picture.seek(0)
     return picture

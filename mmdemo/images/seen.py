@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from mmdemo.errors import PictureError
 from mmdemo.images.formats import damaged
 from mmdemo.images.greys import Numbers, shades
+from mmdemo.images.pngs import DeepPng
 from mmdemo.images.profiles import TOLD_BY, in_srgb
 from mmdemo.images.sparing import drop_long_metadata
 from mmdemo.images.strips import in_strips
@@ -70,7 +71,7 @@ def seen(picture: Image.Image) -> Seen:
         raise
     except Exception as error:  # what a program has put into `info` may be anything
         raise damaged() from error
-    own = picture.notes if isinstance(picture, WideTiff) else ()
+    own = picture.notes if isinstance(picture, WideTiff | DeepPng) else ()
     image = picture if found.image is spared else found.image
     return Seen(image, (*notes, *own, *dropped, *found.notes))
 

@@ -379,7 +379,7 @@ def rendition(uploaded: Upload | None) -> Any:
     if uploaded is None or shown_by_browsers(uploaded):
         return gr.skip()
     try:
-        return Picture(uploaded).open()
+        return Picture(uploaded).rendition()
     except MMDemoError:
         return gr.skip()  # the comparison that the upload starts says what is wrong
 

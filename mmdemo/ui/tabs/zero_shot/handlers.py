@@ -13,7 +13,7 @@ import gradio as gr
 from mmdemo.background.measure import start
 from mmdemo.background.sets import background
 from mmdemo.errors import MMDemoError, ModelError, StoppedError
-from mmdemo.images import Picture, open_image, shown_by_browsers
+from mmdemo.images import Picture, shown_by_browsers
 from mmdemo.models.encoder import Encoder
 from mmdemo.models.find import find_offered
 from mmdemo.models.lane import Priority
@@ -424,7 +424,7 @@ def renditions(uploads: list[Upload]) -> Any:
         return gr.skip()
     try:
         return [
-            upload if as_it_is else open_image(upload)
+            upload if as_it_is else Picture(upload).rendition()
             for upload, as_it_is in zip(uploads, shown, strict=True)
         ]
     except MMDemoError:
