@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -317,3 +317,57 @@ def test_what_failed_is_not_tried_at_every_comparison(
     assert "The background set of colour could not be measured" in caplog.text
     with pytest.raises(ModelError, match="broken"):
         measuring.ensure(encoder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"quantiles": {"i2i": [0.3, 0.2, 0.1]}},  # they fall
+        {"quantiles": {"i2i": [0.1, 0.3, 0.2]}},
+        {"quantiles": {"i2i": [0.1, float("nan")]}},
+        {"quantiles": {"i2i": [0.1, float("inf")]}},
+        {"quantiles": {"i2i": [0.1, 7.0]}},  # no cosine
+        {"quantiles": {"i2i": [0.1]}},
+        {"quantiles": {"i2i": []}},
+        {"quantiles": {"i2i": 0.1}},
+        {"quantiles": {"i2i": [[0.1, 0.2], [0.1, 0.2]]}},
+        {"quantiles": {"i2i": [[0.1], [0.1, 0.2]]}},
+        {"quantiles": {"i2i": ["a", "b"]}},
+        {"quantiles": {"i2i": None}},
+        {"quantiles": {"t2t": [0.1, 0.2]}},  # of other pairs
+        {"quantiles": [1, 2]},
+        {"pairs": {"i2i": float("inf")}},
+        {"pairs": {"i2i": 0}},
+        {"pairs": {"i2i": -5}},
+        {"pairs": {"i2i": "many"}},
+        {"pairs": 3},
+        {"fingerprint": "another"},
+    ],
+)
+def test_a_damaged_set_counts_as_none(
+    damage: dict[str, object], mini: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(background, "ASSETS", tmp_path)  # nothing ships
+    whole = {"quantiles": {"i2i": [0.1, 0.2]}, "pairs": {"i2i": 5}, "fingerprint": mini.fingerprint}
+    path = background.cache_path(mini)
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(whole | damage))
+    assert background.background(mini) is None
+    path.write_text(json.dumps(whole))
+    assert background.background(mini) is not None
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_no_set(
+    put: Callable[[Path], object],
+    mini: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(background, "ASSETS", tmp_path)
+    path = background.cache_path(mini)
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    put(path)
+    assert background.background(mini) is None

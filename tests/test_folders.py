@@ -113,6 +113,7 @@ def test_an_index_names_files_beside_it_alone(name: Any, copied: Callable[[str],
 def test_parts_that_are_not_there_are_named(copied: Callable[[str], Path]) -> None:
     folder = copied("clip")
     split(folder)
+    assert refusal(folder / "pytorch_model-00001-of-00002.bin").code == "part_named"
     (folder / "pytorch_model-00002-of-00002.bin").unlink()
     assert "parts that are not there: pytorch_model-00002-of-00002.bin" in str(refusal(folder))
     (folder / "pytorch_model.bin.index.json").unlink()

@@ -59,6 +59,14 @@ def read_weights(folder: Path, checkpoint: Path | None = None) -> Weights:
     path = checkpoint or next(filter(is_there, there), None)
     if path is None:
         raise _no_weights(folder)
+    if is_part(path.name):
+        raise ModelError(
+            f"{path.name} is one of several parts of a checkpoint. Name the folder '{folder.name}' "
+            "in its place: its .index.json says which parts there are.",
+            "part_named",
+            name=folder.name,
+            file=path.name,
+        )
     if not path.name.endswith(INDEX):
         return Weights(read_checkpoint(path), path.name)
     tensors: dict[str, torch.Tensor] = {}
