@@ -443,7 +443,7 @@ def sent(seen: Seen) -> tuple[dict[str, Any], bytes]:
         {"info": {"exif": {"bytes": 3}}},
         {"info": None},
         {"palette": [1, 2, 3]},
-        {"palette": ["RGB", "x"]},
+        {"palette": ["none", [1]]},
     ],
 )
 def test_nothing_is_taken_from_a_process_that_others_took_over(changed: dict[str, Any]) -> None:

@@ -251,6 +251,18 @@ def test_what_browsers_cannot_show(gradient: Image.Image, file_bytes: Encode) ->
     assert not shown_by_browsers(file_bytes(gradient, "PPM"))
     assert shown_by_browsers(file_bytes(gradient, "PNG"))
     assert shown_by_browsers(b"no picture")
+    assert shown_by_browsers("gone.tif")
+    for start in (b"MM\0*", b"II+\0", b"MM\0+", b"P5\n", b"P3 "):
+        assert not shown_by_browsers(start)
+
+
+def test_nothing_is_opened_to_know_what_browsers_show(
+    gradient: Image.Image, file_bytes: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.tif").write_bytes(file_bytes(gradient, "TIFF"))
+    monkeypatch.setattr(Image, "open", None)
+    assert not shown_by_browsers(tmp_path / "a.tif")
+    assert not shown_by_browsers(str(tmp_path / "a.tif"))
 
 
 def test_thumbnail_is_a_square_jpeg(gradient: Image.Image) -> None:
