@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -86,6 +87,33 @@ def test_upload_type_and_read_the_values(visit: Visit, drawn: tuple[Path, Path])
         )
     cells = page.locator("#matrix-1 .textpoint").all_text_contents()
     assert [float(cell) for cell in cells] == pytest.approx(expected.matrix.ravel(), abs=5.1e-3)
+
+
+def test_an_icon_a_heic_photo_and_a_scan_are_shown_and_compared(
+    visit: Visit, drawn: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = visit.page
+    upload(page, 1, drawn[1])
+    with Image.open(drawn[0]) as layer:
+        layer.save(tmp_path / "favicon.ico", sizes=[(16, 16), (128, 128)])
+        pillow_heif.from_pillow(layer.convert("RGB")).save(tmp_path / "photo.heic")
+    heights = np.linspace(-1024, 1016, 12_000).reshape(100, 120).astype(np.int32)
+    Image.fromarray(heights).save(tmp_path / "scan.tiff")
+    # The scan is replaced by a rendition, in which all its values are shades: it is said still.
+    said = "Picture 1: Grey values -1,024 to 1,016 were spread over black to white"
+    for name in ("favicon.ico", "photo.heic", "scan.tiff"):
+        upload(page, 0, tmp_path / name)
+        expected = compare(
+            load_encoder("mini"), tmp_path / name, drawn[1], examples()[0].text("en")
+        )
+        wait_for(page, expected.scores)
+        picture = page.locator("#inputs [data-testid='image'] img").first
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    expect(page.get_by_text(said)).to_be_visible()
+    shown = page.locator("#inputs [data-testid='image'] img").first
+    expect(shown).to_have_attribute("src", re.compile(r"\.png$"))
+    expect(page.get_by_text(said)).to_be_visible()
 
 
 def test_no_request_leaves_the_app(chromium: Browser, tmp_path: Path) -> None:

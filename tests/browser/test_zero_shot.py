@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -89,6 +90,24 @@ def test_the_examples_then_labels_of_ones_own(visit: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not visit.errors
     assert all(url.startswith(("http://127.0.0.1", "data:", "blob:")) for url in visit.requests)
+
+
+def test_heic_photos_icons_and_scans_stand_among_the_pictures(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    open_tab(page)
+    with Image.open(FOLDER / "bridge.jpg") as photo:
+        photo.save(tmp_path / "bridge.ico", sizes=[(128, 128)])
+        pillow_heif.from_pillow(photo).save(tmp_path / "bridge.heic")
+        photo.convert("I").point(lambda value: value * 9 - 1000).save(tmp_path / "scan.tiff")
+    chosen = page.locator("#zs-pictures input[type=file]").first
+    chosen.set_input_files([tmp_path / f"{name}" for name in ("bridge.ico", "bridge.heic")])
+    expect(page.locator("#zs-ranked-1 .mm-rank-card")).to_have_count(len(EXAMPLES) + 2)
+    chosen.set_input_files(tmp_path / "scan.tiff")
+    expect(page.locator("#zs-ranked-1 .mm-rank-card")).to_have_count(len(EXAMPLES) + 3)
+    said = re.compile(
+        f"Picture {len(EXAMPLES) + 3}: Grey values .* were spread over black to white"
+    )
+    expect(page.get_by_text(said)).to_be_visible()
 
 
 def test_one_picture_of_ones_own_and_none_of_these(visit: Visit, tmp_path: Path) -> None:
