@@ -94,6 +94,12 @@ def test_too_many_values_are_not_parsed(values: bytes) -> None:
     assert "500,000 values" in json.loads(told)["detail"]
 
 
+def test_commas_of_a_text_are_no_values() -> None:
+    assert sent([b'"' + b"\\,[{" * 600_000 + b'"'])[0] == 200
+    assert sent([b'["' + b",[{" * 600_000 + b'"]'])[0] == 200
+    assert sent([b'["a", ' + b"1," * 600_000 + b"1]"])[0] == REFUSED
+
+
 def test_files_are_bounded_elsewhere(small: int) -> None:
     assert sent([b"x" * (small + 1)], path="/gradio_api/upload")[0] == 200
     assert sent([], method="GET")[0] == 200

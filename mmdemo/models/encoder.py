@@ -187,7 +187,7 @@ class Encoder:
             return np.empty((0, self.dim), dtype=np.float32)
         return np.stack([rows[one.digest] for one in wanted])
 
-    def encode_sparse(self, texts: Sequence[str] | str) -> list[SparseEmbedding]:
+    def encode_sparse(self, texts: Iterable[str] | str) -> list[SparseEmbedding]:
         """Return the lexical weights of texts: which tokens they are about, and how much.
 
         Args:
@@ -201,7 +201,7 @@ class Encoder:
         found = self._all_encodings(texts)
         return [encoding.sparse for encoding in found if encoding.sparse is not None]
 
-    def encode_multi_vector(self, texts: Sequence[str] | str) -> list[Embeddings]:
+    def encode_multi_vector(self, texts: Iterable[str] | str) -> list[Embeddings]:
         """Return a matrix for each text, float32 [n_tokens, dim] with unit rows.
 
         Which token a row stands for, `tokens` says.
@@ -218,7 +218,7 @@ class Encoder:
         return [encoding.multi_vector for encoding in found if encoding.multi_vector is not None]
 
     def read_texts(
-        self, texts: Sequence[str], *, step: Tell | None = None, timings: Timings | None = None
+        self, texts: Iterable[str], *, step: Tell | None = None, timings: Timings | None = None
     ) -> Iterator[tuple[int, TextEncoding]]:
         """Yield everything that one pass says about each text, as it becomes known.
 
@@ -345,7 +345,7 @@ class Encoder:
         """Drop all that was computed with these weights."""
         self._store.forget(self._owner)
 
-    def _all_encodings(self, texts: Sequence[str] | str) -> list[TextEncoding]:
+    def _all_encodings(self, texts: Iterable[str] | str) -> list[TextEncoding]:
         """Return `read_texts` in the order of the texts."""
         found = dict(self.read_texts([texts] if isinstance(texts, str) else listed(texts)))
         return [found[position] for position in range(len(found))]

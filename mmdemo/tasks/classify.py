@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 NEEDS: Needs = frozenset({"text", "image"})
 
-Labels: TypeAlias = Sequence[str] | str
-Templates: TypeAlias = Sequence[str] | str
+Labels: TypeAlias = Iterable[str] | str
+Templates: TypeAlias = Iterable[str] | str
 
 _PROMPTS_AT_ONCE = 64  # between two looks at whether to go on
 _PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once

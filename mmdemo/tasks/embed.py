@@ -50,8 +50,8 @@ class EmbedRequest:
     @classmethod
     def of(
         cls,
-        images: Sequence[ImageSource] | ImageSource = (),
-        texts: Sequence[str] | str = (),
+        images: Iterable[ImageSource] | ImageSource = (),
+        texts: Iterable[str] | str = (),
         *,
         fused: bool = False,
         model: str | None = None,

@@ -7,7 +7,7 @@ is replaced, whatever else it holds, so no template can reach anything by format
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -155,7 +155,7 @@ def split_labels(text: str) -> list[Any]:
 
 
 def checked_prompts(
-    labels: Sequence[str] | str, templates: Sequence[str] | str
+    labels: Iterable[str] | str, templates: Iterable[str] | str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return labels and templates as they are used, if together they are not too much work.
 
@@ -182,7 +182,7 @@ def checked_prompts(
     return checked, prompts
 
 
-def checked_labels(labels: Sequence[str] | str) -> tuple[str, ...]:
+def checked_labels(labels: Iterable[str] | str) -> tuple[str, ...]:
     """Return labels as they are used: as they are seen, without blank ones, each once, in order.
 
     What nobody sees is taken out, and accented letters are of one form, so that labels which look
@@ -267,7 +267,7 @@ def split_templates(text: str) -> list[Any]:
     return split_list(text) if text.lstrip().startswith("[") else text.splitlines()
 
 
-def checked_templates(templates: Sequence[str] | str) -> tuple[str, ...]:
+def checked_templates(templates: Iterable[str] | str) -> tuple[str, ...]:
     """Return templates as they are used: as they are seen, without blank ones, each once, in order.
 
     Args:

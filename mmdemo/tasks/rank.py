@@ -7,7 +7,7 @@ looks at one passage: which words count, and which token of the query finds whic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -194,7 +194,7 @@ class RankRequest:
     def of(
         cls,
         query: str,
-        passages: Sequence[str] | str,
+        passages: Iterable[str] | str,
         weights: Weights = EVEN,
         *,
         model: str | None = None,
@@ -240,7 +240,7 @@ class RankRequest:
 def rank_passages(
     encoder: Encoder,
     query: str,
-    passages: Sequence[str],
+    passages: Iterable[str],
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Ranking:

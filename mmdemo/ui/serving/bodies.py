@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mmdemo.settings import limits
 
 _UPLOAD = re.compile(r"/upload/?$")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _CARRYING = ("POST", "PUT", "PATCH")
 
 _PICTURES = 4
@@ -47,7 +48,7 @@ class Bodies:
         body = None if hopeless else await _taken(receive, most)
         if body is None:
             await _refuse(send, f"more than {most // 1_000_000:,} MB")
-        elif sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        elif _has_many_values(body):
             await _refuse(send, f"more than {_MOST_VALUES:,} values")
         else:
             await self._app(scope, _again(body, receive), send)
@@ -57,6 +58,18 @@ def _told_length(scope: Scope) -> int:
     """Return how long a body is by its header; 0 where that does not say."""
     told = dict(scope["headers"]).get(b"content-length", b"")
     return int(told) if told.isdigit() and len(told) < 20 else 0
+
+
+def _has_many_values(body: bytes) -> bool:
+    """Return whether more values are in a body than are parsed; what is in a text is none."""
+    strings = body.count(b'"') // 2
+    if strings > _MOST_VALUES or _marks(body) <= _MOST_VALUES:
+        return strings > _MOST_VALUES
+    return _marks(_STRING.sub(b"", body)) > _MOST_VALUES
+
+
+def _marks(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 async def _taken(receive: Receive, most: int) -> bytes | None:
