@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -155,6 +156,21 @@ def test_limits_are_on_its_pixels_and_its_numbers(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_MOST_BYTES", 37 * 23 * 12 - 1)
     with pytest.raises(PictureError, match=r"MB of numbers.*8 bits"):
         open_image(data)
+
+
+@pytest.mark.parametrize("edge", [2**31 - 16, 65_536, 0])
+def test_tiles_that_are_larger_than_any_picture_take_no_memory(edge: int) -> None:
+    whole = tiff(stored_as("f4"), Stored(photo=2, packed=True, tile=16))
+    for tag in (b"\x42\x01", b"\x43\x01"):  # width and length
+        entry = tag + b"\4\0\1\0\0\0"
+        whole = whole.replace(entry + b"\x10\0\0\0", entry + edge.to_bytes(4, "little"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PictureError, match="damaged"):
+            open_image(whole)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_damaged_file_is_never_another_picture() -> None:

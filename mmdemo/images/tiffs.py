@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ _MOST_PAGES = 16  # that are looked at for a page that is more than a smaller ve
 _COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)
 _MOST_BYTES = 600_000_000
 """Of the numbers of a picture: three floats a pixel for 50 million pixels."""
+
+_MOST_BLOCKS = 1 << 20  # strips or tiles of a page: 50 million pixels have 195,313 of 16 x 16
+
+_Blocks: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""Where strips or tiles begin in the file, and how many bytes each has."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error)
 """What Pillow raises on tags that make no sense."""
@@ -405,7 +410,8 @@ def _numbers_of(
         planes = [*range(_described(layout).shown), *last]
     together = 1 if layout.planar else layout.channels
     _check_bytes(layout, together * len(planes))
-    pages = [_unpacked(layout, tags, data, plane, together) for plane in planes]
+    blocks = _blocks(tags)
+    pages = [_unpacked(layout, tags, data, _of_plane(layout, blocks, plane)) for plane in planes]
     order = ">" if data[:2] == b"MM" else "<"
     kind = np.dtype(f"{order}{_KINDS[layout.format]}{layout.bytes}")
     rows = partial(_rows, pages, layout, kind, _tile_width(layout, tags))
@@ -431,16 +437,28 @@ def _tile_width(layout: _Layout, tags: ImageFileDirectory_v2) -> int:
     return (_numbers(tags, 322) or layout.size)[0] if 324 in tags else layout.size[0]
 
 
+def _blocks(tags: ImageFileDirectory_v2) -> _Blocks:
+    """Return where the strips or tiles of a page are, and how many bytes they have."""
+    places, counts = (324, 325) if 324 in tags else (273, 279)
+    if any(len(tags.get(tag, ())) > _MOST_BLOCKS for tag in (places, counts)):
+        raise ValueError("more strips than any picture has rows")
+    return _numbers(tags, places), _numbers(tags, counts)
+
+
+def _of_plane(layout: _Layout, blocks: _Blocks, plane: int) -> _Blocks:
+    """Return those that hold a channel, where each is stored apart."""
+    places, counts = blocks
+    each = len(places) // (layout.channels if layout.planar else 1)
+    own = slice(plane * each, (plane + 1) * each)
+    return places[own], counts[own]
+
+
 def _unpacked(
-    layout: _Layout, tags: ImageFileDirectory_v2, data: bytes, plane: int, together: int
+    layout: _Layout, tags: ImageFileDirectory_v2, data: bytes, blocks: _Blocks
 ) -> Image.Image:
     """Return the bytes of some channels as a picture of one byte a pixel, whole tiles wide."""
-    tiled = 324 in tags
-    places, counts = _numbers(tags, 324 if tiled else 273), _numbers(tags, 325 if tiled else 279)
-    if layout.planar:
-        each = len(places) // layout.channels
-        own = slice(plane * each, (plane + 1) * each)
-        places, counts = places[own], counts[own]
+    tiled, (places, counts) = 324 in tags, blocks
+    together = 1 if layout.planar else layout.channels
     wide, pixel = _tile_width(layout, tags), layout.bytes * together
     height = layout.size[1]
     across = -(-layout.size[0] // wide) * wide * pixel
