@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import signal
@@ -36,11 +37,14 @@ from mmdemo.images.apart.turns import Turns
 from mmdemo.images.opening import Read, as_seen, as_stored
 from mmdemo.images.opening import opened as opened_here
 from mmdemo.images.seen import Seen
+from mmdemo.models.encoder import Encoder
 from mmdemo.settings import Limits, decoded_apart
 from mmdemo.ui import app as served
 from mmdemo.ui.strings import ERRORS
+from tests.apps import serving
 from tests.conftest import ROOT
 from tests.costly_pictures import HEADER, saved, with_scans
+from tests.held import ask
 from tests.waiting import wait_until
 
 COLOURS = Image.fromarray(
@@ -389,6 +393,33 @@ def test_a_picture_of_the_page_is_decoded_apart(monkeypatch: pytest.MonkeyPatch)
     assert apart._decoders is not None
     decode_apart(True)
     assert apart._decoders._idle
+
+
+def test_a_public_page_has_pictures_decoded_apart(
+    tmp_path: Path, mini: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers: list[object] = []
+    take = Turns.one
+
+    def noted(turns: Turns) -> Any:
+        callers.append(asking.get().caller)
+        return take(turns)
+
+    monkeypatch.setattr(Turns, "one", noted)
+    pictures = [
+        "data:image/png;base64," + base64.b64encode(saved("PNG", picture)).decode()
+        for picture in (COLOURS.resize((90, 80)), COLOURS.resize((80, 90)))
+    ]
+    try:
+        with serving(tmp_path, MMDEMO_DECODER="process") as app, app.visited():
+            monkeypatch.setattr(apart, "opened_here", None)
+            kind, told = ask(app.address, "compare", [*pictures, "a bee", "mini"])
+    finally:
+        decode_apart(False)
+    assert kind == "complete", told
+    # Nobody asks for the pictures of a background set, which may be measured meanwhile.
+    assert {caller for caller in callers if caller is not None} == {"address 127.0.0.1"}
+    assert len(callers) >= 2
 
 
 @pytest.mark.parametrize(

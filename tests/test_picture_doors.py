@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from mmdemo.cli import main
@@ -19,6 +20,7 @@ from mmdemo.errors import PictureError
 from mmdemo.images import Picture, data_uri_bytes, open_image, reading
 from mmdemo.models.encoder import Encoder
 from mmdemo.settings import Limits
+from mmdemo.ui.parts.inputs import PictureInput
 from mmdemo.ui.parts.markup import error_message
 from tests.costly_pictures import saved
 
@@ -267,3 +269,20 @@ def test_the_command_line_says_the_same(
 def test_an_item_says_the_same(ask: Callable[[str], Any], mini: Encoder) -> None:
     with pytest.raises(PictureError, match=r"Item 1: This is an address \(https:…\)"):
         mini.encode(ask("https://example.org/bee.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (f"data:image/png;base64,{WRITTEN}", None),
+        (f"DATA:;base64,{WRITTEN.rstrip('=')}", None),
+        ("data:image/png;base64,@@@", "not base64"),
+        ("data:image/png;base64,", "is empty"),
+    ],
+)
+def test_a_data_uri_in_a_field_of_the_page_says_the_same(url: str, says: str | None) -> None:
+    given: Any = PictureInput().preprocess(ImageData(url=url))
+    if says is None:
+        assert open_image(given).size == (7, 5)
+    else:
+        assert says in str(refused(given))
