@@ -303,6 +303,7 @@ def test_a_bge_m3_without_one_of_its_files(
 def test_what_a_library_says_is_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "mmdemo")  # as on a page
     folder = shutil.copytree(TINY, tmp_path / "model")
     no_network(folder)
     assert "num" not in ranked(folder)

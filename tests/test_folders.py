@@ -23,7 +23,7 @@ from mmdemo.encoders.parts import vocabulary
 from mmdemo.errors import ModelError
 from mmdemo.models.find import find_model
 from tests import bge_m3
-from tests.conftest import TINY
+from tests.conftest import TINY, Command
 from tests.tiny_models import TINY_MODELS, tiny_clip
 
 Change: TypeAlias = Callable[[Path], Any]
@@ -449,6 +449,47 @@ def test_sizes_without_bounds(size: float, entry: str, copied: Callable[[str], P
     vision = json.loads((folder / "config.json").read_text())["vision_config"]
     rewritten(folder, "config.json", vision_config=vision | {entry: size})
     assert refusal(folder).code in ("sizes_too_large", "no_such_network", "weights_resized")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"pad_token_id": -5},
+        {"pad_token_id": 10**5},
+        {"max_position_embeddings": 1},
+        {"hidden_act": "os.system"},
+        {"layer_norm_eps": "x"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["bge_m3", "visualized_bge"])
+def test_a_tower_of_which_no_text_can_be_read_is_not_built(
+    kind: str, entries: dict[str, Any], copied: Callable[[str], Path]
+) -> None:
+    folder = copied(kind)
+    rewritten(folder, "config.json", **entries)
+    assert refusal(folder).code == "no_text_encoder"
+
+
+@pytest.mark.parametrize(
+    "entries", [{"image_std": [0, 0, 0]}, {"image_mean": [0, 0]}, {"rescale_factor": 1e308}]
+)
+def test_a_picture_reader_that_makes_no_numbers_is_refused(
+    entries: dict[str, Any], copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    reader = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    rewritten(folder, "processor_config.json", image_processor=reader | entries)
+    assert refusal(folder).code in ("no_picture_reader", "sizes_too_large")
+
+
+def test_nothing_but_the_sentence_is_printed(
+    copied: Callable[[str], Path], started_command: Command
+) -> None:
+    folder = copied("clip")
+    (folder / "model.safetensors").write_bytes(b"rubbish" * 99)
+    done = started_command("embed", "--text", "a", "--json", "--model", str(folder))
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "mmdemo: model.safetensors is damaged or cut off. Fetch it again.\n"
 
 
 # Checkpoints of other times and other programs.

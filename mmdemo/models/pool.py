@@ -282,8 +282,8 @@ def made(spec: ModelSpec, files: tuple[Path, ...]) -> Model:
         model.to_device(device.device_of(chosen_device()))
         return model
     except MMDemoError as error:
-        if error.__cause__ is not None:  # a library's words are for the log as well
-            log.warning("%s could not be loaded: %s", spec.name, error, exc_info=error.__cause__)
+        if error.__cause__ is not None:  # a library's words are for the log of a page alone
+            log.info("%s could not be loaded: %s", spec.name, error, exc_info=error.__cause__)
         raise
     except Exception as error:
         log.exception("%s could not be loaded", spec.name)

@@ -215,7 +215,10 @@ class PictureReader:
             # Before it makes anything of a picture: it would make what it says, of any size. Many
             # processors resize to more than the tower takes, and cut out its centre.
             check_sizes(self._processor.to_dict(), min(2 * (size or 512), LARGEST_PICTURE))
-            shape = tuple(self.read(Image.new("RGB", (48, 32))).shape)
+            made = self.read(Image.new("RGB", (48, 32)))
+            if not made.isfinite().all():
+                raise ValueError("divides by zero")
+            shape = tuple(made.shape)
         except ModelError:
             raise
         except Exception as error:  # whatever a damaged or missing file makes of itself

@@ -167,6 +167,9 @@ def build(config: Mapping[str, Any], kind: Any, model: Any) -> Any:
     check_sizes(config)
     try:
         known = kind.from_dict(dict(config))
+        # transformers builds with a padding below 0 too, and fails at the first text.
+        if not 0 <= known.pad_token_id < min(known.vocab_size, known.max_position_embeddings - 2):
+            raise ValueError("no position is left for a text")
         # Not the file's to say: it could name code that is then fetched and run.
         known._attn_implementation = "sdpa"
         return model(known, add_pooling_layer=False)
