@@ -18,6 +18,7 @@ from mmdemo.examples import FOLDER
 from mmdemo.images import Picture, digest_of, notes_of, open_image, to_rgb
 from mmdemo.images.profiles import described
 from tests.conftest import TINY
+from tests.tiff_files import Stored, tiff
 
 Encode = Callable[..., bytes]
 
@@ -311,3 +312,15 @@ def test_colours_of_twelve_bits_in_sixteen_are_spread(photo: Image.Image) -> Non
     for end in range(0, len(data) - 20, len(data) // 9):
         with pytest.raises(PictureError):
             open_image(data[:end])
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_sixteen_bits_a_channel_have_profiles_too(photo: Image.Image, kind: str) -> None:
+    stored = np.asarray(meant(photo, PROFILES["ProPhoto"])).astype(int) * 257
+    if kind == "png":
+        packed = zlib.compress(PROFILES["ProPhoto"])
+        data = with_chunks(deep(stored), iCCP=b"ProPhoto\0\0" + packed)
+    else:
+        data = tiff(stored.astype("u2"), Stored(photo=2), t34675=PROFILES["ProPhoto"])
+        data = data.replace(b"\x73\x87\2\0", b"\x73\x87\7\0")  # bytes, not a text
+    assert apart(open_image(data), photo) < 1

@@ -58,7 +58,8 @@ class Picture:
             source: a path, or the bytes of the file.
             bounds: limits on size; by default those of the environment at the time of reading.
             unchanged: whether to read it in the mode it is stored in, neither turned nor put on
-                white: for numbers that others computed without any of that.
+                white: for numbers that others computed without any of that. TIFF files of more than
+                8 bits are shades nevertheless.
         """
         self._source = source
         self._bounds = bounds
