@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from mmdemo.errors import PictureError
 from mmdemo.images import Picture, open_image, shown_by_browsers
 from mmdemo.images import tiffs as module
 from mmdemo.settings import Limits
+from mmdemo.ui.parts.markup import error_message
 from tests.tiff_files import Stored, tiff
 
 RED, GREEN = np.mgrid[0:255:23j, 0:255:37j]
@@ -126,7 +128,7 @@ KIND = "This is a TIFF with {} (compression: {}), which is not read. Save it as 
 @pytest.mark.parametrize(
     ("data", "kind", "packed"),
     [
-        (tiff(stored_as("f4")[..., :1].astype("c8")), "1 channel of 64-bit complex", "raw"),
+        (tiff(stored_as("f4")[..., :1].astype("c8")), "1 channel of 64-bit complex numbers", "raw"),
         (tiff(stored_as("u2"), Stored(photo=8)), "3 channels of 16-bit integers", "raw"),
         (
             tiff(stored_as("f4"), Stored(photo=2)).replace(b"\x20\0" * 3, b"\x18\0" * 3),
@@ -146,6 +148,11 @@ def test_a_kind_that_is_not_read_is_named(data: bytes, kind: str, packed: str) -
     with pytest.raises(PictureError) as caught:
         open_image(data)
     assert str(caught.value).startswith(KIND.format(kind, packed))
+    told = re.search(r"数值为 ([a-z]+)(\d+)（压缩：(\w+)）", error_message(caught.value, "zh"))
+    assert told is not None
+    assert told[2] in kind
+    assert told[3] == packed
+    assert {"uint": "integers", "float": "floats", "complex": "complex numbers"}[told[1]] in kind
 
 
 def test_limits_are_on_its_pixels_and_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 from mmdemo.errors import PictureError
 from mmdemo.images.mistaken import mistaken, text_file
 from mmdemo.images.pngs import deep_png
-from mmdemo.images.tiffs import TIFF_STARTS, camera_of, tiff_of, unread_kind
+from mmdemo.images.tiff_tags import TIFF_STARTS, camera_of, unread_kind
+from mmdemo.images.tiffs import tiff_of
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, ICO"

@@ -17,7 +17,8 @@ from mmdemo.images.pngs import DeepPng
 from mmdemo.images.profiles import TOLD_BY, in_srgb
 from mmdemo.images.sparing import drop_long_metadata
 from mmdemo.images.strips import in_strips
-from mmdemo.images.tiffs import WideTiff, further_pages_of, no_data_of
+from mmdemo.images.tiff_tags import further_pages_of, no_data_of
+from mmdemo.images.tiffs import WideTiff
 from mmdemo.types import Note
 
 _MOVING = ("GIF", "PNG", "WEBP", "AVIF")

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from mmdemo.images.formats import is_heif
 from mmdemo.images.seen import to_rgb
-from mmdemo.images.tiffs import TIFF_STARTS
+from mmdemo.images.tiff_tags import TIFF_STARTS
 
 _PPM = re.compile(rb"P[1-6fF]\s")
 _HEAD = 1024
