@@ -17,6 +17,7 @@ from mmdemo.models.find import find_model, model_rows, offered, unavailable
 from mmdemo.models.hub.download import fetch
 from mmdemo.models.pool import load_encoder
 from mmdemo.progress import print_progress, print_share, size_text
+from mmdemo.signs import has_visible
 from mmdemo.tasks.classify import ClassifyRequest
 from mmdemo.tasks.compare import CompareRequest
 from mmdemo.tasks.embed import EmbedRequest
@@ -126,7 +127,7 @@ def embed(given: argparse.Namespace) -> None:
     check_place(given.out, force=given.force, printed=given.json)
     document = open_document(given.texts) if given.texts else None
     lines = document.text.splitlines() if document else []
-    texts = [*given.text, *(line.strip() for line in lines if line.strip())]
+    texts = [*given.text, *(line.strip() for line in lines if has_visible(line))]
     request = EmbedRequest.of(given.images, texts, fused=given.fused, model=given.model)
     result = request.run(load_encoder(request.model), Follower(_share))
     if given.out:

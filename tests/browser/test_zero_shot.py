@@ -315,3 +315,13 @@ def test_models_side_by_side_each_on_its_own_scale(
         box.press("Enter")
         expect(page.locator("#zs-3-download")).to_contain_text("config.json")
         assert not visit.errors
+
+
+def test_labels_that_a_model_does_not_know_or_tell_apart_are_named(visit: Visit) -> None:
+    open_tab(visit.page)
+    type_labels(visit.page, '["🐝", "Bee", "bee"]')
+    message = visit.page.locator(".mm-message").filter(has_text="Bee = bee")
+    expect(message).to_contain_text("mini knows nothing of 1 of 3 (🐝)")
+    expect(message).to_contain_text("one and the same: Bee = bee.")
+    visit.page.get_by_label("中文").check()
+    expect(message).to_contain_text("Bee = bee")
