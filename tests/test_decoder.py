@@ -103,6 +103,14 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "metadata", saved("PNG", COLOURS, exif=HEADER + bytes(100_000))
 
 
+def large_canvas() -> bytes:
+    """Return a WebP that claims the largest size there is: memory is taken when it is opened."""
+    data = bytearray(saved("WEBP", exif=turned()))
+    assert data[12:16] == b"VP8X"
+    data[24:30] = (16_382).to_bytes(3, "little") * 2
+    return bytes(data)
+
+
 @pytest.mark.parametrize("read", [as_seen, as_stored])
 def test_pictures_are_the_same(read: Read, decoders: Decoders) -> None:
     for name, data in files():
@@ -129,6 +137,7 @@ def test_pictures_are_the_same(read: Read, decoders: Decoders) -> None:
         (with_scans(150), Limits()),
         (saved("PNG", COLOURS), Limits(pixels=1000)),
         (saved("PNG", COLOURS), Limits(aspect=2)),
+        (large_canvas(), Limits()),
     ],
 )
 def test_errors_are_the_same(data: bytes, bounds: Limits, decoders: Decoders) -> None:

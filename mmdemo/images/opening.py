@@ -37,9 +37,10 @@ def opened(data: bytes, bounds: Limits, read: Read) -> Seen:
         PictureError: not a picture that can be read, damaged, or over a limit.
     """
     data, notes = spared(data)
+    _check_canvas(data, bounds)
     try:
         with file_of(data) as picture:
-            _check_size(picture, bounds)
+            _check_size(*picture.size, bounds)
             notes += drop_long_metadata(picture)
             found = read(picture)
             return Seen(found.image, tuple(dict.fromkeys(notes + found.notes)))
@@ -78,8 +79,14 @@ def _of_its_own(picture: Image.Image) -> Image.Image:
     return picture._new(picture.im)
 
 
-def _check_size(picture: Image.Image, bounds: Limits) -> None:
-    width, height = picture.size
+def _check_canvas(data: bytes, bounds: Limits) -> None:
+    """Check the size of an extended WebP: its decoder takes memory for all when it is opened."""
+    if data.startswith(b"RIFF") and data[8:16] == b"WEBPVP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+        _check_size(width, height, bounds)
+
+
+def _check_size(width: int, height: int, bounds: Limits) -> None:
     if width < 1 or height < 1:
         raise PictureError("This picture has no pixels. Choose another.", "no_pixels")
     if width * height > bounds.pixels:
