@@ -188,7 +188,9 @@ def test_what_is_no_list_is_refused_with_a_sentence(given: Any, mini: Encoder) -
             door()
 
 
-@pytest.mark.parametrize("given", [None, 5, b"bee", {"bee", "dog"}, Table()], ids=repr)
+@pytest.mark.parametrize(
+    "given", [None, 5, b"bee", {"bee", "dog"}, Table()], ids=lambda given: type(given).__name__
+)
 def test_items_that_are_no_list_are_refused(given: Any, mini: Encoder) -> None:
     with pytest.raises(TextError, match="Items are a list, in the order"):
         mini.encode(given)
