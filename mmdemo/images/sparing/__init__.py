@@ -78,7 +78,7 @@ def drop_long_metadata(picture: Image.Image) -> tuple[Note, ...]:
 
 
 def _costs(key: object, value: object) -> bool:
-    if key == "exif":
+    if key == "exif" and value is not None:  # as pillow-heif has it where there is none
         return not isinstance(value, bytes) or len(value) > LONGEST or tiff.exif_costs(value)
     if key == "Raw profile type exif":
         return not isinstance(value, str) or len(value) > 2 * LONGEST
