@@ -248,7 +248,7 @@ def test_what_is_wrong_with_a_picture_is_said_beside_it_on_the_first_screen(
     broken.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     upload(page, 0, broken)
     said = page.locator("#at-pictures .mm-message.stale")
-    expect(said).to_contain_text("Image 1: This file is not a picture")
+    expect(said).to_contain_text("Image 1: This picture is damaged")
     expect(page.locator("#readings")).to_have_css("opacity", "0.4")
     box = said.bounding_box()
     assert page.evaluate("window.scrollY") == 0
