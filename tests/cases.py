@@ -10,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
+from safetensors.torch import load_file
 
 from mmdemo import EmbedRequest, classify, compare, load_encoder, rank_passages
 from mmdemo.cli import main
@@ -31,8 +34,10 @@ from mmdemo.ui.tabs.zero_shot import handlers as of_zero_shot
 from mmdemo.work import Current
 from tests.held import ask, upload
 from tests.tiff_files import Stored, tiff
+from tests.tiny_models import tiny_clip
 
 GERMAN = "Wir üben täglich große Sprünge.\n\nDas Brot ist für den Müller.\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 BEE, WHALE = FOLDER / "bee.jpg", FOLDER / "whale.png"
 
 
@@ -228,10 +233,29 @@ def document_on_page(path: Path, _house: House) -> Answer:
     return Answer(f"{loaded.message}\n{answer.said}", answer.numbers)
 
 
+# A folder with a model, asked for the vector of a text.
+
+
+def folder_in_python(path: Path, _house: House) -> Answer:
+    def asked() -> Answer:
+        return _of_result(EmbedRequest.of([], ["red car"]).run(load_encoder(str(path))))
+
+    return _tried(asked)
+
+
+def folder_in_shell(path: Path, _house: House) -> Answer:
+    return _shell("embed", "--text", "red car", "--model", str(path))
+
+
+def folder_at_endpoint(path: Path, house: House) -> Answer:
+    return _endpoint(house, "embed", [], ["red car"], False, str(path))
+
+
 DOORS: Mapping[str, tuple[Door, ...]] = {
     "picture": (picture_in_python, picture_in_shell, picture_at_endpoint, picture_on_page),
     "labels": (labels_in_python, labels_in_shell, labels_at_endpoint, labels_on_page),
     "text": (text_in_python, text_in_shell, text_at_endpoint, text_on_page),
+    "folder": (folder_in_python, folder_in_shell, folder_at_endpoint),
     "document": (document_in_python, document_in_shell, document_on_page),
 }
 
@@ -320,7 +344,66 @@ def _long_texts() -> bytes:
     return _saved("PNG", pnginfo=told)
 
 
+def _clip(
+    changed: Callable[[Path], None] = lambda _: None,
+) -> Callable[[Path], Path]:
+    """Return what makes a folder with a small CLIP, and then something of it."""
+
+    def made(folder: Path) -> Path:
+        place = Path(tempfile.mkdtemp(dir=folder)) / "model"
+        tiny_clip(place)
+        changed(place)
+        return place
+
+    return made
+
+
+def _in_parts(place: Path) -> None:
+    weights = load_file(place / "model.safetensors")
+    (place / "model.safetensors").unlink()
+    names = sorted(weights)
+    parts = {"a.bin": names[::2], "b.bin": names[1::2]}
+    for part, own in parts.items():
+        torch.save({name: weights[name] for name in own}, place / part)
+    told = {"weight_map": {name: part for part, own in parts.items() for name in own}}
+    (place / "pytorch_model.bin.index.json").write_text(json.dumps(told))
+
+
+def _of_other_times(place: Path) -> None:
+    weights = load_file(place / "model.safetensors")
+    (place / "model.safetensors").unlink()
+    torch.save(weights, place / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+
+
+def _with_mark(place: Path) -> None:
+    told = (place / "config.json").read_text(encoding="utf-8")
+    (place / "config.json").write_text(told, encoding="utf-8-sig")
+
+
+def _adapted(place: Path) -> None:
+    told = {"peft_type": "LORA", "base_model_name_or_path": "openai/clip-vit-base-patch32"}
+    (place / "adapter_config.json").write_text(json.dumps(told))
+
+
+def _quantised(place: Path) -> None:
+    told = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    told["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    (place / "config.json").write_text(json.dumps(told))
+
+
+def _pointing(place: Path) -> None:
+    (place / "model.safetensors").write_bytes(POINTER)
+
+
 CASES: Mapping[str, Case] = {
+    "a model in parts": Case("folder", _clip(_in_parts), as_if=_clip()),
+    "a checkpoint of other times": Case("folder", _clip(_of_other_times), as_if=_clip()),
+    "a config.json with a byte order mark": Case("folder", _clip(_with_mark), as_if=_clip()),
+    "an adapter beside a model": Case("folder", _clip(_adapted), "merge it", refused=True),
+    "a quantised model": Case("folder", _clip(_quantised), "bitsandbytes", refused=True),
+    "a pointer in the place of weights": Case(
+        "folder", _clip(_pointing), "git lfs pull", refused=True
+    ),
     "a photo in ProPhoto RGB": Case(
         "picture", _file("prophoto.png", _wide_gamut()), as_if=_plain_picture(), within=0.02
     ),
@@ -365,7 +448,7 @@ CASES: Mapping[str, Case] = {
     ),
     "a pointer in the place of a photo": Case(
         "picture",
-        _file("pointer.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        _file("pointer.jpg", POINTER),
         "run git lfs pull",
         refused=True,
     ),
