@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo.images import Picture, digest_of, notes_of, open_image, to_rgb
+from mmdemo.images import Picture, digest_of, greys, notes_of, open_image, to_rgb
+from mmdemo.images.greys import Numbers
 from tests.tiff_files import STRIPS, Stored, tiff
 
 Encode = Callable[..., bytes]
@@ -238,3 +239,21 @@ def test_a_wide_picture_is_never_whole_in_wider_numbers(kind: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 12 * 2**20  # of 9, 4.5 and 27 million bytes: strips
+
+
+@pytest.mark.parametrize(
+    ("values", "shades"),
+    [
+        ([1.5e16] * 3, [128, 128, 128]),
+        ([-9e29] * 3, [128, 128, 128]),
+        ([0.0, 1.4e-45, 2.8e-45], [0, 128, 255]),
+        ([0.0, 1e-320, 0.0], [128, 128, 128]),
+        ([-8e29, 0.0, 8e29], [0, 128, 255]),
+    ],
+)
+def test_numbers_of_any_greatness_are_shades(values: list[float], shades: list[int]) -> None:
+    kind = np.float64 if 1e-320 in values else np.float32
+    numbers = Numbers((3, 1), lambda *_: np.array(values, dtype=kind)[None, :, None])
+    drawn, notes = greys.shades(numbers)
+    assert np.abs(np.asarray(drawn)[0, :, 0].astype(int) - shades).max() <= 1
+    assert notes

@@ -21,6 +21,10 @@ from mmdemo.types import Note
 _AT_ONCE = 1 << 19  # numbers that are turned into shades together: so nothing is held twice
 _HUGE = 1e30  # no measure of anything: what programs write where they know nothing
 
+# Differences that can be divided by: in float64, and in float32.
+_LEAST = 1e-300
+_LEAST_OF_FEW = 1e-30
+
 # Of a scale: what uses less of it would be seen as black, or as one shade.
 _DARK = 1 / 4
 _FLAT = 1 / 16
@@ -198,8 +202,9 @@ def _range(numbers: Numbers, found: _Found) -> _Range:
         seen = high >= scale * _DARK and high - low >= scale * _FLAT
         if numbers.fixed or seen or low == high:
             return _Range(0.0, scale, False)
-    if low == high:  # a plain picture: a middling grey
-        return _Range(low - 1.0, low + 1.0, True)
+    if high - low < _LEAST:  # a plain picture: a middling grey
+        around = max(1.0, abs(low))  # of a very great number, one more is the same
+        return _Range(low - around, low + around, True)
     # Colours keep their black, else they would become others.
     return _Range(min(low, 0.0) if numbers.shown == 3 else low, high, True)
 
@@ -218,6 +223,7 @@ def _drawn(
         there &= ~(stored == gap).all(axis=-1)
     # A float32 tells 24 bits apart.
     few = stored.dtype.itemsize <= (4 if stored.dtype.kind == "f" else 2)
+    few &= within.high - within.low > _LEAST_OF_FEW
     values = stored.astype(np.float32 if few else np.float64)
     values -= within.low
     values *= 255.0 / (within.high - within.low)
@@ -251,7 +257,7 @@ def _put_on_white(
 
 def _notes(numbers: Numbers, found: _Found, within: _Range) -> Iterator[Note]:
     low, high = _written(within.low), _written(within.high)
-    if within.spread and found.low == found.high:
+    if within.spread and found.high - found.low < _LEAST:
         value = _written(found.low)
         yield Note(
             "grey_plain",
