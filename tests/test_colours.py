@@ -286,7 +286,7 @@ def deep(numbers: np.ndarray) -> bytes:
     """Return a PNG file of 16 bits a channel: Pillow writes none of colours."""
     height, width, channels = numbers.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)
-    kind = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    kind = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     end = with_chunks(bytes(33), IEND=b"")[33:]
     data = with_chunks(bytes(33), IHDR=kind)[33:]
     return (
@@ -312,6 +312,22 @@ def test_colours_of_twelve_bits_in_sixteen_are_spread(photo: Image.Image) -> Non
     for end in range(0, len(data) - 20, len(data) // 9):
         with pytest.raises(PictureError):
             open_image(data[:end])
+
+
+def test_grey_of_twelve_bits_in_sixteen_with_opacity_is_spread(photo: Image.Image) -> None:
+    grey = np.asarray(photo.convert("L")).astype(int)
+    opaque = np.full_like(grey, 65535)
+    opaque[:3] = 0
+    data = deep(np.stack([grey * 16, opaque], axis=2))
+    low, high = grey.min(), grey.max()
+    spread = (grey - low) * 255 // (high - low)
+    spread[:3] = 255
+    assert apart(open_image(data), Image.fromarray(spread.astype("u1")).convert("RGB")) <= 1
+    [note] = Picture(data).notes
+    assert note.message.startswith(f"Grey values {low * 16:,} to {high * 16:,} were spread")
+    whole = deep(np.stack([grey * 257, np.full_like(grey, 65535)], axis=2))
+    assert apart(open_image(whole), photo.convert("L").convert("RGB")) == 0
+    assert Picture(whole).notes == ()
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])

@@ -160,6 +160,15 @@ def test_a_low_value_among_others_is_data() -> None:
     assert notes == [SPREAD.format("-9,999", "-1,000")]
 
 
+@pytest.mark.parametrize("others", [(0,), (0, 30_000)])
+def test_white_among_others_is_white_and_data(others: tuple[int, ...]) -> None:
+    mask = np.full((9, 9), 65535, "u2")
+    mask[:4] = np.resize(others, (4, 9))
+    shades, notes = seen(tif(mask))
+    assert set(shades.flat) == {255, *(round(one / 257) for one in others)}
+    assert notes == []
+
+
 def test_nothing_but_no_data_is_white() -> None:
     shades, notes = seen(tif(np.full((9, 9), np.nan, "f4")))
     assert (shades == 255).all()

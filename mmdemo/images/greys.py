@@ -32,6 +32,13 @@ _FLAT = 1 / 16
 _USUAL = (-9999.0, -99999.0, -32768.0, -32767.0, -3024.0, -2147483648.0)
 """What files often hold in the place of no data, without saying so."""
 
+_USUAL_ABOVE = {
+    "u": (65535.0, 4294967295.0),
+    "i": (32767.0, 65535.0, 2147483647.0),
+    "f": (9999.0, 99999.0, 32767.0, 65535.0),
+}
+"""Likewise, by kind of number, above what is data: the greatest that can be stored as a rule."""
+
 Alpha = Literal["none", "straight", "premultiplied"]
 
 
@@ -126,7 +133,7 @@ def _looked_at(numbers: Numbers) -> _Found:
         values, there = _values(numbers, strip)
         if not there.all():
             found.empty += int(there.size - np.count_nonzero(there))
-        if _may_lack(numbers, strip) and values.min() <= max(_USUAL):
+        if numbers.no_data is None and not numbers.fixed and strip.dtype.itemsize > 1:
             _note_usual(found, values, there)
         if there.all():
             found.extend(float(values.min()), float(values.max()))
@@ -138,16 +145,13 @@ def _looked_at(numbers: Numbers) -> _Found:
 
 def _note_usual(found: _Found, values: NDArray[np.generic], there: NDArray[np.bool_]) -> None:
     """Count the usual numbers of a strip, and take them out of what is data for now."""
-    for usual in _USUAL:
+    least, most = float(values.min()), float(values.max())
+    known = (*_USUAL, *_USUAL_ABOVE[values.dtype.kind])
+    for usual in (one for one in known if least <= one <= most):
         here = there & (values == usual).all(axis=-1)
         if count := int(np.count_nonzero(here)):
             found.usual[usual] = found.usual.get(usual, 0) + count
             there &= ~here
-
-
-def _may_lack(numbers: Numbers, strip: NDArray[np.generic]) -> bool:
-    """Say whether signed numbers may hold one of `_USUAL` that no tag names."""
-    return strip.dtype.kind in "if" and strip.dtype.itemsize > 1 and numbers.no_data is None
 
 
 def _values(
@@ -184,13 +188,23 @@ def _gaps(numbers: Numbers, found: _Found) -> set[float]:
     gaps = set[float]()
     low, high = found.low, found.high
     for usual, count in found.usual.items():
-        # -32,768 beside -1,024 to 1,016 is no shade of grey; -9,999 beside -9,500 may be one.
-        if low <= high and usual < low - max(high - low, 1.0) / 2:
+        if _is_gap(usual, low, high):
             gaps.add(usual)
             found.empty += count
         else:
             found.extend(usual, usual)
     return gaps
+
+
+def _is_gap(usual: float, low: float, high: float) -> bool:
+    """Say whether one of the usual numbers is far from all others.
+
+    -32,768 beside -1,024 to 1,016 is no shade of grey; -9,999 beside -9,500 may be one. What is
+    very light is not rare, and in a mask there is nothing but black and white.
+    """
+    if usual > 0:
+        return low < high and usual > high + 2 * max(high - low, 1.0)
+    return low <= high and usual < low - max(high - low, 1.0) / 2
 
 
 def _range(numbers: Numbers, found: _Found) -> _Range:

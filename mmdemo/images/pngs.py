@@ -13,8 +13,9 @@ from PIL.PngImagePlugin import PngImageFile
 from mmdemo.images.greys import Numbers, shades
 from mmdemo.types import Note
 
-_HALVES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
-"""How Pillow unpacks such pixels, and how it would unpack the lower 8 bits of each number."""
+_HALVES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+"""How Pillow unpacks such pixels, and how it would unpack the lower 8 bits of each number: of grey
+and opacity, both halves of each, as if they were four channels."""
 
 # Of the upper 8 bits: what uses more of them is seen well enough by them.
 _DARK = 64
@@ -22,11 +23,11 @@ _FLAT = 16
 
 
 def deep_png(data: bytes) -> DeepPng | None:
-    """Return a PNG file of colours of 16 bits a channel; None for any other."""
+    """Return a PNG file of several channels of 16 bits each; None for any other."""
     if (
         not data.startswith(b"\x89PNG")
         or data[24:25] != b"\x10"
-        or data[25:26] not in (b"\2", b"\6")
+        or data[25:26] not in (b"\2", b"\4", b"\6")
     ):
         return None
     return DeepPng(io.BytesIO(data))
@@ -59,14 +60,17 @@ class DeepPng(PngImageFile):
         lower.tile = [lower.tile[0]._replace(args=packing)]
         lower.load()
         upper = self.copy()
+        grey = packing == "RGBA"
 
         def rows(top: int, bottom: int) -> NDArray[np.generic]:
             box = (0, top, self.width, bottom)
+            if grey:
+                return np.asarray(lower.crop(box)).view(">u2").astype(np.uint16)
             high, low = (np.asarray(half.crop(box)).astype(np.uint16) for half in (upper, lower))
             return high << 8 | low
 
         alpha = "straight" if self.mode == "RGBA" else "none"
-        channels = len(self.getbands())
+        channels = 2 if grey else len(self.getbands())
         numbers = Numbers(self.size, rows, channels, scales=(65535.0,), alpha=alpha)
         found, notes = shades(numbers)
         if notes:
