@@ -33,6 +33,19 @@ _BULLET = re.compile(
     r"\s*(?:[-*+–—]\s+|[•‣▪◦·]\s*|\(?(?P<number>\d{1,4})(?:[.):](?=\D)|[、．])\s*)(?:\[[ xX]\]\s+)?"
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_HEAD = re.compile(
+    r"(?:labels?|names|class(?:es|_?names)?|categories|标签|类别)[ \t]*[:：=](?=\s*\S)",
+    re.IGNORECASE,
+)
+_PRINTED = re.compile(  # as in "x = array(['bee', 'dog'], dtype='<U3')"
+    r"(?:[A-Za-z_][\w.]*\s*[=:]\s*)?(?:[A-Za-z_][\w.]*\(\s*)?(?P<list>\[[^\[\]]*\]|\{[^{}]*\})"
+    r"(?:,\s*\w+=[^,\[\](){}]*)*\)?;?"
+)
+_PAIR = re.compile(  # of a dict, as Python prints it
+    r"""\s*(?P<key>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+)\s*:
+    \s*(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[-+.\w]+)\s*(?:,\s*\}?\Z|,|\}\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
 _RULE = re.compile(r":?-+:?")  # between the head of a Markdown table and its rows
 
 
@@ -48,7 +61,9 @@ def split_list(text: str) -> list[Any]:
     (['cat', 'dog'], ['cat', 'dog'])
     """
     whole = text.strip().strip("\ufeff").strip()
-    for reading in (_of_json, _of_quoted):
+    if head := _HEAD.match(whole):
+        whole = whole[head.end() :].strip()
+    for reading in (_of_json, _of_quoted, _of_dict, _of_printed):
         found = reading(whole)
         if found is not None:
             return found
@@ -64,9 +79,10 @@ def _of_json(text: str) -> list[Any] | None:
     except (ValueError, RecursionError):  # not JSON, or nested by somebody who means no list
         return None
     if isinstance(found, dict):
+        lists = [value for value in found.values() if isinstance(value, list)]
         # `id2label` of a checkpoint has the names as values, a list of counts or scores as keys.
         named = all(isinstance(value, str) for value in found.values())
-        return list(found.values() if named else found)
+        found = lists[0] if len(lists) == 1 else list(found.values() if named else found)
     return [_written(one) for one in found]
 
 
@@ -98,6 +114,27 @@ def _of_quoted(text: str) -> list[str] | None:
         if gap.end() == len(text) or (bracketed and text[gap.end() :] in _CLOSING.values()):
             return items
         place = gap.end()
+
+
+def _of_dict(text: str) -> list[str] | None:
+    """Return the names in a dict as Python prints it; None for anything else."""
+    place, keys, values = 1, [], []
+    while text.startswith("{") and place < len(text):
+        pair = _PAIR.match(text, place)
+        if pair is None:
+            return None
+        keys.append(pair["key"])
+        values.append(pair["value"])
+        place = pair.end()
+    chosen = values if all(value[0] in "\"'" for value in values) else keys
+    quoted = [(_QUOTED.match(one), one) for one in chosen]
+    return [one if found is None else _unquoted(found) for found, one in quoted] or None
+
+
+def _of_printed(text: str) -> list[str] | None:
+    """Return the items of a list of texts in what a program prints around it; None for others."""
+    found = _PRINTED.fullmatch(text)
+    return None if found is None else _of_quoted(found["list"])
 
 
 def _unquoted(item: re.Match[str]) -> str:
