@@ -126,7 +126,10 @@ def test_a_file_that_is_no_text_is_explained(
     with pytest.raises(TextError, match=r"no readable text file 'gone\.txt'"):
         open_document(tmp_path / "gone.txt")
     with pytest.raises(TextError, match="no readable text file"):
-        open_document(tmp_path)
+        open_document(tmp_path / "a\0b")
+    for folder in (tmp_path, tmp_path / "..", Path()):
+        with pytest.raises(TextError, match=r"'[^'.]+' is a folder\. Give a text file"):
+            open_document(folder)
     monkeypatch.setenv("MMDEMO_LIMITS_DOCUMENT", "10")
     with pytest.raises(TextError, match="at most 10"):
         read_document(b"eleven chars", "x.txt")

@@ -120,7 +120,12 @@ def open_document(path: Path) -> Document:
         # One byte more than is accepted is enough to see that it is too much.
         with path.open("rb") as file:
             data = file.read(4 * limits().document + 1)
-    except OSError as error:
+    except IsADirectoryError as error:
+        name = path.resolve().name
+        raise TextError(
+            f"'{name}' is a folder. Give a text file that is in it.", "document_folder", name=name
+        ) from error
+    except (OSError, ValueError) as error:  # a name may hold what none can
         raise TextError(
             f"There is no readable text file '{path.name}'. Check the name.",
             "no_document",
