@@ -127,6 +127,8 @@ def test_an_avif_file_with_a_general_brand_is_an_avif_file(
     data = bytearray(file_bytes(gradient, "AVIF"))
     data[8:12] = b"mif1"
     assert apart(open_image(bytes(data)), gradient) < 6
+    with pytest.raises(PictureError, match="damaged or cut off"):
+        open_image(bytes(data[:60]))
 
 
 # Icons.

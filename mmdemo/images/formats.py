@@ -257,7 +257,8 @@ def unknown_format(data: bytes) -> PictureError:
 
 
 def _cut_off(data: bytes) -> PictureError | None:
-    accepted = data.startswith(_ACCEPTED_STARTS) or data[8:12] in (b"WEBP", b"avif")
+    boxed = data[8:12] == b"WEBP" or _AVIF.intersection(_brands(data))
+    accepted = data.startswith(_ACCEPTED_STARTS) or boxed
     return damaged() if accepted else None
 
 
