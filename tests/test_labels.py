@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mmdemo import classify, rank_passages
-from mmdemo.errors import TextError
+from mmdemo.errors import PictureError, TextError
 from mmdemo.examples import FOLDER
 from mmdemo.models.encoder import Encoder
 from mmdemo.tasks.embed import EmbedRequest
@@ -46,6 +47,17 @@ BEE = FOLDER / "bee.jpg"
         '["bee", "dog",',
         '{"0": "bee", "1": "dog"}',
         '{"bee": 0.3, "dog": 0.7}',
+        "{0: 'bee', 1: 'dog'}",
+        "{'bee': 0.3, 'dog': None,}",
+        '{"names": ["bee", "dog"], "nc": 2}',
+        "names: ['bee', 'dog']",
+        "names:\n  0: bee\n  1: dog",
+        "Labels: bee, dog",
+        "标签：bee，dog",
+        "animals = ['bee', 'dog'];",
+        "array(['bee', 'dog'],\n      dtype='<U3')",
+        "Index(['bee', 'dog'], dtype='object', name='x')",
+        "dict_keys(['bee', 'dog'])",
         '"bee", "dog"',
         "'bee'; 'dog'",
         "“bee”, “dog”",
@@ -100,6 +112,10 @@ def test_a_list_however_it_is_written(typed: str) -> None:
         ('"a" and "b"', ('"a" and "b"',)),
         ("e\u0301, \u00e9", ("\u00e9",)),
         ("[", ("[",)),
+        ("{", ("{",)),
+        ("f([x])", ("f([x])",)),
+        ("labels:", ("labels:",)),
+        ("Note: bee, dog", ("Note: bee", "dog")),
     ],
 )
 def test_what_belongs_to_a_label_stays(typed: str, labels: tuple[str, ...]) -> None:
@@ -130,6 +146,8 @@ def test_a_list_of_something_else_is_refused(typed: str, says: str) -> None:
         *("[" * 90_000, '{"a":' * 30_000, '"' * 100_000, "'" * 100_000, "\\" * 100_000),
         *('"a,' * 60_000, '["' + "\\" * 100_000, " " * 100_000 + '"', '"a"' + " " * 100_000),
         *(",\t" * 50_000, "-\n" * 50_000, "|" * 100_000, "1." * 50_000, "“" * 100_000),
+        *("{'a':1," * 20_000, "a" * 100_000, "x" + " " * 100_000 + "[", "[]" + ",a=" * 30_000),
+        *("[]" + ",\n" * 50_000, "{0:" + " " * 100_000, "labels" + " " * 100_000),
     ],
     ids=lambda typed: typed[:9].strip(),
 )
@@ -228,11 +246,37 @@ def test_arrays_and_generators_are_taken_everywhere(mini: Encoder) -> None:
     assert len(mini.encode_multi_vector(iter(texts))) == 2
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e7, "1", True])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e7, "1", True, None, 1j, 10**400])
 def test_a_weight_that_no_sum_is_made_with_is_refused(wrong: Any) -> None:
     with pytest.raises(TextError, match="The weight of 'dense' is"):
         RankRequest.of("bee", ["dog"], {"dense": wrong, "sparse": 1, "multi_vector": 1})
     assert RankRequest.of("bee", ["dog"], {"dense": 2}).weights == (2.0, 0.0, 0.0)
+
+
+def test_weights_without_names_are_refused() -> None:
+    with pytest.raises(TextError, match="Weights have names") as caught:
+        RankRequest.of("bee", ["dog"], [1, 1, 1])  # pyright: ignore[reportArgumentType]
+    assert caught.value.code == "weights_unnamed"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, 5, {"path": "bee.jpg"}, np.eye(2), bytearray(b"x"), memoryview(b"x"), io.BytesIO(b"x")],
+    ids=lambda given: type(given).__name__,
+)
+def test_what_is_no_list_of_pictures_is_refused(given: Any, mini: Encoder) -> None:
+    with pytest.raises(PictureError, match="Pictures are PIL pictures, paths, or") as caught:
+        classify(mini, given, ["bee"])
+    assert caught.value.code == "no_pictures"
+    with pytest.raises(PictureError, match=type(given).__name__):
+        EmbedRequest.of(given, ["bee"])
+
+
+@pytest.mark.parametrize("wrong", [None, b"bee", "bee \ud83d"], ids=ascii)
+def test_what_is_read_of_no_text_is_not_told(wrong: Any, mini: Encoder) -> None:
+    for door in (mini.token_usage, mini.tokens, lambda text: mini.alike([text])):
+        with pytest.raises(TextError, match=r"A text was expected|half of a sign"):
+            door(wrong)
 
 
 # Templates.
@@ -245,6 +289,8 @@ def test_sets_and_templates_of_ones_own_mix(command: Callable[..., Any]) -> None
     assert checked_templates("openai-7,plain-zh") == (*seven, *plain)
     assert checked_templates(split_templates("openai-7\na {}")) == (*seven, "a {}")
     assert checked_templates(split_templates('["a {}", "b {}"]')) == ("a {}", "b {}")
+    assert checked_templates('["a {}", "b {}"]') == ("a {}", "b {}")
+    assert checked_templates("openai-7\na {}") == (*seven, "a {}")
     assert checked_templates(["{\u200b}", "{}"]) == ("{}",)
     given = ["--templates", "openai-7", "--templates", "plain-zh", "--templates", "a {}"]
     done = command("classify", str(BEE), "--labels", '["bee", "dog"]', "--json", *given)

@@ -109,6 +109,8 @@ def test_labels_that_cannot_be_used(given: object, says: str, code: str) -> None
         ([], "no templates", "templates_none"),
         (["a photo of a {}.", "a drawing"], "'a drawing' has no {}", "template_slot"),
         (["{0.__class__}"], "has no {}", "template_slot"),
+        ("a photo of a {label}", "has no {}", "template_slot"),
+        ("photo", "no template set 'photo'", "no_template_set"),
         (["{}" + "x" * LONGEST_LABEL], "has 202 characters", "template_long"),
         ([f"{{}} {n}" for n in range(101)], "101 templates; at most 100", "templates_many"),
         (["{}", None], "Template 2 is not a text", "template_no_text"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -251,7 +252,12 @@ class Encoder:
             yield from self._passes.encodings(model, texts, step, self._terms, took)
 
     def token_usage(self, text: str, *, with_image: bool = False) -> TokenUsage:
-        """Say how much of a text is read, alone or beside a picture."""
+        """Say how much of a text is read, alone or beside a picture.
+
+        Raises:
+            TextError: it is no text.
+        """
+        checked_length(text, sys.maxsize)
         with self._source.lease() as model:
             return model.token_usage(text, with_image=with_image)
 
@@ -265,7 +271,12 @@ class Encoder:
 
         Returns:
             The groups in order, each of two texts at least; none where all differ.
+
+        Raises:
+            TextError: one is no text.
         """
+        for text in texts:
+            checked_length(text, sys.maxsize)
         with self._source.lease() as model:
             rows = model.read_texts(list(texts))
         groups: dict[tuple[int, ...], list[str]] = {}
@@ -278,7 +289,9 @@ class Encoder:
 
         Raises:
             ModelError: this model does not say.
+            TextError: it is no text.
         """
+        checked_length(text, sys.maxsize)
         with self._source.lease() as model:
             return model.tokens(text)
 

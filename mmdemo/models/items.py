@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 from PIL import Image
 
-from mmdemo.errors import TextError, checked_signs
-from mmdemo.images import Picture, as_image, as_source, digest_of
+from mmdemo.errors import PictureError, TextError, checked_signs
+from mmdemo.images import ImageSource, Picture, as_image, as_source, digest_of
 from mmdemo.models.store import pair_digest, text_digest
 from mmdemo.settings import limits
 from mmdemo.signs import has_visible
@@ -147,6 +149,28 @@ def listed(given: Any) -> list[Any]:
         )
     # Of an array of numpy, a text is of a class of its own.
     return [str(one) if isinstance(one, str) else one for one in given]
+
+
+def listed_pictures(given: Iterable[ImageSource] | ImageSource) -> list[ImageSource]:
+    """Return a list of the pictures that somebody gave, one or several.
+
+    Args:
+        given: a picture, or a list of them; whether each is one is for others to check.
+
+    Raises:
+        PictureError: it is neither. What is left of a file or of its bytes would be taken apart.
+    """
+    if isinstance(given, str | bytes | Path | Image.Image | Picture):
+        return [given]
+    apart = isinstance(given, bytearray | memoryview | Mapping | np.ndarray | io.IOBase)
+    if apart or not isinstance(given, Iterable):
+        raise PictureError(
+            f"Pictures are PIL pictures, paths, or the bytes of files, not {type(given).__name__}."
+            " Image.fromarray makes a picture of an array.",
+            "no_pictures",
+            given=type(given).__name__,
+        )
+    return list(given)
 
 
 def checked_text(text: object, longest: int | None = None) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,6 +23,7 @@ from mmdemo.background.measure import ensure
 from mmdemo.background.sets import background, percentile_ranks
 from mmdemo.errors import PictureError
 from mmdemo.images import ImageSource, Picture, as_source
+from mmdemo.models.items import listed_pictures
 from mmdemo.models.store import text_digest
 from mmdemo.notes import (
     label_notes,
@@ -241,7 +241,7 @@ class ClassifyRequest:
     ) -> ClassifyRequest:
         """Return a request from what somebody gave; takes and raises the same as `classify`."""
         checked, prompts = checked_prompts(labels, templates)
-        sources = tuple(_listed(images))
+        sources = tuple(listed_pictures(images))
         check_count(len(sources), len(checked))
         return cls(sources, checked, prompts, reject, model)
 
@@ -590,19 +590,6 @@ def check_count(pictures: int, labels: int) -> None:
             count=f"{pictures * labels:,}",
             limit=f"{scores:,}",
         )
-
-
-def _listed(images: Iterable[ImageSource] | ImageSource) -> Iterable[ImageSource]:
-    if isinstance(images, str | bytes | Path | Image.Image | Picture):
-        return [images]
-    if isinstance(images, np.ndarray) or not isinstance(images, Iterable):
-        raise PictureError(
-            f"Pictures are PIL pictures, paths, or the bytes of files, not {type(images).__name__}."
-            " Image.fromarray makes a picture of an array.",
-            "no_pictures",
-            given=type(images).__name__,
-        )
-    return images
 
 
 def _source(image: ImageSource) -> Image.Image | Picture:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 
 from mmdemo.errors import TextError
 from mmdemo.images import ImageSource, Picture
-from mmdemo.models.items import Input, checked_length, listed
+from mmdemo.models.items import Input, checked_length, listed, listed_pictures
 from mmdemo.notes import picture_notes, text_notes, unknown_among
 from mmdemo.settings import limits
 from mmdemo.signs import has_visible
@@ -31,8 +30,6 @@ _PICTURES_AT_ONCE = 4  # likewise; and no more of them are held at once
 
 Part: TypeAlias = "tuple[ImageSource | None, str | None]"
 """One thing to embed: a picture, a text, or both together."""
-
-_ONE = (str, bytes, Path, Image.Image, Picture)
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,10 @@ class EmbedRequest:
             model: as of the attribute.
 
         Raises:
+            PictureError: pictures are no list of them.
             TextError: there is nothing to embed, too much, or not as many texts as pictures.
         """
-        images = [images] if isinstance(images, _ONE) else list(images)
+        images = listed_pictures(images)
         texts = [texts] if isinstance(texts, str) else _texts(texts)
         if not fused:
             parts = [*((image, None) for image in images), *((None, text) for text in texts)]

@@ -6,6 +6,7 @@ is replaced, whatever else it holds, so no template can reach anything by format
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ TEMPLATE_SETS: Mapping[str, TemplateSet] = MappingProxyType(
     }
 )
 """By name: those in one language together, the short ones first."""
+
+_NAME = re.compile(r"[\w.-]+")
 
 _KNOWN = frozenset(template for one in TEMPLATE_SETS.values() for template in one.templates)
 
@@ -271,12 +274,13 @@ def checked_templates(templates: Iterable[str] | str) -> tuple[str, ...]:
     """Return templates as they are used: as they are seen, without blank ones, each once, in order.
 
     Args:
-        templates: a key of `TEMPLATE_SETS`, one template, or a list of both, mixed freely.
+        templates: keys of `TEMPLATE_SETS` and templates, mixed freely: a list, or a text for
+            `split_templates`.
 
     Raises:
         TextError: no such set, no template, too many, or one without `{}` or too long.
     """
-    given = [templates] if isinstance(templates, str) else listed(templates)
+    given = split_templates(templates) if isinstance(templates, str) else listed(templates)
     most = limits().templates
     kept: dict[str, None] = {}
     own = 0
@@ -326,14 +330,15 @@ def _set_or_template(name: str, *, alone: bool) -> tuple[str, ...]:
 
     Args:
         name: of a set, or a template.
-        alone: nothing else was given: then it was meant to be a set's name.
+        alone: no list was given: then a word was meant to be a set's name.
     """
     if name in TEMPLATE_SETS:
         return TEMPLATE_SETS[name].templates
     several = [one.strip() for one in name.split(",")]
     if all(one in TEMPLATE_SETS for one in several):
         return tuple(template for one in several for template in TEMPLATE_SETS[one].templates)
-    if SLOT not in name and (alone or did_you_mean(name, TEMPLATE_SETS)):
+    meant = alone and _NAME.fullmatch(name)
+    if SLOT not in name and (meant or did_you_mean(name, TEMPLATE_SETS)):
         raise TextError(
             f"There is no template set '{name[:60]}'.{did_you_mean(name, TEMPLATE_SETS)} Known: "
             f"{', '.join(TEMPLATE_SETS)}; or give templates, each with {{}} where the label goes.",

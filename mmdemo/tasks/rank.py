@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -209,10 +210,18 @@ class RankRequest:
             model: as of the attribute.
 
         Raises:
-            TextError: a typed text is too long, passages are no list, or a weight is no number.
+            TextError: a typed text is too long, passages are no list, or a weight is no number or
+                has no name.
         """
         if isinstance(passages, str):
             passages = typed_passages(checked_document(passages))
+        if not isinstance(weights, Mapping):
+            raise TextError(
+                "Weights have names: give a mapping, such as {'dense': 1, 'sparse': 0.3, "
+                f"'multi_vector': 1}}, not {type(weights).__name__}.",
+                "weights_unnamed",
+                given=type(weights).__name__,
+            )
         kept = tuple(_checked_weight(name, weights) for name in REPRESENTATIONS)
         return cls(query, tuple(listed(passages)), kept, model)
 
@@ -279,7 +288,8 @@ def rank_passages(
 def _checked_weight(name: Representation, weights: Weights) -> float:
     """Return the weight of a way of scoring, if it is one that a sum can be made with."""
     given = weights.get(name, 0.0)
-    if isinstance(given, bool | str) or not abs(given) <= _LARGEST_WEIGHT:  # so said, NaN is caught
+    number = isinstance(given, Real) and not isinstance(given, bool)
+    if not number or not abs(given) <= _LARGEST_WEIGHT:  # so said, NaN is caught
         raise TextError(
             f"The weight of '{name}' is {str(given)[:20]}; it is a number of at most "
             f"{_LARGEST_WEIGHT:,.0f}, 0 for a way that does not count.",

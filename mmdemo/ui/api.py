@@ -20,7 +20,6 @@ from mmdemo.tasks import rank as ranking
 from mmdemo.tasks.classify import ClassifyRequest
 from mmdemo.tasks.compare import CompareRequest
 from mmdemo.tasks.embed import EmbedRequest
-from mmdemo.tasks.prompts import TEMPLATE_SETS, split_templates
 from mmdemo.tasks.rank import RankRequest, Weights
 from mmdemo.types import Needs
 from mmdemo.ui.parts import pictures
@@ -93,8 +92,6 @@ def classify(
         stage and share while it runs; at last labels, cosines and probabilities [picture][label],
         percentiles among unrelated pairs, rejection, logit_scale, notes.
     """
-    if isinstance(templates, str) and templates not in TEMPLATE_SETS:
-        templates = split_templates(templates)
     request = ClassifyRequest.of(images, labels, templates, reject=reject, model=model)
 
     def work(follow: Follow) -> dict[str, Any]:
