@@ -127,7 +127,7 @@ def test_a_file_that_is_no_text_is_explained(
         open_document(tmp_path / "gone.txt")
     with pytest.raises(TextError, match="no readable text file"):
         open_document(tmp_path / "a\0b")
-    for folder in (tmp_path, tmp_path / "..", Path()):
+    for folder in (tmp_path, tmp_path / "..", Path(), Path("/")):
         with pytest.raises(TextError, match=r"'[^'.]+' is a folder\. Give a text file"):
             open_document(folder)
     monkeypatch.setenv("MMDEMO_LIMITS_DOCUMENT", "10")

@@ -121,7 +121,7 @@ def open_document(path: Path) -> Document:
         with path.open("rb") as file:
             data = file.read(4 * limits().document + 1)
     except IsADirectoryError as error:
-        name = path.resolve().name
+        name = path.resolve().name or str(path)
         raise TextError(
             f"'{name}' is a folder. Give a text file that is in it.", "document_folder", name=name
         ) from error
