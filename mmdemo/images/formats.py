@@ -149,7 +149,7 @@ _OFFICE = Other("office", "This is a document ({kind}); take the picture out of 
 _VIDEO = Other("video", "This is a video ({kind}); save one of its frames as PNG or JPEG.")
 _AUDIO_FILE = Other("audio", "This is a sound file ({kind}), not a picture.")
 _RAW = Other("raw", "This is a camera's raw file ({kind}); develop it, and export it as JPEG.")
-_KIND = Other("other_picture", "This is a {kind} picture, which is not read; export it as PNG.")
+_KIND = Other("other_picture", "This picture is in {kind}, which is not read; export it as PNG.")
 _HDR = Other(
     "hdr", "This is an HDR picture ({kind}); map its tones to a screen's, and save it as PNG."
 )
