@@ -80,7 +80,7 @@ def test_what_is_wrong_with_a_path_is_said(tmp_path: Path) -> None:
     shutil.copy(CHECKPOINT, tmp_path / "Visualized_other.pth")
     assert "several checkpoints: Visualized_other, Visualized_tiny_bert" in refused(tmp_path)
     assert load_encoder(tmp_path / "Visualized_other.pth").dim == 64
-    assert "neither a directory" in refused(tmp_path / "vocab.txt")
+    assert "is one file of a model: name its folder" in refused(tmp_path / "vocab.txt")
     assert "Did you mean 'visualized-bge-m3'?" in refused("visualised-bge-m3")
 
 

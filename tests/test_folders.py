@@ -170,6 +170,58 @@ def test_steps_that_would_be_left_out_are_refused(copied: Callable[[str], Path])
     assert refusal(outer).code == "no_json_depth"
 
 
+@pytest.mark.parametrize(
+    ("pooling", "code"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, ""),
+        ({"pooling_mode": "cls", "include_prompt": True}, ""),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "modules_unknown"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True}, "modules_unknown"),
+        ({"pooling_mode": "mean"}, "modules_unknown"),
+    ],
+)
+def test_pooling_of_another_kind_is_refused(
+    pooling: dict[str, Any],
+    code: str,
+    sound: dict[str, Path],
+    copied: Callable[[str], Path],
+) -> None:
+    outer = as_steps(copied("bge_m3"), ("0_Model", "Transformer"), ("1_P", "Pooling"))
+    (outer / "1_P").mkdir(exist_ok=True)
+    (outer / "1_P" / "config.json").write_text(json.dumps(pooling))
+    if code:
+        assert refusal(outer).code == code
+    else:
+        np.testing.assert_array_equal(vectors(outer), vectors(sound["bge_m3"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("adapter_config.json", "adapter"),
+        ("quantize_config.json", "model_quantised"),
+        ("modules.json", "model_file_dead_link"),
+    ],
+)
+def test_a_link_that_leads_nowhere_counts_as_there(
+    name: str, code: str, copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    (folder / name).symlink_to("gone")
+    assert refusal(folder).code == code
+
+
+@pytest.mark.parametrize("part", ["lora_A.default.weight", "lora_B", "hada_w1_a"])
+def test_an_adapter_among_the_weights_is_not_left_out(
+    part: str, copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    weights = taken(folder)
+    weights[f"text_model.encoder.layers.0.self_attn.q_proj.{part}"] = torch.ones(2, 2)
+    save_file(weights, folder / "model.safetensors")
+    assert refusal(folder).code == "weights_adapter"
+
+
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize(
     ("config", "says"),
@@ -448,7 +500,118 @@ def test_sizes_without_bounds(size: float, entry: str, copied: Callable[[str], P
     folder = copied("clip")
     vision = json.loads((folder / "config.json").read_text())["vision_config"]
     rewritten(folder, "config.json", vision_config=vision | {entry: size})
-    assert refusal(folder).code in ("sizes_too_large", "no_such_network", "weights_resized")
+    codes = ("sizes_too_large", "no_such_network", "weights_resized", "broken_sizes")
+    assert refusal(folder).code in codes
+
+
+@pytest.mark.parametrize("size", [0, -1, -2])
+@pytest.mark.parametrize("entry", ["num_hidden_layers", "num_attention_heads"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_no_model_has_less_than_one_of_anything(
+    kind: str, entry: str, size: int, copied: Callable[[str], Path]
+) -> None:
+    folder = copied(kind)
+    config = json.loads((folder / "config.json").read_text())
+    text = config.get("text_config", config)
+    text[entry] = size
+    (folder / "config.json").write_text(json.dumps(config))
+    assert refusal(folder).code == "broken_sizes"
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "blip"])
+def test_layers_that_would_be_left_out_are_refused(
+    kind: str, part: str, copied: Callable[[str], Path]
+) -> None:
+    folder = copied(kind)
+    config = json.loads((folder / "config.json").read_text())
+    rewritten(folder, "config.json", **{part: config[part] | {"num_hidden_layers": 1}})
+    assert refusal(folder).code == "weights_unknown"
+
+
+@pytest.mark.parametrize("kind", TINY_MODELS)
+def test_how_an_output_is_returned_is_not_the_files_to_say(
+    kind: str, sound: dict[str, Path], copied: Callable[[str], Path]
+) -> None:
+    folder = copied(kind)
+    config = json.loads((folder / "config.json").read_text())
+    parts = {n: config[n] | {"return_dict": False} for n in ("text_config", "vision_config")}
+    rewritten(folder, "config.json", return_dict=False, **parts)
+    np.testing.assert_array_equal(vectors(folder), vectors(sound[kind]))
+
+
+@pytest.mark.parametrize(
+    ("entries", "code"),
+    [
+        ({"layer_norm_eps": None}, "no_such_network"),
+        ({"eos_token_id": None}, "tokenizer_end"),
+        ({"eos_token_id": [57]}, "tokenizer_end"),
+        ({"eos_token_id": -1}, "tokenizer_end"),
+        ({"eos_token_id": 5}, "tokenizer_end"),
+    ],
+)
+def test_what_fails_or_misleads_at_the_first_text_is_refused(
+    entries: dict[str, Any], code: str, copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    rewritten(folder, "config.json", text_config=text | entries)
+    assert refusal(folder).code == code
+
+
+def test_the_first_clips_end_is_known(
+    sound: dict[str, Path], copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    rewritten(folder, "config.json", text_config=text | {"eos_token_id": 2})
+    np.testing.assert_array_equal(vectors(folder), vectors(sound["clip"]))
+
+
+@pytest.mark.parametrize("longest", [0, -1, 1, 0.5])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "blip", "align"])
+def test_a_tokenizer_in_which_no_text_fits_is_refused(
+    kind: str, longest: Any, copied: Callable[[str], Path]
+) -> None:
+    folder = copied(kind)
+    rewritten(folder, "tokenizer_config.json", model_max_length=longest)
+    assert refusal(folder).code == "tokenizer_length"
+    rewritten(folder, "tokenizer_config.json", model_max_length="x")
+    assert refusal(folder).code == "tokenizer_damaged"
+
+
+def test_a_tokenizer_of_a_much_smaller_model_is_refused(
+    sound: dict[str, Path], copied: Callable[[str], Path]
+) -> None:
+    folder = copied("bge_m3")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(sound["align"] / name, folder / name)
+    assert refusal(folder).code == "tokenizer_of_another"
+
+
+def test_a_tokenizer_without_a_token_for_what_it_does_not_know(
+    copied: Callable[[str], Path],
+) -> None:
+    folder = copied("clip")
+    rewritten(folder, "tokenizer_config.json", unk_token=None)
+    assert refusal(folder).code == "tokenizer_damaged"
+
+
+@pytest.mark.parametrize("pad", [0, 5])
+def test_positions_are_counted_from_what_the_tokenizer_fills_up_with(
+    pad: int, copied: Callable[[str], Path]
+) -> None:
+    folder = copied("bge_m3")
+    rewritten(folder, "config.json", pad_token_id=pad)
+    assert refusal(folder).code == "tokenizer_pad"
+
+
+def test_a_text_has_one_vector_whatever_is_beside_it(
+    sound: dict[str, Path], copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    rewritten(folder, "tokenizer_config.json", padding_side="left")
+    np.testing.assert_allclose(vectors(folder), vectors(sound["clip"]), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -480,6 +643,51 @@ def test_a_picture_reader_that_makes_no_numbers_is_refused(
     reader = json.loads((folder / "processor_config.json").read_text())["image_processor"]
     rewritten(folder, "processor_config.json", image_processor=reader | entries)
     assert refusal(folder).code in ("no_picture_reader", "sizes_too_large")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"do_rescale": False},
+        {"rescale_factor": 1.0},
+        {"rescale_factor": -1 / 255},
+        {"rescale_factor": 2 / 255},
+        {"image_std": [58.4, 57.1, 57.4]},
+        {"image_std": [1e-9] * 3},
+        {"image_std": [0.26, -0.26, 0.27]},
+    ],
+)
+def test_a_picture_reader_of_another_scale_is_refused(
+    entries: dict[str, Any], copied: Callable[[str], Path]
+) -> None:
+    folder = copied("clip")
+    reader = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    rewritten(folder, "processor_config.json", image_processor=reader | entries)
+    assert refusal(folder).code == "picture_reader_range"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("config.json", "file_of_model"),
+        ("model.safetensors.index.json", "file_of_model"),
+        ("../model.zip", "model_archive"),
+        ("../model.tar.gz", "model_archive"),
+        ("../model.gguf", "model_of_format"),
+        ("../model.onnx", "model_of_format"),
+        ("../model.txt", "no_model_there"),
+        ("../none.zip/x", "no_model_there"),
+    ],
+)
+def test_a_file_that_is_no_model_is_told_what_it_is(
+    name: str, code: str, copied: Callable[[str], Path]
+) -> None:
+    path = copied("clip") / name
+    if path.parent.exists():
+        path.touch()
+    with pytest.raises(ModelError) as caught:
+        find_model(path)
+    assert caught.value.code == code
 
 
 def test_nothing_but_the_sentence_is_printed(
@@ -611,6 +819,9 @@ def test_clips_scale_is_cut_as_in_its_training(
         ("align", "temperature", 0.0, "senseless_scale"),
         ("align", "temperature", -1.0, "senseless_scale"),
         ("align", "temperature", 1e-9, "senseless_scale"),
+        ("align", "temperature", 14.3, "senseless_scale"),
+        ("clip", "logit_scale", -1.0, "senseless_scale"),
+        ("siglip", "logit_bias", -500.0, "senseless_bias"),
     ],
 )
 def test_a_temperature_of_which_nothing_comes_is_refused(

@@ -13,10 +13,13 @@ from typing import Any
 from mmdemo.encoders.parts.file_names import ADAPTER_CONFIG, ADAPTERS, MODULES, QUANTISED
 from mmdemo.encoders.parts.saved_files import read_any_json, read_json
 from mmdemo.errors import ModelError
+from mmdemo.files import is_there
 
 _QUANTISED_ENTRIES = ("quantization_config", "compression_config")
 _PROMPTS = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNING")
 """Kinds of PEFT that change what a model reads, and no weight."""
+
+_POOLING = "pooling_mode_"
 
 _PLAIN_STEPS = ("Transformer", "CLIPModel", "Pooling", "Normalize")
 """Steps of sentence-transformers that are part of the models here: pooling is that of [CLS] or of
@@ -32,7 +35,7 @@ def check_adapter(folder: Path, checkpoint: Path | None) -> None:
     Raises:
         ModelError: there is one.
     """
-    found = [name for name in ADAPTERS if (folder / name).exists()]
+    found = [name for name in ADAPTERS if is_there(folder / name)]
     if not found or (checkpoint is not None and checkpoint.name not in ADAPTERS):
         return
     kind, base = _adapter(folder)
@@ -78,7 +81,7 @@ def check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
     """
     told = [part for part in (config, *config.values()) if isinstance(part, Mapping)]
     entries = [part[name] for part in told for name in _QUANTISED_ENTRIES if part.get(name)]
-    files = [name for name in QUANTISED if (folder / name).exists()]
+    files = [name for name in QUANTISED if is_there(folder / name)]
     if not entries and not files:
         return
     method = _method(entries[0]) if entries else files[0]
@@ -108,7 +111,8 @@ def model_folder(folder: Path) -> Path:
     Raises:
         ModelError: the model has steps that are not taken here, or the list of them is damaged.
     """
-    if not (folder / MODULES).is_file() or not (folder / MODULES).stat().st_size:
+    listed = folder / MODULES
+    if not is_there(listed) or (listed.is_file() and not listed.stat().st_size):
         return folder  # of a repository, known by name alone
     steps = read_any_json(folder, MODULES)
     if not isinstance(steps, list) or not steps or not all(_is_step(step) for step in steps):
@@ -119,18 +123,33 @@ def model_folder(folder: Path) -> Path:
             name=folder.name,
         )
     inner = folder / steps[0]["path"]
-    kinds = [str(step["type"]).rpartition(".")[2][:40] for step in steps]
-    if more := ", ".join(kind for kind in kinds if kind not in _PLAIN_STEPS):
+    if more := ", ".join(filter(None, (_more_than_plain(folder, step) for step in steps))):
         raise ModelError(
             f"'{folder.name}' is a model of sentence-transformers with steps that are not taken "
-            f"here ({more}), so its vectors would be others. To use what comes before them, name "
-            f"the folder with its config.json{f': {inner.name}' if inner != folder else ''}.",
+            f"here ({more}), so its vectors would be others. To use the model without them, name "
+            "the file with its weights, such as "
+            f"{f'{inner.name}/' if inner != folder else ''}model.safetensors.",
             "modules_unknown",
             name=folder.name,
             steps=more,
-            folder=inner.name,
+            file=f"{inner.name}/model.safetensors" if inner != folder else "model.safetensors",
         )
     return inner if (inner / "config.json").exists() else folder
+
+
+def _more_than_plain(folder: Path, step: Mapping[str, Any]) -> str:
+    """Return what a step is where it is no part of the models here; else nothing."""
+    kind = str(step["type"]).rpartition(".")[2][:40]
+    if kind not in _PLAIN_STEPS:
+        return kind
+    place = folder / step["path"]
+    if kind != "Pooling" or not is_there(place / "config.json"):
+        return ""
+    told = read_json(place, "config.json")
+    older = [n.removeprefix(_POOLING) for n in told if n.startswith(_POOLING) and told[n] is True]
+    modes = [str(told.get("pooling_mode", "cls"))[:40], *older]
+    others = [mode for mode in modes if mode not in ("cls", "cls_token")]
+    return f"{kind}: {', '.join(others)}" if others else ""
 
 
 def _is_step(step: Any) -> bool:

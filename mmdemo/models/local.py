@@ -6,6 +6,7 @@ the names of its files; nothing is loaded. It does as well for a repository of t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mmdemo.models.catalogue import RECOGNISERS
 from mmdemo.models.layouts import check_adapter, check_quantised, model_folder
 
 _CONFIG = "config.json"
+_ARCHIVE = re.compile(r"\.(zip|7z|rar|tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 ACCEPTED = (
     "Visualized-BGE, a directory with the config.json and tokenizer of BAAI/bge-base-en-v1.5 or "
@@ -51,13 +53,7 @@ def recognise(path: Path) -> ModelSpec:
     path = path.expanduser().absolute()  # not resolved: the hub's cache links to nameless files
     checkpoint = None if path.is_dir() else path
     if checkpoint and not (checkpoint.is_file() and checkpoint.suffix in CHECKPOINTS):
-        raise ModelError(
-            f"There is no model at '{path.name}': neither a directory, nor a file that ends in "
-            f"{' or '.join(CHECKPOINTS)}. Check the path.",
-            "no_model_there",
-            name=path.name,
-            endings=" / ".join(CHECKPOINTS),
-        )
+        raise _no_model(path)
     folder = checkpoint.parent if checkpoint else model_folder(path)
     check_adapter(folder, checkpoint)
     config = _config(folder)
@@ -72,6 +68,41 @@ def recognise(path: Path) -> ModelSpec:
         "unknown_architecture",
         name=folder.name,
         kind=kind,
+    )
+
+
+def _no_model(path: Path) -> ModelError:
+    """Say that a path is neither a directory nor a checkpoint, and what it is as far as is seen."""
+    endings = " / ".join(CHECKPOINTS)
+    if path.is_file() and is_there(path.parent / _CONFIG):
+        return ModelError(
+            f"'{path.name}' is one file of a model: name its folder, '{path.parent.name}', or a "
+            f"file in it that ends in {endings}.",
+            "file_of_model",
+            name=path.name,
+            folder=path.parent.name,
+            endings=endings,
+        )
+    if path.is_file() and _ARCHIVE.search(path.name):
+        return ModelError(
+            f"'{path.name}' is an archive: unpack it, and name the folder with the config.json.",
+            "model_archive",
+            name=path.name,
+        )
+    if path.is_file() and (found := of_files([path.name])):
+        return ModelError(
+            f"'{path.name}' is in a format that is not read here, {found.format}. Accepted: "
+            f"{ACCEPTED}",
+            "model_of_format",
+            name=path.name,
+            format=found.format,
+        )
+    return ModelError(
+        f"There is no model at '{path.name}': neither a directory, nor a file that ends in "
+        f"{' or '.join(CHECKPOINTS)}. Check the path.",
+        "no_model_there",
+        name=path.name,
+        endings=endings,
     )
 
 

@@ -113,6 +113,8 @@ class DualEncoder(SavedModel):
         config = self._network.config
         siglip = family.network is SiglipModel
         self._texts = TextReader(folder, config.text_config, fixed_length=siglip, lower_case=siglip)
+        if family.network is CLIPModel:
+            self._texts.check_end(folder, config.text_config.eos_token_id)
         self._pictures = PictureReader(
             folder, None if family.any_size else config.vision_config.image_size
         )

@@ -30,6 +30,12 @@ _LARGEST: dict[str, int] = {
     **dict.fromkeys(("image_size", "img_size"), LARGEST_PICTURE),
     "logit_scale_init_value": 100,
 }
+_AT_LEAST_ONE = frozenset(
+    {"num_hidden_layers", "num_attention_heads", "hidden_size"}
+    | {"intermediate_size", "image_size", "img_size", "patch_size"}
+)
+"""Of these, libraries take 0 or less too, and build something else, or fail at the first text."""
+
 _LARGEST_OTHER = 1_000_000  # vocabularies have up to 256,000 tokens
 _LONGEST_LIST = 32
 _PATCHES_A_SIDE = 64  # attention grows with the fourth power of it; published are up to 32
@@ -46,17 +52,23 @@ def size_of(config: Mapping[str, Any], name: str, fallback: int) -> int:
         return fallback
     check_sizes({name: value})
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelError(
-            f"The config.json has no size where '{name}' stands: it takes a whole number above 0. "
-            "Fetch it again from where it was published.",
-            "broken_sizes",
-            entry=name,
-        )
+        raise _no_size(name)
     return value
+
+
+def _no_size(name: str) -> ModelError:
+    return ModelError(
+        f"The config.json has no size where '{name}' stands: it takes a whole number above 0. "
+        "Fetch it again from where it was published.",
+        "broken_sizes",
+        entry=name,
+    )
 
 
 def check_sizes(config: Mapping[str, Any], largest_other: int = _LARGEST_OTHER) -> None:
     """Make sure that nothing in a configuration is larger than any model that is shown here.
+
+    Nor smaller: a model has a layer at least.
 
     Args:
         config: a JSON object; all levels are looked at.
@@ -76,12 +88,14 @@ def check_sizes(config: Mapping[str, Any], largest_other: int = _LARGEST_OTHER) 
             rest += [(name, entry) for entry in value]
         elif isinstance(value, int | float):
             _check(name, value, _LARGEST.get(name, largest_other))
+            if name in _AT_LEAST_ONE and value < 1:
+                raise _no_size(name)
 
 
 def _check_patches(config: Mapping[str, Any]) -> None:
     picture = config.get("image_size", config.get("img_size", 224))
     patch = config.get("patch_size")
-    if isinstance(picture, int) and isinstance(patch, int):
+    if isinstance(picture, int) and isinstance(patch, int) and picture > 0:
         _check("image_size / patch_size", picture // max(patch, 1), _PATCHES_A_SIDE)
 
 

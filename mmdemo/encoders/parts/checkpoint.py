@@ -275,7 +275,8 @@ def fill(
         weights: its state dict, by its own names.
         name: of the file, for messages.
         official: what the file calls a weight, for messages.
-        more: whether there may be others, which are left alone.
+        more: whether there may be others, which are left alone: heads and counters, but neither
+            layers nor adapters, without which it would be another model.
 
     Raises:
         ModelError: a name is unknown or missing, or a tensor has another shape, is quantised or
@@ -285,14 +286,15 @@ def fill(
     unknown = [official(key) for key in weights if key not in wanted]
     if missing := [official(key) for key in wanted if key not in weights]:
         raise _not_fitting(name, missing, unknown, len(wanted))
-    if unknown and not more:
+    if left_out := [key for key in unknown if not more or _is_layer(key, wanted)]:
         raise ModelError(
-            f"{name} does not fit this model; unknown: {listed_keys(unknown)}. Take the weights "
+            f"{name} does not fit this model; unknown: {listed_keys(left_out)}. Take the weights "
             "that belong to its config.json.",
             "weights_unknown",
             file=name,
-            keys=listed_keys(unknown),
+            keys=listed_keys(left_out),
         )
+    _check_no_adapter(unknown, name)
     sizes = ((key, weights[key].shape, tensor.shape) for key, tensor in wanted.items())
     if resized := listed_keys(official(key) for key, given, own in sizes if given != own):
         raise ModelError(
@@ -308,6 +310,39 @@ def fill(
         assign=True,
     )
     network.eval().requires_grad_(False)
+
+
+def _is_layer(key: str, wanted: Mapping[str, Any]) -> bool:
+    """Say whether a weight is of one more layer than a network has.
+
+    >>> wanted = {"layers.0.bias": 0, "layers.1.bias": 0}
+    >>> _is_layer("layers.2.bias", wanted), _is_layer("layers.1.inv_freq", wanted)
+    (True, False)
+    """
+    for number in re.finditer(r"(?<=\.)\d+\.", key):
+        layers, own = key[: number.start()], key[: number.end()]
+        others = [name for name in wanted if re.match(rf"{re.escape(layers)}\d+\.", name)]
+        if others and not any(name.startswith(own) for name in others):
+            return True
+    return False
+
+
+def _check_no_adapter(unknown: Iterable[str], name: str) -> None:
+    """Refuse weights with an adapter among them, which would be left out.
+
+    Raises:
+        ModelError: there is one.
+    """
+    found = formats.of_keys(unknown)
+    if found is not None and found.format == formats.ADAPTER:
+        raise ModelError(
+            f"{name} holds an adapter (LoRA) beside the weights of its model: {found.seen}. "
+            "Without it, the numbers would be those of another model: merge it into the weights "
+            "first (PEFT's merge_and_unload), and take what is saved then.",
+            "weights_adapter",
+            file=name,
+            keys=found.seen,
+        )
 
 
 def _not_fitting(name: str, missing: list[str], unknown: list[str], count: int) -> ModelError:

@@ -41,8 +41,10 @@ _FILES = (
 
 _HALF = r"(.+)\.(incomplete|part|partial|crdownload|aria2|download|!qb)"
 
+ADAPTER = "PEFT (LoRA)"
+
 _KEYS = (
-    (r"(base_model\.model\..*|.*\.?lora_\w+\..*)", "PEFT (LoRA)"),
+    (r"base_model\.model\..*|(.*\.)?(lora|hada|lokr|ia3|oft|boft|vera)_\w+(\..*)?", ADAPTER),
     (r".*\.(qweight|qzeros|g_idx)", "GPTQ / AWQ"),
     (r".*\.(SCB|absmax|quant_map|quant_state.*)", "bitsandbytes"),
     (r".*_?weight_(scale|packed|zero_point)", "compressed-tensors"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch.nn import LayerNorm
 from transformers import AutoImageProcessor
 
 from mmdemo.encoders.base import Model, Prepared, Tokens
@@ -25,6 +26,9 @@ from mmdemo.encoders.parts.vocabulary import load_tokenizer
 from mmdemo.errors import ModelError
 from mmdemo.images import centre_strip, to_rgb
 from mmdemo.types import TokenUsage
+
+_RANGE = (0.5, 6.0)
+"""From black to white: 1 in models that do not normalise, 2 in SigLIP, 3.9 in CLIP."""
 
 _LONGEST_STRIP = 64
 """Ratio of sides up to which a picture is resized whole; `settings.py` accepts up to 50."""
@@ -48,8 +52,12 @@ def load_network(network: Any, config: Any, folder: Path, checkpoint: Path | Non
         known = config.from_dict(described)
         # Not the file's to say: it could name code that is then fetched and run.
         known._attn_implementation = "sdpa" if network._supports_sdpa else "eager"
+        for part in (known, known.text_config, known.vision_config):
+            part.return_dict = True  # what is read of an output is read by its name
         with torch.device("meta"):
             built = network(known)
+        if not all(isinstance(n.eps, float) for n in built.modules() if isinstance(n, LayerNorm)):
+            raise ValueError("no number is added to a variance")
     except Exception as error:  # transformers checks a configuration in many ways
         raise ModelError(
             f"The config.json in '{folder.name}' describes no model that can be built. Fetch it "
@@ -108,9 +116,46 @@ class TextReader:
         # CLIP calls unknown what stands at the end of every text; that of the frame is not
         # counted, and its bytes make up any other.
         self._unknown: int | None = self._tokenizer.unk_token_id
-        self.longest = int(min(config.max_position_embeddings, self._tokenizer.model_max_length))
+        self.longest = self._longest(folder, config.max_position_embeddings)
         self._fixed_length = fixed_length
         self._lower_case = lower_case and bool(self._tokenizer.init_kwargs.get("do_lower_case"))
+
+    def _longest(self, folder: Path, positions: int) -> int:
+        """Return how many tokens a text has at most, of which some must be its own."""
+        told = self._tokenizer.model_max_length
+        least = len(self._specials) + 1
+        if isinstance(told, int | float) and told >= least:
+            return int(min(positions, told))
+        raise ModelError(
+            f"The tokenizer_config.json in '{folder.name}' has a model_max_length of "
+            f"{str(told)[:20]}, in which no text fits: it takes a whole number of at least "
+            f"{least}. Fetch it again from where it was published.",
+            "tokenizer_length",
+            name=folder.name,
+            value=str(told)[:20],
+            least=least,
+        )
+
+    def check_end(self, folder: Path, end: Any) -> None:
+        """Make sure that texts end as the configuration says, for models that read there.
+
+        Args:
+            folder: the model's.
+            end: `eos_token_id` of the configuration; of CLIP's first ones 2, which means the
+                token with the highest number.
+
+        Raises:
+            ModelError: they do not; each would be read where it begins, and be like all others.
+        """
+        if type(end) is int and (end == 2 or end in self._specials):
+            return
+        raise ModelError(
+            f"The config.json in '{folder.name}' names {str(end)[:20]} as eos_token_id, with which "
+            "the tokenizer ends no text: they belong to different models.",
+            "tokenizer_end",
+            name=folder.name,
+            value=str(end)[:20],
+        )
 
     def usage(self, text: str) -> TokenUsage:
         """Say how much of a text is read, and what of it is known."""
@@ -148,7 +193,8 @@ class TextReader:
             rows,
             self._tokenizer.pad_token_id or 0,
             length=max(map(self.length, rows)),
-            side=self._tokenizer.padding_side,
+            # Positions are counted from the left: elsewhere, a text would be another in each batch.
+            side=self._tokenizer.padding_side if self._fixed_length else "right",
             device=device,
         )
         if "attention_mask" not in self._tokenizer.model_input_names:
@@ -216,7 +262,8 @@ class PictureReader:
             # processors resize to more than the tower takes, and cut out its centre.
             check_sizes(self._processor.to_dict(), min(2 * (size or 512), LARGEST_PICTURE))
             made = self.read(Image.new("RGB", (48, 32)))
-            if not made.isfinite().all():
+            white = self.read(Image.new("RGB", (48, 32), "white"))
+            if not (made.isfinite().all() and white.isfinite().all()):
                 raise ValueError("divides by zero")
             shape = tuple(made.shape)
         except ModelError:
@@ -238,6 +285,7 @@ class PictureReader:
                 made=made,
                 wanted=wanted,
             )
+        _check_range(folder, white - made)
 
     def read(self, image: Image.Image) -> torch.Tensor:
         """Return float32 [3, height, width] for an RGB picture of any size.
@@ -248,6 +296,32 @@ class PictureReader:
         by_short_side = getattr(self._processor.size, "shortest_edge", None) is not None
         whole = centre_strip(image, _LONGEST_STRIP) if by_short_side else image
         return self._processor(whole, return_tensors="pt").pixel_values[0]
+
+
+def _check_range(folder: Path, range_: torch.Tensor) -> None:
+    """Make sure that pictures become numbers of the size that a vision tower is trained with.
+
+    Args:
+        folder: the model's.
+        range_: from black to white.
+
+    Raises:
+        ModelError: they do not: of another scale, or dark for light.
+    """
+    least, most = float(range_.min()), float(range_.max())
+    if _RANGE[0] <= least and most <= _RANGE[1]:
+        return
+    told = f"{least:.3g}" if least == most else f"{least:.3g} … {most:.3g}"
+    raise ModelError(
+        f"The preprocessor_config.json in '{folder.name}' puts {told} between black and white, "
+        f"where models have {_RANGE[0]:g} to {_RANGE[1]:g}: rescale_factor, image_mean and "
+        "image_std do not go together. Fetch it again from where it was published.",
+        "picture_reader_range",
+        name=folder.name,
+        range=told,
+        least=f"{_RANGE[0]:g}",
+        most=f"{_RANGE[1]:g}",
+    )
 
 
 class SavedModel(Model):

@@ -7,10 +7,12 @@ from mmdemo.errors import ModelError
 CLIP_MOST = 100.0
 """The training of CLIP never lets its scale exceed this (Radford et al. 2021, section 2.5)."""
 
-_RANGE = (0.01, 1000.0)
-"""Published scales lie between 10 (where training begins) and 120 (SigLIP)."""
+_RANGE = (1.0, 1000.0)
+"""Published scales lie between 10 (where training begins) and 120 (SigLIP). Below 1, all labels
+come out as likely as each other, whatever is in the picture."""
 
-_MOST_BIAS = 1000.0
+_MOST_BIAS = 100.0
+"""Published are -10 (where training begins) to -17. Far below, nothing ever matches."""
 
 
 def checked_scale(scale: float, name: str, most: float = _RANGE[1]) -> float:

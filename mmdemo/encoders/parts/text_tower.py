@@ -142,6 +142,16 @@ class Tokenizer(FastTokenizer):
         )
         self.unused = frozenset(number for number in special if number is not None)
         self._pad = config.pad_token_id
+        if config.model_type == "xlm-roberta" and loaded.pad_token_id not in (None, self._pad):
+            raise ModelError(
+                f"The tokenizer in '{folder.name}' fills up with token {loaded.pad_token_id}, the "
+                f"config.json with {self._pad} (pad_token_id), from which positions are counted: "
+                "they belong to different models.",
+                "tokenizer_pad",
+                name=folder.name,
+                value=loaded.pad_token_id,
+                known=self._pad,
+            )
 
     def padded(
         self, rows: Sequence[Tokens], device: str = "cpu"

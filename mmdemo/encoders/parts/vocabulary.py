@@ -15,6 +15,7 @@ from mmdemo.versions import check_version
 
 _SENTENCEPIECE = tuple(name for name in READER_FILES if name.endswith(".model"))
 _ACCEPTED = ("tokenizer.json", "vocab.txt", "vocab.json", *_SENTENCEPIECE)
+_LEAST_USED = 0.9
 _PACKAGES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 """What transformers reads SentencePiece's own files with, and how it is imported."""
 
@@ -41,7 +42,11 @@ def load_tokenizer(folder: Path, config: Any) -> Any:
         raise
     except Exception as error:  # whatever a damaged or missing file makes of itself
         raise _unloadable(folder, error) from error
-    if len(tokenizer) > config.vocab_size:
+    # Without its files, transformers makes a tokenizer of special tokens alone, and no error.
+    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):
+        raise _unloadable(folder, None)
+    # A vocabulary may be rounded up beyond its tokens, by a few of each thousand.
+    if not _LEAST_USED * config.vocab_size <= len(tokenizer) <= config.vocab_size:
         raise ModelError(
             f"The tokenizer in '{folder.name}' has {len(tokenizer)} tokens, config.json "
             f"{config.vocab_size}: they belong to different models.",
@@ -50,10 +55,16 @@ def load_tokenizer(folder: Path, config: Any) -> Any:
             count=len(tokenizer),
             known=config.vocab_size,
         )
-    # Without its files, transformers makes a tokenizer of special tokens alone, and no error.
-    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):
-        raise _unloadable(folder, None)
+    _check_reads(folder, tokenizer)
     return tokenizer
+
+
+def _check_reads(folder: Path, tokenizer: Any) -> None:
+    """Find what nothing but a text shows: no token for what is not known, perhaps."""
+    try:
+        tokenizer(["a \u2603 \u4e2d"], padding=False, truncation=False, verbose=False)
+    except Exception as error:  # of the library `tokenizers`, which has no other class
+        raise _unloadable(folder, error) from error
 
 
 def _unloadable(folder: Path, error: Exception | None) -> ModelError:
