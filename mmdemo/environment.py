@@ -98,7 +98,7 @@ def _errors() -> Iterator[SettingError]:
 
 
 def _host_errors() -> Iterator[SettingError]:
-    """Yield what is wrong with the address to serve at, which gradio reads."""
+    """Yield what is wrong with the addresses that gradio reads: of the server, of a proxy."""
     given = os.environ.get("GRADIO_SERVER_NAME", "").strip()
     if given and not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%\w+)?\]?", given):
         yield SettingError(
@@ -106,6 +106,14 @@ def _host_errors() -> Iterator[SettingError]:
             "alone, such as 127.0.0.1, or 0.0.0.0 for all of them. The port is GRADIO_SERVER_PORT.",
             "setting_host",
             value=given,
+        )
+    root = os.environ.get("GRADIO_ROOT_PATH", "").strip()
+    if root and not re.fullmatch(r"(https?://[^\s/?#]+)?(/[^\s?#]*)?", root):
+        yield SettingError(
+            f"GRADIO_ROOT_PATH is '{root[:80]}'; it takes the path below which a proxy shows the "
+            "page, such as /demo, or the whole address, such as https://example.org/demo.",
+            "setting_root",
+            value=root[:80],
         )
 
 

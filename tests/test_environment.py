@@ -38,6 +38,8 @@ from tests.conftest import ROOT, Command
         ("GRADIO_SERVER_PORT", "-1", "a whole number from 1 to 65535"),
         ("GRADIO_SERVER_NAME", "http://0.0.0.0", "an address of this machine"),
         ("GRADIO_SERVER_NAME", "localhost/x", "an address of this machine"),
+        ("GRADIO_ROOT_PATH", "demo", "the path below which a proxy shows"),
+        ("GRADIO_ROOT_PATH", "ftp://example.org/x", "the path below which a proxy shows"),
     ],
 )
 def test_a_wrong_setting_is_told_at_the_start(
@@ -72,6 +74,9 @@ def test_settings_that_make_sense(
         monkeypatch.setenv(name, value)
     for host in ("127.0.0.1", "0.0.0.0", "::1", "[::]", "localhost", "my-host.example.org"):
         monkeypatch.setenv("GRADIO_SERVER_NAME", host)
+        check_settings()
+    for root in ("/", "/demo", "/a/b/", "https://example.org/demo", "http://example.org:8000"):
+        monkeypatch.setenv("GRADIO_ROOT_PATH", root)
         check_settings()
     assert server_port() == 8000
     assert "There is no setting MMDEMO_ELSEWHERE" in caplog.text
