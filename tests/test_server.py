@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import threading
 import urllib.error
@@ -181,6 +182,16 @@ def test_nothing_goes_around_the_queue(served: App) -> None:
     assert all(fn.queue for fn in page.fns.values() if fn.fn is not None)
     groups = {fn.concurrency_id for fn in page.fns.values() if fn.api_visibility == "public"}
     assert groups == {"api", "api-long"}
+
+
+def test_an_endpoint_that_there_is_not_is_told(
+    served: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{served.address}/gradio_api/call/compares", {"data": []})
+    assert refused.value.code == 404
+    assert "There is no endpoint of this name" in json.load(refused.value)["detail"]
+    assert "Traceback" not in caplog.text
 
 
 def memory() -> float:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
 from gradio.routes import App
 from starlette.middleware import Middleware
 
@@ -26,6 +27,7 @@ from mmdemo.ui.parts.models import downloads
 from mmdemo.ui.serving import health, tools
 from mmdemo.ui.serving.bodies import Bodies
 from mmdemo.ui.serving.callers import Callers, Streams
+from mmdemo.ui.serving.endpoints import no_such_endpoint
 from mmdemo.ui.serving.events import THREADS
 from mmdemo.ui.serving.line import Line, line_of
 from mmdemo.ui.serving.sessions import Sessions
@@ -86,6 +88,7 @@ def serve(page: gr.Blocks, *, wait: bool = True) -> str:
             app_kwargs={
                 "lifespan": _lifespan,
                 "middleware": [Middleware(Bodies), Middleware(Streams, page=page)],
+                "exception_handlers": {FnIndexInferError: no_such_endpoint},
             },
             auth=passwords() or None,
             max_threads=THREADS,

@@ -18,6 +18,8 @@ from typing import Any, get_args, get_type_hints
 
 import gradio as gr
 from gradio.events import api
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from mmdemo.errors import BusyError, MMDemoError
 from mmdemo.settings import limits
@@ -42,6 +44,12 @@ def add(function: Callable[..., Any]) -> None:
     """
     group = API_LONG if inspect.isgeneratorfunction(function) else API
     api(answering(function), api_name=function.__name__, **group)
+
+
+def no_such_endpoint(request: Request, error: Exception) -> JSONResponse:
+    """Answer a call of an endpoint that there is not, which gradio has no answer for."""
+    told = "There is no endpoint of this name. /gradio_api/info lists those that there are."
+    return JSONResponse({"detail": told}, status_code=404)
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:
