@@ -606,12 +606,14 @@ def test_positions_are_counted_from_what_the_tokenizer_fills_up_with(
     assert refusal(folder).code == "tokenizer_pad"
 
 
+@pytest.mark.parametrize("entries", [{"padding_side": "left"}, {"model_input_names": []}])
+@pytest.mark.parametrize("kind", ["clip", "align", "blip"])
 def test_a_text_has_one_vector_whatever_is_beside_it(
-    sound: dict[str, Path], copied: Callable[[str], Path]
+    kind: str, entries: dict[str, Any], sound: dict[str, Path], copied: Callable[[str], Path]
 ) -> None:
-    folder = copied("clip")
-    rewritten(folder, "tokenizer_config.json", padding_side="left")
-    np.testing.assert_allclose(vectors(folder), vectors(sound["clip"]), atol=1e-6)
+    folder = copied(kind)
+    rewritten(folder, "tokenizer_config.json", **entries)
+    np.testing.assert_allclose(vectors(folder), vectors(sound[kind]), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,8 @@ class TextReader:
 
         Returns:
             `input_ids` int64 [n, length], and `attention_mask` of the same shape, 1 for a token and
-            0 for padding, where the tokenizer says that the model takes one.
+            0 for padding; of texts of a fixed length, where the tokenizer says that the model
+            takes one.
         """
         ids, mask = padded(
             rows,
@@ -197,7 +198,8 @@ class TextReader:
             side=self._tokenizer.padding_side if self._fixed_length else "right",
             device=device,
         )
-        if "attention_mask" not in self._tokenizer.model_input_names:
+        # Where texts are as long as the longest of a batch, what fills up must never be read.
+        if self._fixed_length and "attention_mask" not in self._tokenizer.model_input_names:
             return {"input_ids": ids}
         return {"input_ids": ids, "attention_mask": mask.long()}
 
