@@ -338,6 +338,8 @@ def test_what_failed_is_not_tried_at_every_comparison(
         {"quantiles": [1, 2]},
         {"pairs": {"i2i": float("inf")}},
         {"pairs": {"i2i": 0}},
+        {"pairs": {"i2i": 10**400}},
+        {"pairs": {}, "quantiles": {}},
         {"pairs": {"i2i": -5}},
         {"pairs": {"i2i": "many"}},
         {"pairs": 3},

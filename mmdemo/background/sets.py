@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind", bound=str)
 
+_MOST_PAIRS = 10**9
 _MOST_BYTES = 20_000_000  # a set has some 30 kB
 
 
@@ -213,9 +214,11 @@ def _read(path: Path) -> Background | None:
     except RecursionError:
         return None
     whole = all(map(_are_quantiles, found.quantiles.values())) and all(
-        count > 0 for count in found.pairs.values()
+        0 < count <= _MOST_PAIRS for count in found.pairs.values()
     )
-    return found if whole and set(found.quantiles) == set(found.pairs) else None
+    # One of no pair kind would be taken for measured, and never tell anything.
+    same = bool(found.pairs) and set(found.quantiles) == set(found.pairs)
+    return found if whole and same else None
 
 
 def _are_quantiles(row: NDArray[np.float64]) -> bool:
