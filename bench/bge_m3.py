@@ -112,6 +112,8 @@ def write_checkpoint(folder: Path) -> None:
 
 def _write_tokenizer(folder: Path) -> None:
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *(f"▁{word}" for word in WORDS)]
+    # As many as the model has rows for: a tokenizer of far fewer is taken for another model's.
+    pieces += [f"▁other{number}" for number in range(CONFIG["vocab_size"] - len(pieces))]
     tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, "<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()

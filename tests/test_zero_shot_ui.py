@@ -265,7 +265,10 @@ def test_another_run_takes_the_place_of_the_one_that_goes_on(held: HeldModel) ->
     current: Current[Any] = Current()
     older = begun(f"{MARK} older", current)
     next(older)
+    assert held.entered.acquire(timeout=MOST)
     newer = begun("newer", current)
+    next(newer)
+    held.gate.release()  # what the model has begun it ends, and then the newer one's turn comes
     *_, last = newer
     assert last.shown.results
     assert list(older) == []
