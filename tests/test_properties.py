@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -116,6 +117,22 @@ def untimed(result: Any) -> dict[str, Any]:
     return {name: value for name, value in plain(result).items() if name != "timings"}
 
 
+def asked_twice(encoder: Encoder, ask: Callable[[], Any]) -> dict[str, Any] | None:
+    """Ask for a result two times, and expect the same; None where it is refused."""
+
+    def asked() -> dict[str, Any]:
+        encoder.forget()  # what is kept is of course the same
+        return untimed(ask())
+
+    try:
+        first = asked()
+    except MMDemoError as error:
+        told(error)
+        return None
+    assert alike(asked(), first)
+    return first
+
+
 # Pictures.
 
 
@@ -186,16 +203,7 @@ def test_any_text_has_a_vector_or_a_sentence(mini: Encoder, text: str) -> None:
 def test_any_text_is_compared_or_refused(
     mini: Encoder, opening: tuple[Any, Any, str], text: str
 ) -> None:
-    def asked() -> dict[str, Any]:
-        mini.forget()
-        return untimed(compare(mini, *opening[:2], text))
-
-    try:
-        first = asked()
-    except MMDemoError as error:
-        told(error)
-    else:
-        assert alike(asked(), first)
+    asked_twice(mini, lambda: compare(mini, *opening[:2], text))
 
 
 # Labels and templates.
@@ -230,18 +238,12 @@ def test_templates_are_cleaned_once_and_for_all(templates: Any) -> None:
 def test_any_labels_are_classified_or_refused(
     mini: Encoder, two_pictures: tuple[Any, Any], labels: str, templates: list[str], reject: bool
 ) -> None:
-    def asked() -> dict[str, Any]:
-        mini.forget()  # what is kept is of course the same
-        return untimed(
-            classify(mini, two_pictures[0], labels, templates or "openai-7", reject=reject)
-        )
-
-    try:
-        first = asked()
-    except MMDemoError as error:
-        told(error)
+    first = asked_twice(
+        mini,
+        lambda: classify(mini, two_pictures[0], labels, templates or "openai-7", reject=reject),
+    )
+    if first is None:
         return
-    assert alike(asked(), first)
     (shares,) = np.asarray(first["probabilities"])
     assert (shares >= 0).all()
     assert shares.sum() + sum(first["rejection"] or ()) == pytest.approx(1, abs=1e-5)
@@ -275,17 +277,7 @@ def test_any_bytes_are_a_document_or_a_sentence(data: bytes) -> None:
 @given(texts, st.one_of(typed, st.lists(texts, max_size=6)))
 def test_any_passages_are_ranked_or_refused(mini: Encoder, query: str, passages: Any) -> None:
     found = typed_passages(passages) if isinstance(passages, str) else passages
-
-    def asked() -> dict[str, Any]:
-        mini.forget()
-        return untimed(rank_passages(mini, query, found))
-
-    try:
-        first = asked()
-    except MMDemoError as error:
-        told(error)
-    else:
-        assert alike(asked(), first)
+    asked_twice(mini, lambda: rank_passages(mini, query, found))
 
 
 # Addresses.

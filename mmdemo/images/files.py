@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from PIL import Image
 
@@ -33,6 +34,9 @@ _AS_STORED = b"stored"
 _PIXELS = b"pixels"
 _MOST_KNOWN = 4096
 _AT_ONCE = 2  # each may take as much memory as the largest that is allowed
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 _Told: TypeAlias = tuple[bytes, tuple[Note, ...]]
 """What is known of a file: its digest, and what is to be said of its picture."""
@@ -118,7 +122,7 @@ class Picture:
         """
         picture = self.open()
         if self._notes:
-            _renditions.put(digest_of(picture), self._notes)
+            _renditions.put((picture.size, digest_of(picture)), self._notes)
         return picture
 
     def close(self) -> None:
@@ -139,27 +143,31 @@ class Picture:
         if wanted or told is None:
             read = as_stored if self._reading == _AS_STORED else as_seen
             self._pixels, notes = opened(data, bounds, read)
-            told = (digest, notes or _renditions.notes_of(self._pixels))
+            told = (digest, notes or _notes_of_rendition(self._pixels))
             _known.put((self._reading, digest, bounds), told)
         if place is not None:
             _known.put((self._reading, place, bounds), told)
         return told
 
 
-class _Known:
-    """What was opened without an error: by reading, file or content, and limits."""
+class _Known(Generic[_K, _V]):
+    """What is known of so many things at most; what was not asked for longest is forgotten."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told: OrderedDict[_Key, _Told] = OrderedDict()
+        self._told: OrderedDict[_K, _V] = OrderedDict()
 
-    def get(self, key: _Key) -> _Told | None:
+    def __iter__(self) -> Iterator[_K]:
+        with self._lock:
+            return iter(list(self._told))
+
+    def get(self, key: _K) -> _V | None:
         with self._lock:
             if key in self._told:
                 self._told.move_to_end(key)
             return self._told.get(key)
 
-    def put(self, key: _Key, told: _Told) -> None:
+    def put(self, key: _K, told: _V) -> None:
         with self._lock:
             self._told[key] = told
             self._told.move_to_end(key)
@@ -167,32 +175,18 @@ class _Known:
                 self._told.popitem(last=False)
 
 
-class _Renditions:
-    """The notes of pictures that were put in the place of what browsers do not show."""
+_known: _Known[tuple[bytes, Place | bytes | None, Limits], _Told] = _Known()
+"""What was opened without an error: by reading, file or content, and limits."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._notes: OrderedDict[bytes, tuple[Note, ...]] = OrderedDict()
-
-    def put(self, digest: bytes, notes: tuple[Note, ...]) -> None:
-        with self._lock:
-            self._notes[digest] = notes
-            if len(self._notes) > _MOST_KNOWN:
-                self._notes.popitem(last=False)
-
-    def notes_of(self, picture: Image.Image) -> tuple[Note, ...]:
-        with self._lock:
-            if not self._notes:
-                return ()
-        digest = digest_of(picture)
-        with self._lock:
-            return self._notes.get(digest, ())
+_renditions: _Known[tuple[tuple[int, int], bytes], tuple[Note, ...]] = _Known()
+"""The notes of pictures that were put in the place of what browsers do not show: by size, which
+costs nothing to ask for, and digest."""
 
 
-_renditions = _Renditions()
-
-_Key: TypeAlias = tuple[bytes, Place | bytes | None, Limits]
-_known = _Known()
+def _notes_of_rendition(picture: Image.Image) -> tuple[Note, ...]:
+    if not any(size == picture.size for size, _ in _renditions):
+        return ()
+    return _renditions.get((picture.size, digest_of(picture))) or ()
 
 
 def digest_of(image: Image.Image) -> bytes:

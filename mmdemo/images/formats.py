@@ -14,7 +14,8 @@ from PIL import Image
 from mmdemo.errors import PictureError
 from mmdemo.images.mistaken import mistaken, text_file
 from mmdemo.images.pngs import deep_png
-from mmdemo.images.tiff_tags import TIFF_STARTS, camera_of, unread_kind
+from mmdemo.images.sparing.tiff import STARTS
+from mmdemo.images.tiff_tags import camera_of, first_page, unread_kind
 from mmdemo.images.tiffs import tiff_of
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
@@ -44,11 +45,12 @@ def file_of(data: bytes) -> Image.Image:
     if data[:4] == b"\0\0\1\0":
         data, formats = _largest_icon(data)
         return Image.open(io.BytesIO(data), formats=formats)
-    if camera := camera_of(data):
-        raise _named(_RAW, camera)
-    wide = tiff_of(data)
-    if wide is not None:
-        return wide
+    if (page := first_page(data)) is not None:
+        if camera := camera_of(page, data):
+            raise _named(_RAW, camera)
+        wide = tiff_of(page, data)
+        if wide is not None:
+            return wide
     deep = deep_png(data)
     if deep is not None:
         return deep
@@ -231,7 +233,7 @@ _STARTS: tuple[tuple[int, bytes, Other, str], ...] = (
     (0, b"OggS", _AUDIO_FILE, "Ogg"),
 )
 
-_ACCEPTED_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\0\0\1\0", *TIFF_STARTS)
+_ACCEPTED_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\0\0\1\0", *STARTS)
 
 # What may stand before the first element of an XML or HTML file.
 _BEFORE = re.compile(r"(?:\s|<!--.*?-->|<\?.*?\?>|<!doctype\s[^>\[]*(?:\[[^\]]*\]\s*)?>)*", re.S)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from mmdemo.images.formats import is_heif
 from mmdemo.images.seen import to_rgb
-from mmdemo.images.tiff_tags import TIFF_STARTS
+from mmdemo.images.sparing.tiff import is_tiff
 
 _PPM = re.compile(rb"P[1-6fF]\s")
 _HEAD = 1024
@@ -27,7 +27,7 @@ def shown_by_browsers(source: str | Path | bytes) -> bool:
         head = source[:_HEAD] if isinstance(source, bytes) else _head(source)
     except (OSError, ValueError):
         return True
-    return not (head.startswith(TIFF_STARTS) or is_heif(head) or _PPM.match(head))
+    return not (is_tiff(head) or is_heif(head) or _PPM.match(head))
 
 
 def _head(path: str | Path) -> bytes:

@@ -12,8 +12,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from mmdemo.errors import PictureError
 from mmdemo.images.greys import Alpha
+from mmdemo.images.sparing.tiff import is_tiff
 
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 ORIENTATION = 0x0112
 _NO_DATA = 42113  # GDAL_NODATA: the number as text
 _REDUCED = 0b101  # of NewSubfileType: a smaller version of another page, or a mask
@@ -117,7 +117,7 @@ def _opened_tags(head: bytes) -> tuple[ImageFileDirectory_v2, int]:
 
 def first_page(data: bytes) -> ImageFileDirectory_v2 | None:
     """Return the tags of a file's first page; None where they are no whole TIFF's."""
-    if data[:4] not in TIFF_STARTS:
+    if not is_tiff(data):
         return None
     try:
         tags, place = _opened_tags(data[:16])
@@ -201,14 +201,15 @@ def unread(layout: Layout) -> PictureError:
     )
 
 
-def camera_of(data: bytes) -> str | None:
+def camera_of(first: ImageFileDirectory_v2, data: bytes) -> str | None:
     """Return which raw format of a camera a TIFF file is; None for a picture.
 
     Their first page is a small preview as a rule: that is not the photo.
+
+    Args:
+        first: the tags of its first page.
+        data: the file.
     """
-    first = first_page(data)
-    if first is None:
-        return None
     maker = str(first.get(271, "")).upper()
     if 50706 in first:
         return "DNG"

@@ -42,16 +42,19 @@ _Blocks: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 """Where strips or tiles begin in the file, and how many bytes each has."""
 
 
-def tiff_of(data: bytes) -> WideTiff | None:
+def tiff_of(first: ImageFileDirectory_v2, data: bytes) -> WideTiff | None:
     """Return a TIFF file of numbers that are read here; None for all that Pillow reads as well.
 
     Its pixels are not read yet.
 
+    Args:
+        first: the tags of its first page.
+        data: the file.
+
     Raises:
         PictureError: nobody here unpacks it.
     """
-    first = first_page(data)
-    layout = None if first is None else layout_of(first)
+    layout = layout_of(first)
     if layout is None:
         return None
     if layout.compression not in TiffImagePlugin.COMPRESSION_INFO:

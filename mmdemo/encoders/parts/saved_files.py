@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,7 +94,7 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
             "model_file_is_none",
             file=name,
         )
-    if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - loops count as missing
+    if path.is_symlink() and not path.exists():  # a loop of links is none either
         return ModelError(
             f"{name} is a link that leads nowhere: its target was moved, or never fetched (as by "
             f"'git annex get {name}'). Put the file itself there.",

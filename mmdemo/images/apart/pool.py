@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
 from mmdemo.errors import PictureError
@@ -140,7 +141,7 @@ class _Process:
             PictureError: it cannot be started.
         """
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        path = [os.path.abspath(place or os.curdir) for place in sys.path]  # noqa: PTH100
+        path = [str(Path(place).absolute()) for place in sys.path]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _MAIN, *path],

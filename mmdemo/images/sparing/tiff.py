@@ -9,7 +9,9 @@ import numpy as np
 from mmdemo.errors import PictureError
 from mmdemo.images.sparing.bounds import LONGEST, most_pieces, too_many_pieces
 
-_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+STARTS = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
+"""How files begin that Pillow takes for TIFF: two of them in an order of bytes that is wrong."""
+
 # Bytes of a value by its type, 0 for none that is known: byte, ASCII, short, long, rational, ...
 _UNITS = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8], dtype=np.uint64)
 _POINTERS = (34665, 34853, 40965)  # to the directories that Pillow reads as well
@@ -33,7 +35,7 @@ class _Directory(NamedTuple):
 
 def is_tiff(data: bytes) -> bool:
     """Say whether a file begins as a TIFF."""
-    return data.startswith(_STARTS)
+    return data.startswith(STARTS)
 
 
 def check(data: bytes) -> None:
